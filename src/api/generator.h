@@ -1,0 +1,137 @@
+// What callers and the engine agree on, in process. Server, agents and evaluation know a Generator, never the engine, and are
+// tested against a fake (fake_generator.h).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/json.h"
+#include "base/result.h"
+
+namespace firesteel {
+
+struct SamplingParams {
+  double temperature = 0.8;        // 0: greedy
+  int top_k = 0;                   // 0: off
+  double top_p = 1.0;              // 1: off
+  double min_p = 0.0;              // 0: off
+  double repetition_penalty = 1.0; // > 0; divides positive, multiplies negative logits of seen tokens
+  double presence_penalty = 0.0;   // -2..2
+  double frequency_penalty = 0.0;  // -2..2
+  std::vector<std::pair<TokenId, float>> logit_bias;
+  uint64_t seed = 0;
+  int n_top_logprobs = -1;         // -1: none; 0: of the sampled token only; up to 20 alternatives
+};
+
+struct StopParams {
+  int64_t max_tokens = -1;                 // -1: until the context is full
+  std::vector<std::string> strings;        // at most 16, not part of the text
+  std::vector<TokenId> token_ids;
+  bool ignore_end_of_generation = false;
+  // At most this many tokens between the model's think markers; then the end marker is forced. -1: no limit; 0: no thinking.
+  int64_t thinking_budget = -1;
+};
+
+// A conversation to be rendered by the model's template, raw text (no template), or ids as they are.
+struct ChatPrompt {
+  Json messages;               // array of {role, content, ...}
+  Json tools;                  // array or null
+  Json template_variables;     // object or null: enable_thinking ...
+};
+struct RawPrompt { std::string text; };
+struct TokenPrompt { std::vector<TokenId> ids; };
+using Prompt = std::variant<ChatPrompt, RawPrompt, TokenPrompt>;
+
+enum class Priority : uint8_t { kInteractive, kBatch };
+
+struct GenerateRequest {
+  Prompt prompt;
+  SamplingParams sampling;
+  StopParams stop;
+  FlowId flow{0};                  // fairness: requests of one flow share its turn
+  Priority priority = Priority::kInteractive;
+  CacheNamespace cache_namespace;  // prefix reuse happens inside one namespace only
+  bool use_prefix_cache = true;
+  int64_t deadline_us = 0;         // on the engine's clock; 0: none
+};
+
+// One branch of a fork: what differs from the others.
+struct BranchRequest {
+  Prompt suffix;                   // RawPrompt or TokenPrompt: appended to the context
+  SamplingParams sampling;
+  StopParams stop;
+};
+
+enum class FinishReason : uint8_t { kStop, kLength, kCancelled, kDeadline, kError };
+const char* finish_reason_name(FinishReason reason);  // "stop", "length", "cancelled", "deadline", "error"
+
+struct TokenLogprob {
+  TokenId id = 0;
+  float logprob = 0;
+};
+
+struct Usage {
+  int64_t prompt_tokens = 0;
+  int64_t cached_tokens = 0;       // of the prompt, taken from the prefix cache or the forked context
+  int64_t generated_tokens = 0;
+  int64_t queued_us = 0, first_token_us = 0, total_us = 0;  // since submit
+};
+
+// Every accepted request gives zero or more kToken events and exactly one kDone.
+struct GenerateEvent {
+  enum class Kind : uint8_t { kToken, kDone };
+  Kind kind = Kind::kToken;
+  std::string text;                      // text that became showable; may be empty (held back) or also come with kDone
+  TokenId token = -1;                    // kToken
+  float logprob = 0;                     // of the token under the model's distribution (temperature 1), if asked for
+  std::vector<TokenLogprob> top;         // n_top_logprobs alternatives, best first
+  bool thinking = false;                 // the token lies between the think markers
+  FinishReason reason = FinishReason::kStop;  // kDone
+  Error error;                           // kDone with kError
+  std::string stop_string;               // kDone: the stop string that matched, if one did
+  Usage usage;                           // kDone
+};
+
+// The reader's end of one request. Dropping it cancels the request.
+class TokenStream {
+ public:
+  virtual ~TokenStream() = default;
+  // Waits for the next event; nullopt after kDone was returned.
+  virtual std::optional<GenerateEvent> next() = 0;
+  // Asks for the end: blocks are free within one step, the stream ends with kCancelled.
+  virtual void cancel() = 0;
+};
+
+// A prefilled context that branches can be forked from. Dropping it releases its blocks.
+class Context {
+ public:
+  virtual ~Context() = default;
+  virtual int64_t n_tokens() const = 0;
+};
+
+// Thread-safe.
+class Generator {
+ public:
+  virtual ~Generator() = default;
+
+  // Validates, renders and encodes on the calling thread, then queues. Refusals: kInvalidArgument (a parameter out of range, named;
+  // a prompt longer than the context, with both counts), kResourceExhausted (queue full).
+  virtual Result<std::unique_ptr<TokenStream>> submit(GenerateRequest request) = 0;
+
+  // Prefills a context and keeps it. Waits until it is ready. Sampling and stop of the request are not used.
+  virtual Result<std::shared_ptr<Context>> prefill(GenerateRequest request) = 0;
+
+  // Forks the context once per branch, copy-on-write, all advanced in one batch. Same bytes as separate requests with the
+  // concatenated prompts and the same seeds.
+  virtual Result<std::vector<std::unique_ptr<TokenStream>>> fork(const std::shared_ptr<Context>& context, std::vector<BranchRequest> branches) = 0;
+};
+
+}  // namespace firesteel

@@ -1,0 +1,39 @@
+#include "base/json.h"
+
+#include <gtest/gtest.h>
+
+namespace firesteel {
+namespace {
+
+TEST(Json, KeepsMemberOrderAndRoundTrips) {
+  const std::string text = R"({"b":1,"a":[true,null,-2.5,"x\ny"],"c":{}})";
+  const auto json = Json::parse(text);
+  ASSERT_TRUE(json.ok());
+  EXPECT_EQ(json->dump(), text);
+}
+
+TEST(Json, RefusesDuplicateKeysAndSaysWhich) {
+  const auto json = Json::parse(R"({"a":1,"a":2})");
+  ASSERT_FALSE(json.ok());
+  EXPECT_NE(json.error().message.find("\"a\""), std::string::npos);
+}
+
+TEST(Json, RefusesDeepNesting) {
+  const std::string deep(100000, '[');
+  EXPECT_FALSE(Json::parse(deep).ok());
+}
+
+TEST(Json, ErrorNamesLineAndColumn) {
+  const auto json = Json::parse("{\n  \"a\": x\n}");
+  ASSERT_FALSE(json.ok());
+  EXPECT_NE(json.error().message.find("line 2"), std::string::npos) << json.error().message;
+}
+
+TEST(Json, InvalidUtf8IsReplacedWhenWritten) {
+  std::string out;
+  append_json_string(&out, "a\xFF" "b\x01");
+  EXPECT_EQ(out, "\"a\xEF\xBF\xBD" "b\\u0001\"");
+}
+
+}  // namespace
+}  // namespace firesteel

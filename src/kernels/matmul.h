@@ -1,0 +1,71 @@
+// Matrix products of the forward pass: out[n][row] = sum_k w[row][k] * x[n][k], weights straight from the mapped file.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "kernels/exec.h"
+#include "kernels/table.h"
+#include "tensor/dtype.h"
+
+namespace firesteel {
+
+// Borrowed view of a row-major weight matrix [n_rows][k].
+struct WeightView {
+  DType dtype = DType::kF32;
+  const std::byte* data = nullptr;
+  int64_t n_rows = 0;
+  int64_t k = 0;
+  size_t row_bytes() const { return firesteel::row_bytes(dtype, k); }
+};
+
+// How activations are represented in a product.
+enum class ActKind : uint8_t { kInt8, kF32, kBF16 };
+
+// fast: int8 for quantised weights, bf16 for bf16, f32 for f32 and f16.
+// high: f32 activations against dequantised weights, always: the reference path.
+enum class Precision : uint8_t { kFast, kHigh };
+
+ActKind act_kind(DType weights, Precision precision);
+
+// Activations packed in column tiles of at most 12 (all 12 except the last). Reused between steps: reserve once, then set()
+// allocates nothing while n * k stays within the reservation.
+class Activations {
+ public:
+  void reserve(int64_t n_max, int64_t k_max);
+
+  // Packs rows x[index[i]] (or x[i] when index is null), i < n, of length k, as `kind`. Rows are ldx floats apart.
+  // A row's packed values depend on the row only.
+  void set(Exec* exec, const KernelTable& table, ActKind kind, const float* x, int64_t ldx, const int32_t* index, int64_t n, int64_t k);
+
+  ActKind kind() const { return kind_; }
+  int64_t n() const { return n_; }
+  int64_t k() const { return k_; }
+  int64_t n_tiles() const { return (n_ + kMaxCols - 1) / kMaxCols; }
+  int tile_width(int64_t tile) const;
+  const std::byte* tile(int64_t tile) const;  // first byte of a column tile
+
+ private:
+  std::vector<std::byte> storage_;
+  size_t storage_offset_ = 0;  // to 64-byte alignment
+  ActKind kind_ = ActKind::kF32;
+  int64_t n_ = 0;
+  int64_t k_ = 0;
+};
+
+// One product of a fused list: out row i of column n goes to out[n*ldo + i].
+struct MatmulJob {
+  WeightView weights;
+  float* out = nullptr;
+  int64_t ldo = 0;
+  const float* bias = nullptr;  // [n_rows] or null
+  bool add = false;             // out += (residual), else out =
+};
+
+// Runs all jobs (same activations, weights of the same act_kind) as one parallel loop over panels of 16 rows.
+// n == 0 does nothing. Order per output: k ascending, then bias, then the residual.
+void matmul(Exec* exec, const KernelTable& table, const Activations& x, std::span<const MatmulJob> jobs);
+
+}  // namespace firesteel

@@ -1,0 +1,72 @@
+// A loaded model: immutable weights (views into the mapped checkpoint) and the forward pass over a batch of rows.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "checkpoint/checkpoint.h"
+#include "kernels/attention.h"
+#include "kernels/exec.h"
+#include "kernels/matmul.h"
+#include "model/config.h"
+#include "tensor/kv_layout.h"
+
+namespace firesteel {
+
+// One token of a step. Rows of a sequence are consecutive, with ascending consecutive positions.
+struct ForwardRow {
+  TokenId token = 0;
+  int32_t position = 0;
+  int32_t seq = 0;           // index into ForwardBatch::seqs
+  bool wants_logits = false;
+};
+
+struct ForwardBatch {
+  std::span<const ForwardRow> rows;   // at most the workspace's max_rows
+  std::span<const AttnSeq> seqs;      // writable blocks up to every row's position
+};
+
+// Buffers of a step, allocated once from stated limits; a step allocates nothing. Owned by the thread that calls forward.
+class Workspace;
+
+class Model {
+ public:
+  struct Options {
+    Precision precision = Precision::kFast;
+  };
+  // Checks that every tensor the configuration implies is there with the right shape and a supported type. Keeps the checkpoint
+  // alive. Reads no weights (they are mapped; norms and biases are read when first used).
+  static Result<std::shared_ptr<const Model>> load(std::shared_ptr<const Checkpoint> checkpoint, Options options);
+
+  virtual ~Model() = default;
+
+  virtual const ModelConfig& config() const = 0;
+  virtual const Checkpoint& checkpoint() const = 0;
+  // f32 for models with f32 or f16 matrices and at high precision, else bf16.
+  virtual KvType default_kv_type() const = 0;
+  KvLayout kv_layout(KvType type) const;
+  // Bytes of weights read per decoded token, and multiply-adds per token (without attention): for rooflines.
+  virtual uint64_t weight_bytes_per_token() const = 0;
+  virtual uint64_t macs_per_token() const = 0;
+
+  virtual std::unique_ptr<Workspace> new_workspace(int max_rows, int max_logit_rows, int64_t max_context) const = 0;
+
+  // Runs all rows; logits of the rows that want them, in row order, go to logits [n_wanted][n_vocab]. Writes the rows' K and V.
+  // A row's logits depend on its sequence only, to the bit. Token ids must be < n_vocab (CHECKed: the engine validates).
+  virtual void forward(Exec* exec, const KernelTable& table, Workspace* workspace, const KvLayout& layout, const ForwardBatch& batch,
+                       float* logits) const = 0;
+};
+
+class Workspace {
+ public:
+  virtual ~Workspace() = default;
+  virtual int max_rows() const = 0;
+  virtual size_t n_bytes() const = 0;
+};
+
+}  // namespace firesteel
