@@ -3,6 +3,7 @@
 #   fs_add_layers(FILE)      reads src/layers.txt; for each folder: library fs_NAME (all *.cc),
 #                            NAME_test from *_test.cc, NAME_slow_test from *_slow_test.cc (label "full"),
 #                            NAME_bench from *_bench.cc when FS_BENCH is on.
+#   fs_add_cross_test(NAME LABEL SOURCES...)  a test of tests/ that crosses folders: everything linked, GoogleTest's main.
 #   fs_options(TARGET)       warnings, sanitizers and defines; flags belong to targets, never to CMAKE_CXX_FLAGS.
 
 set(FS_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wcast-qual -Wold-style-cast
@@ -33,6 +34,26 @@ function(fs_options target)
   endif()
   target_compile_definitions(${target} PRIVATE $<$<CONFIG:Debug>:_GLIBCXX_ASSERTIONS>)
   target_include_directories(${target} PRIVATE ${CMAKE_SOURCE_DIR}/src)
+endfunction()
+
+# Where tests look for data: FS_TEST_DATA is committed; FS_SHARED_DEFAULT is optional test data beside the checkout, used when the
+# environment has no FS_SHARED, and its absence skips a test.
+function(fs_test_options target)
+  fs_options(${target})
+  target_compile_definitions(${target} PRIVATE FS_SHARED_DEFAULT="${CMAKE_SOURCE_DIR}/../shared" FS_TEST_DATA="${CMAKE_SOURCE_DIR}/tests/data")
+endfunction()
+
+# fs_add_cross_test(NAME quick|full SOURCES...): sources are relative to the caller's folder.
+function(fs_add_cross_test name label)
+  add_executable(${name} ${ARGN})
+  fs_test_options(${name})
+  target_link_libraries(${name} PRIVATE fs_engine fs_checkpoint fmt::fmt-header-only nlohmann_json::nlohmann_json
+                        GTest::gtest GTest::gtest_main)
+  set(timeout 300)
+  if(label STREQUAL "full")
+    set(timeout 3600)
+  endif()
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES LABELS ${label} TIMEOUT ${timeout})
 endfunction()
 
 function(fs_isa_flags pattern)
@@ -95,19 +116,19 @@ function(fs_add_layer name)
 
   if(FS_TESTS AND tests)
     add_executable(${name}_test ${tests})
-    fs_options(${name}_test)
+    fs_test_options(${name}_test)
     target_link_libraries(${name}_test PRIVATE fs_${name} fmt::fmt-header-only GTest::gtest GTest::gtest_main)
     gtest_discover_tests(${name}_test DISCOVERY_MODE PRE_TEST PROPERTIES LABELS quick TIMEOUT 300)
   endif()
   if(FS_TESTS AND slow_tests)
     add_executable(${name}_slow_test ${slow_tests})
-    fs_options(${name}_slow_test)
+    fs_test_options(${name}_slow_test)
     target_link_libraries(${name}_slow_test PRIVATE fs_${name} fmt::fmt-header-only GTest::gtest GTest::gtest_main)
     gtest_discover_tests(${name}_slow_test DISCOVERY_MODE PRE_TEST PROPERTIES LABELS full TIMEOUT 3600)
   endif()
   if(FS_BENCH AND benches)
     add_executable(${name}_bench ${benches})
-    fs_options(${name}_bench)
+    fs_test_options(${name}_bench)
     target_link_libraries(${name}_bench PRIVATE fs_${name} fmt::fmt-header-only benchmark::benchmark benchmark::benchmark_main)
   endif()
 endfunction()
