@@ -44,9 +44,13 @@ struct StopParams {
 struct ChatPrompt {
   Json messages;               // array of {role, content, ...}
   Json tools;                  // array or null
-  Json template_variables;     // object or null: enable_thinking ...
+  Json template_variables;     // object or null: enable_thinking, add_generation_prompt (true unless said) ...
+  int64_t now_unix_s = 0;      // for templates that print the date, so that an answer can be replayed; 0: the wall clock
 };
-struct RawPrompt { std::string text; };
+struct RawPrompt {
+  std::string text;
+  bool parse_special = false;  // whether "<|im_end|>" becomes the control token; never for text that a user wrote
+};
 struct TokenPrompt { std::vector<TokenId> ids; };
 using Prompt = std::variant<ChatPrompt, RawPrompt, TokenPrompt>;
 

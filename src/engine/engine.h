@@ -1,0 +1,76 @@
+// The engine: requests in, streams of events out. One thread owns scheduler, KV cache and model state; callers' threads validate,
+// render and encode before, and read their streams after. Thread-safe.
+//
+//   submit: validate > render the template > encode > queue      (caller's thread)
+//   step:   Scheduler::plan > Model::forward > Sampler::sample > detokenize, stop strings > events      (engine thread)
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "api/generator.h"
+#include "base/clock.h"
+#include "base/ids.h"
+#include "base/result.h"
+#include "engine/stats.h"
+#include "kernels/table.h"
+#include "model/model.h"
+#include "tensor/kv_layout.h"
+#include "tokenizer/chat_template.h"
+#include "tokenizer/tokenizer.h"
+
+namespace firesteel {
+
+class Engine final : public Generator {
+ public:
+  struct Options {
+    int n_threads = 0;               // of the forward pass, 1..256; 0: the CPUs the process may use
+    int64_t context_length = 0;      // tokens per sequence (prompt and answer); 0: the model's, lowered to what kv_bytes_max holds
+    uint64_t kv_bytes_max = 0;       // hard limit of KV memory (reserved, committed when used); 0: a quarter of the available memory
+    std::optional<KvType> kv_type;   // default: the model's
+    int max_batch_rows = 512;        // tokens of one step
+    int max_sequences = 64;          // that hold KV blocks and advance together; <= max_batch_rows
+    int max_queue = 1024;            // requests that wait
+    int prefill_chunk = 128;         // prompt tokens of a step beside which others decode; alone, a prompt takes the whole step
+    int max_contexts = 256;          // alive at a time
+    int64_t batch_ageing_us = 10'000'000;  // Priority::kBatch counts as interactive after this wait
+    const KernelTable* table = nullptr;    // nullptr: default_kernel_table()
+    const Clock* clock = nullptr;          // nullptr: system_clock()
+    bool poison_free_blocks = false;       // tests: released blocks are filled with NaN, so that a stray read is seen
+  };
+
+  // tokenizer and chat_template may be null: then only TokenPrompt is accepted, texts are empty, and stop strings are refused.
+  // kInvalidArgument names the option; kResourceExhausted when kv_bytes_max does not hold context_length.
+  static Result<std::unique_ptr<Engine>> create(std::shared_ptr<const Model> model, std::shared_ptr<const Tokenizer> tokenizer,
+                                                std::shared_ptr<const ChatTemplate> chat_template, Options options);
+  // Ends every open request with kCancelled. Streams and contexts may outlive the engine.
+  ~Engine() override;
+
+  Result<std::unique_ptr<TokenStream>> submit(GenerateRequest request) override;
+  Result<std::shared_ptr<Context>> prefill(GenerateRequest request) override;
+  Result<std::vector<std::unique_ptr<TokenStream>>> fork(const std::shared_ptr<Context>& context,
+                                                         std::vector<BranchRequest> branches) override;
+
+  // The ids a prompt becomes (template rendered, BOS added): for counting and for tests.
+  Result<std::vector<TokenId>> encode(const Prompt& prompt) const;
+
+  // Writes a context's tokens, keys and values to a file, and back. The file is for this model and KV layout only: kFailedPrecondition
+  // names the difference, kDataLoss a corruption. A snapshot is data of the namespace it came from: the caller keeps it apart.
+  Status save_context(const std::shared_ptr<Context>& context, const std::string& path);
+  Result<std::shared_ptr<Context>> load_context(const std::string& path, CacheNamespace cache_namespace);
+
+  EngineStats stats() const;
+  int64_t context_length() const;  // effective
+  KvLayout kv_layout() const;
+  int n_threads() const;
+
+ private:
+  struct Impl;
+  explicit Engine(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace firesteel
