@@ -27,7 +27,8 @@ struct RopeConfig {
   int n_dims = 0;             // rotated dimensions of a head, even
   double theta = 10000;       // base frequency of global layers
   double theta_window = 10000;  // of sliding-window layers
-  RopeScaling scaling = RopeScaling::kNone;  // of global layers; window layers are never scaled
+  bool window_has_own_base = false;  // window layers use theta_window and are never scaled (Gemma 3)
+  RopeScaling scaling = RopeScaling::kNone;
   double factor = 1;
   int64_t original_context = 0;
   double attn_factor = 1;
