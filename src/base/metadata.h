@@ -2,6 +2,7 @@
 // (checkpoint/), so that model and tokenizer know one dialect. Keys: GGUF specification, e.g. "llama.block_count".
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -20,9 +21,14 @@ using MetaValue = std::variant<bool, int64_t, uint64_t, double, std::string_view
 
 class Metadata {
  public:
+  using Item = std::pair<std::string, MetaValue>;
+
   // Keys are unique: false when the key was there already (the first value stays).
   bool add(std::string_view key, MetaValue value);
   void set(std::string_view key, MetaValue value);  // adds or replaces
+  // For readers that have seen to uniqueness themselves: add() in constant time.
+  void append(std::string key, MetaValue value) { items_.emplace_back(std::move(key), std::move(value)); }
+  void reserve(size_t n_keys) { items_.reserve(n_keys); }
 
   const MetaValue* find(std::string_view key) const;
   bool has(std::string_view key) const { return find(key) != nullptr; }
@@ -40,10 +46,10 @@ class Metadata {
   const std::vector<bool>* bools(std::string_view key) const;
 
   // In file order.
-  const std::vector<std::pair<std::string, MetaValue>>& items() const { return items_; }
+  const std::vector<Item>& items() const { return items_; }
 
  private:
-  std::vector<std::pair<std::string, MetaValue>> items_;
+  std::vector<Item> items_;
 };
 
 }  // namespace firesteel

@@ -50,6 +50,9 @@ class Checkpoint {
   friend class GgufReader;
   friend class HfReader;
   Checkpoint() = default;
+  // Fills by_name_ once tensors_ is complete; kDataLoss when a name is there twice.
+  Status index_tensors();
+
   std::string path_;
   std::string format_;
   std::string identity_;
