@@ -30,6 +30,9 @@ enum class Precision : uint8_t { kFast, kHigh };
 
 ActKind act_kind(DType weights, Precision precision);
 
+// The kind of tile that an unpacker makes of a quantised type.
+QTileKind tile_kind(DType weights);
+
 // Activations packed in column tiles of at most 12 (all 12 except the last). Reused between steps: reserve once, then set()
 // allocates nothing while n * k stays within the reservation.
 class Activations {
@@ -46,6 +49,7 @@ class Activations {
   int64_t n_tiles() const { return (n_ + kMaxCols - 1) / kMaxCols; }
   int tile_width(int64_t tile) const;
   const std::byte* tile(int64_t tile) const;  // first byte of a column tile
+  size_t n_bytes() const { return storage_.size(); }  // reserved
 
  private:
   std::vector<std::byte> storage_;
