@@ -16,7 +16,13 @@
 
 namespace firesteel {
 
-enum { kPanelRows = 16, kTileK = 256, kMaxCols = 12, kActBlock = 32 };
+static constexpr int kPanelRows = 16, kTileK = 256, kMaxCols = 12, kActBlock = 32;
+
+// The values of DType (tensor/dtype.h), for files that may not include it; matmul.cc checks that they agree.
+enum TableType {
+  kTypeF32, kTypeF16, kTypeBF16, kTypeQ8_0, kTypeQ4_0, kTypeQ4_1, kTypeQ5_0, kTypeQ5_1,
+  kTypeQ2_K, kTypeQ3_K, kTypeQ4_K, kTypeQ5_K, kTypeQ6_K, kTypeIQ4_NL, kTypeIQ4_XS, kTypeMXFP4,
+};
 
 // ---- Weights --------------------------------------------------------------------------------------------------------
 // A panel is 16 consecutive rows (output features) of a weight matrix. Whatever the file's type, an unpacker turns
@@ -43,12 +49,13 @@ typedef void (*UnpackBf16Fn)(const uint8_t* src, size_t row_bytes, int n_rows, i
 
 // ---- Activations ----------------------------------------------------------------------------------------------------
 // Columns are grouped in column tiles of width w <= 12, packed for broadcast: no stride is ever a multiple of 4 KiB.
-// int8 column tile: for each block of 32 k, kActBlockBytes(w) bytes:
+// int8 column tile: for each block of 32 k, w * kActBlockColBytes bytes:
 //   f32 scale[w]; f32 sum16[2][w]; f32 sum32[w]; i32 corr16[2][w]; i32 corr32[w]; i8 q[8][w][4]
-// with scale = amax/127 (0 for an all-zero block), q = round-half-even(x / scale), isum = sum of q over the (half) block,
-// sum = scale * isum, corr = -128 * isum.
+// with scale = amax/127, q = round-half-even(x * (127/amax)), isum = sum of q over the (half) block, sum = scale * isum,
+// corr = -128 * isum. amax < 1e-30: scale and q are 0. A NaN or infinity among the 32: scale is NaN and q is 0, so that it shows.
 // f32 column tile: [K][w]. bf16 column tile: [(K+1)/2][w][2].
-enum { kActBlockFixedBytes = 28, kActBlockColBytes = 60 };  // 7 words + 32 values
+// k must be a multiple of 32 for int8. A chunk of k can be packed alone, at its offset, when it starts at a multiple of 32.
+static constexpr int kActBlockColBytes = 60;  // 7 words + 32 values
 
 // x: [w][ldx] f32 rows (column n of the tile is x + n*ldx, or x + index[n]*ldx when index is not null).
 typedef void (*PackActsFn)(const float* x, int64_t ldx, const int32_t* index, int w, int64_t k, void* out);
@@ -65,35 +72,62 @@ typedef void (*FDotFn)(float* acc, int w, const float* tile, int64_t n_k, const 
 typedef void (*BDotFn)(float* acc, int w, const uint16_t* tile, int64_t n_pairs, const uint16_t* acts);
 
 // ---- Attention ------------------------------------------------------------------------------------------------------
-// Online softmax over one KV block for a tile of up to 12 queries that share a KV head. Scores are in base 2: the caller scales
-// q by scale * log2(e). Query i sees slots [lo[i], hi[i]) of this block (lo >= hi: nothing, its state stays untouched).
-// State per query: out [head_dim] f32 (unnormalised), m (running maximum, -inf at first), l [16] partial sums of the
-// denominator (one per key lane; the caller adds them up in lane order). Fixed order: keys in lanes of 16, PV in slot order.
-// softcap: 0, or c for s = c*tanh(s/c) (in the caller's natural-log scale: the kernel converts).
+// Online softmax over one KV block (kAttnSlots positions; layouts: tensor/kv_layout.h) for a tile of up to kAttnQueries queries
+// that share a KV head. Queries of a tile do not influence each other. Scores are in base 2: attn_pack_q scales the query by
+// scale * log2(e), or, with a softcap c, by scale * 2*log2(e)/c, and s = cap * tanh(score) with cap = c*log2(e), where
+// tanh = 1 - 2/(2^score + 1). Query i sees slots [lo[i], hi[i]), 0 <= lo, hi <= 64 (lo >= hi: nothing, its state stays as it is).
+// Slots that no query of the tile sees are not used: they may hold anything.
+//
+// State of a query: out [head_dim] f32 (unnormalised), m (running maximum, kAttnNone at first), l [16] partial sums of the
+// denominator, one per lane (slot % 16). Per block: the maximum of the visible scores; only if it is above m: r = 2^(m - max),
+// out *= r, l *= r, m = max. Then p = 2^(s - m) (0 at s - m <= -126, and where not visible), l[slot % 16] += p in slot order, and:
+//   f32   s = fma(k, q, s) in order of d;         out = fma(p, v, out) in order of slots
+//   bf16  q and p rounded to bf16. s: pairs (2j, 2j+1) of d in order, the odd product added first, then the even one, each with one
+//         rounding (the order of vdpbf16ps); out likewise with pairs of slots
+//   int8  q is 16-bit: q16 = round(q * (32767/amax)); s = float(isum(q16 * k)) * (amax/32767 * k_scale[slot]); p * v_scale[slot] is
+//         16-bit relative to its maximum over the block; out = fma(float(isum(p16 * v)), pmax/32767, out). Sums are exact.
+// 2^x is a polynomial (generic/exp2.h), of degree 6 for f32 and 4 otherwise. So f32 and int8 have the same bytes on every ISA.
+enum { kAttnSlots = 64, kAttnQueries = 12, kAttnMaxHeadDim = 512, kAttnQueryBytes = kAttnMaxHeadDim * 4 + 64 };
+static constexpr float kAttnNone = -1e30f;  // below any score; finite, so that differences of maxima are never NaN
+
 struct AttnTile {
   int n_q;              // 1..12
-  int head_dim;         // multiple of 16, <= 512
-  const float* q;       // [n_q][head_dim], scaled
-  float* out;           // [n_q][head_dim]
+  int head_dim;         // multiple of 16, <= kAttnMaxHeadDim
+  const void* q;        // n_q records of kAttnQueryBytes, by attn_pack_q of the same KvType; 64-byte aligned
+  float* out;           // [n_q][head_dim], 64-byte aligned
   float* m;             // [n_q]
-  float* l;             // [n_q][16]
+  float* l;             // [n_q][16], 64-byte aligned
   const int* lo;        // [n_q]
   const int* hi;        // [n_q]
-  float softcap;
+  float cap;            // 0: no softcap
+  ptrdiff_t next;       // a hint: k + next and v + next are read soon (0: nothing known)
 };
+typedef void (*AttnPackQFn)(const float* q, int head_dim, float scale, void* record);
 typedef void (*AttnBlockFn)(const AttnTile* tile, const void* k, const void* v);
-// Writes one token's key and value (f32 [head_dim] each) into slot `slot` of a (layer, head) of a block.
+// Adds the state of later blocks to that of earlier ones: max = max(m, part_m), a = 2^(m - max), b = 2^(part_m - max) (degree 6),
+// out = fma(part_out, b, out * a), l likewise, m = max. Shapes as in AttnTile.
+typedef void (*AttnMergeFn)(int n_q, int head_dim, float* out, float* m, float* l, const float* part_out, const float* part_m,
+                            const float* part_l);
+// result = fma(out, 1 / (sum of l in lane order), +0); zeros when nothing was visible. The +0 removes the sign of a zero, which
+// may depend on the tile (0 * v of slots that only other queries see).
+typedef void (*AttnFinishFn)(int head_dim, const float* out, const float* l, float* result);
+// Writes one token's key and value (f32 [head_dim] each) into slot `slot` of a (layer, head) of a block, and touches no byte of
+// other slots. int8: scale = amax/127, q = round-half-even(x * (127/amax)), all 0 when amax < 1e-30; NaN scale when x is not finite.
 typedef void (*KvWriteFn)(void* k, void* v, int slot, int head_dim, const float* key, const float* value);
 
-// ---- Element-wise and rows (dim > 0, any dim) -----------------------------------------------------------------------
-// out = x * weight / sqrt(mean(x^2) + eps); weight may be null (ones). Sum of squares in 16 lanes, then lanes in order.
+// ---- Element-wise and rows (dim > 0, any dim; the same bytes on every ISA) ----------------------------------------------
+// out = x * (1 / sqrt(sum/dim + eps)) * weight; weight may be null (ones); out may be x. Sum of squares by fma in 16 lanes (i % 16),
+// then lanes in order.
 typedef void (*RmsNormFn)(float* out, const float* x, const float* weight, int64_t dim, float eps);
-typedef void (*GluFn)(float* out, const float* gate, const float* up, int64_t n);  // out = act(gate) * up
+// out = act(gate) * up; out may be gate or up. silu(g) = g / (1 + e^-g); gelu (tanh form) = g / (1 + e^(-2u)) with
+// u = sqrt(2/pi) * (g + 0.044715 g^3). e^x as in generic/exp2.h.
+typedef void (*GluFn)(float* out, const float* gate, const float* up, int64_t n);
 // Rotates the first n_pairs*2 values of one head: cs [n_pairs][2] = cos, sin. neox: pairs (i, i+n_pairs), else (2i, 2i+1).
+// (a, b) becomes fma(a, cos, -(b*sin)), fma(a, sin, b*cos).
 typedef void (*RopeFn)(float* head, const float* cs, int64_t n_pairs, int neox);
 typedef void (*AddFn)(float* x, const float* y, int64_t n);          // x += y
 typedef void (*AxpyFn)(float* x, const float* y, float a, int64_t n);  // x = fma(a, y, x)
-typedef float (*MaxFn)(const float* x, int64_t n);                    // n > 0
+typedef float (*MaxFn)(const float* x, int64_t n);                    // n > 0; ignores NaN; -inf if there is nothing else
 // Sum of exp((x - max) * scale), in f64 over fixed lanes of 16, then lanes in order.
 typedef double (*SumExpFn)(const float* x, int64_t n, float max, float scale);
 
@@ -109,8 +143,11 @@ struct KernelTable {
   QDotFn qdot[4];  // by QTileKind
   FDotFn fdot;
   BDotFn bdot;
-  AttnBlockFn attn_block[3];  // by KvType
+  AttnPackQFn attn_pack_q[3];  // by KvType
+  AttnBlockFn attn_block[3];
   KvWriteFn kv_write[3];
+  AttnMergeFn attn_merge;
+  AttnFinishFn attn_finish;
   RmsNormFn rms_norm;
   GluFn silu_mul;
   GluFn gelu_mul;  // tanh approximation

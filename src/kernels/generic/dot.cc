@@ -1,0 +1,101 @@
+// Tile products, one output at a time. fmaf is exact everywhere (one rounding), so the quantised and f32 products define the
+// bits that every other column must reproduce.
+#include <math.h>
+#include <string.h>
+
+#include "kernels/generic/parts.h"
+#include "tensor/half.h"
+
+namespace firesteel {
+namespace {
+
+float word_f32(const unsigned char* p) {
+  float value;
+  memcpy(&value, p, sizeof value);
+  return value;
+}
+
+int32_t word_i32(const unsigned char* p) {
+  int32_t value;
+  memcpy(&value, p, sizeof value);
+  return value;
+}
+
+// Sum of q * a over groups [g0, g1) of 4 k for column n, per row. a points at q[8][w][4] of the block.
+void isum_block(const uint8_t (*q)[kPanelRows][4], const unsigned char* a, int w, int n, int g0, int g1, int32_t* isum) {
+  for (int r = 0; r < kPanelRows; ++r) isum[r] = 0;
+  for (int g = g0; g < g1; ++g) {
+    int8_t act[4];
+    memcpy(act, a + (g * w + n) * 4, 4);
+    for (int r = 0; r < kPanelRows; ++r) {
+      isum[r] += q[g][r][0] * act[0] + q[g][r][1] * act[1] + q[g][r][2] * act[2] + q[g][r][3] * act[3];
+    }
+  }
+}
+
+template <bool sub16, bool with_min>
+void qdot(float* acc, int w, const QTile* tiles, int64_t n_blocks, const void* acts) {
+  constexpr int kSubs = sub16 ? 2 : 1;  // sub-blocks per block of 32
+  const unsigned char* block = static_cast<const unsigned char*>(acts);
+  for (int64_t b = 0; b < n_blocks; ++b, block += static_cast<int64_t>(kActBlockColBytes) * w) {
+    const QTile& tile = tiles[b / 8];
+    const int in_tile = static_cast<int>(b % 8);
+    for (int n = 0; n < w; ++n) {
+      const float scale = word_f32(block + 4 * n);
+      for (int s = 0; s < kSubs; ++s) {
+        const float sum = word_f32(block + 4 * ((sub16 ? 1 + s : 3) * w + n));
+        const int32_t corr = word_i32(block + 4 * ((sub16 ? 4 + s : 6) * w + n));
+        int32_t isum[kPanelRows];
+        isum_block(tile.q[in_tile], block + 28 * w, w, n, s * 8 / kSubs, (s + 1) * 8 / kSubs, isum);
+        const float* d = tile.d[in_tile * kSubs + s];
+        const float* m = tile.m[in_tile * kSubs + s];
+        float* out = acc + n * kPanelRows;
+        for (int r = 0; r < kPanelRows; ++r) {
+          if (with_min) {
+            out[r] = fmaf(static_cast<float>(isum[r]), d[r] * scale, out[r]);
+            out[r] = fmaf(-m[r], sum, out[r]);
+          } else {
+            out[r] = fmaf(static_cast<float>(isum[r] + corr), d[r] * scale, out[r]);
+          }
+        }
+      }
+    }
+  }
+}
+
+void fdot(float* acc, int w, const float* tile, int64_t n_k, const float* acts) {
+  for (int64_t k = 0; k < n_k; ++k) {
+    for (int n = 0; n < w; ++n) {
+      const float a = acts[k * w + n];
+      for (int r = 0; r < kPanelRows; ++r) acc[n * kPanelRows + r] = fmaf(tile[k * kPanelRows + r], a, acc[n * kPanelRows + r]);
+    }
+  }
+}
+
+void bdot(float* acc, int w, const uint16_t* tile, int64_t n_pairs, const uint16_t* acts) {
+  for (int64_t j = 0; j < n_pairs; ++j) {
+    for (int n = 0; n < w; ++n) {
+      const float a0 = bf16_to_f32(acts[(j * w + n) * 2]);
+      const float a1 = bf16_to_f32(acts[(j * w + n) * 2 + 1]);
+      for (int r = 0; r < kPanelRows; ++r) {
+        const uint16_t* pair = tile + (j * kPanelRows + r) * 2;
+        float* out = acc + n * kPanelRows + r;
+        *out = fmaf(bf16_to_f32(pair[1]), a1, *out);  // the odd element first, as the instruction is specified
+        *out = fmaf(bf16_to_f32(pair[0]), a0, *out);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+void fill_generic_dot(KernelTable* table) {
+  table->qdot[kBiased32] = qdot<false, false>;
+  table->qdot[kBiased16] = qdot<true, false>;
+  table->qdot[kMin32] = qdot<false, true>;
+  table->qdot[kMin16] = qdot<true, true>;
+  table->fdot = fdot;
+  table->bdot = bdot;
+}
+
+}  // namespace firesteel
