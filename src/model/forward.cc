@@ -1,0 +1,298 @@
+#include "model/forward.h"
+
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "base/check.h"
+#include "model/experts.h"
+#include "tensor/quantise.h"
+
+namespace firesteel {
+namespace {
+
+// Below this much row work (floats touched), waking the other threads costs more than it saves: a barrier is about 1 us, a core
+// passes about 8 floats per ns through a row-wise op in cache.
+constexpr int64_t kParallelFloats = 32768;
+
+class Step {
+ public:
+  Step(const ForwardModel& model, Exec* exec, const KernelTable& table, ForwardWorkspace* workspace, const KvLayout& layout,
+       const ForwardBatch& batch)
+      : config_(model.config), weights_(model.weights), precision_(model.precision), exec_(exec), table_(table), ws_(*workspace),
+        layout_(layout), batch_(batch), n_rows_(static_cast<int64_t>(batch.rows.size())) {}
+
+  void run(float* logits) {
+    check_batch();
+    embed();
+    angles();
+    for (int layer = 0; layer < config_.n_layers; ++layer) {
+      attend(layer);
+      if (config_.moe.n_experts > 0) {
+        feed_experts(layer);
+      } else {
+        feed_forward(layer);
+      }
+    }
+    read_out(logits);
+  }
+
+ private:
+  // fn(row) for all rows; `width`: floats that a row touches.
+  template <typename Fn>
+  void for_rows(int64_t n, int64_t width, Fn&& fn) {
+    if (n * width < kParallelFloats) {
+      for (int64_t row = 0; row < n; ++row) fn(row);
+    } else {
+      exec_->parallel_for(n, [&fn](int64_t row, int) { fn(row); });
+    }
+  }
+
+  // All jobs on the same n rows of x (or x[index[i]]). Weights of different types may want different representations of x: each
+  // is packed once.
+  template <size_t n_jobs>
+  void project(const float* x, int64_t ldx, const int32_t* index, int64_t n, int64_t k, const std::array<MatmulJob, n_jobs>& jobs) {
+    uint32_t done = 0;
+    for (size_t i = 0; i < n_jobs; ++i) {
+      if ((done >> i & 1) != 0) continue;
+      const ActKind kind = act_kind(jobs[i].weights.dtype, precision_);
+      std::array<MatmulJob, n_jobs> same;
+      size_t n_same = 0;
+      for (size_t j = i; j < n_jobs; ++j) {
+        if (act_kind(jobs[j].weights.dtype, precision_) != kind) continue;
+        same[n_same++] = jobs[j];
+        done |= 1u << j;
+      }
+      ws_.acts.set(exec_, table_, kind, x, ldx, index, n, k);
+      matmul(exec_, table_, ws_.acts, std::span(same.data(), n_same));
+    }
+  }
+
+  static MatmulJob job(const Linear& map, float* out, int64_t ldo, bool add = false) {
+    return {.weights = map.weights, .out = out, .ldo = ldo, .bias = map.bias, .add = add};
+  }
+
+  float norm_eps() const { return static_cast<float>(config_.norm_eps); }
+  float* x_row(int64_t row) { return ws_.x.data() + row * ws_.ld_dim; }
+  float* h_row(int64_t row) { return ws_.h.data() + row * ws_.ld_dim; }
+
+  // h = rms_norm(x)
+  void norm(const float* weight) {
+    for_rows(n_rows_, config_.dim, [this, weight](int64_t row) {
+      table_.rms_norm(h_row(row), x_row(row), weight, config_.dim, norm_eps());
+    });
+  }
+
+  // x += rms_norm(h): Gemma norms what a block adds.
+  void add_normed(const float* weight) {
+    for_rows(n_rows_, 2 * config_.dim, [this, weight](int64_t row) {
+      table_.rms_norm(h_row(row), h_row(row), weight, config_.dim, norm_eps());
+      table_.add(x_row(row), h_row(row), config_.dim);
+    });
+  }
+
+  void check_batch();
+  void embed();
+  void angles();
+  void attend(int layer);
+  void feed_forward(int layer);
+  void feed_experts(int layer);
+  void activate(float* gate_up, int64_t ld, int64_t n, int64_t ffn_dim);
+  void read_out(float* logits);
+
+  const ModelConfig& config_;
+  const ModelWeights& weights_;
+  const Precision precision_;
+  Exec* const exec_;
+  const KernelTable& table_;
+  ForwardWorkspace& ws_;
+  const KvLayout& layout_;
+  const ForwardBatch& batch_;
+  const int64_t n_rows_;
+};
+
+void Step::check_batch() {
+  CHECK(n_rows_ > 0 && n_rows_ <= ws_.max_rows());
+  CHECK(layout_.n_layers == config_.n_layers && layout_.n_kv_heads == config_.n_kv_heads && layout_.head_dim == config_.head_dim);
+  int64_t n_wanted = 0;
+  for (int64_t row = 0; row < n_rows_; ++row) {
+    const ForwardRow& r = batch_.rows[static_cast<size_t>(row)];
+    CHECK(r.token >= 0 && r.token < config_.n_vocab);
+    CHECK(r.seq >= 0 && static_cast<size_t>(r.seq) < batch_.seqs.size());
+    CHECK(r.position >= 0 && r.position < ws_.max_context());
+    CHECK(r.position / kKvBlockTokens < batch_.seqs[static_cast<size_t>(r.seq)].n_blocks);
+    n_wanted += r.wants_logits ? 1 : 0;
+  }
+  CHECK(n_wanted <= ws_.max_logit_rows());
+}
+
+// x = embedding[token] * embedding_scale
+void Step::embed() {
+  const WeightView& embedding = weights_.embedding;
+  const float scale = static_cast<float>(config_.embedding_scale);
+  for_rows(n_rows_, config_.dim, [this, &embedding, scale](int64_t row) {
+    const size_t token = static_cast<size_t>(batch_.rows[static_cast<size_t>(row)].token);
+    float* x = x_row(row);
+    dequantise_row(embedding.dtype, embedding.data + token * embedding.row_bytes(), x, config_.dim);
+    if (scale == 1.0f) return;
+    for (int64_t i = 0; i < config_.dim; ++i) x[i] *= scale;
+  });
+}
+
+// Rope angles of every row, shared by all heads and layers.
+void Step::angles() {
+  const int64_t n_floats = config_.rope.n_dims;
+  const bool own_window = ws_.cs_window.n_bytes() > 0;
+  for_rows(n_rows_, 32 * n_floats, [this, n_floats, own_window](int64_t row) {  // a sine costs about as much as 32 floats passed
+    const ForwardRow& r = batch_.rows[static_cast<size_t>(row)];
+    ws_.attn_rows[static_cast<size_t>(row)] = {.seq = r.seq, .position = r.position};
+    weights_.rope.fill(r.position, ws_.cs.data() + row * n_floats);
+    if (own_window) weights_.rope_window.fill(r.position, ws_.cs_window.data() + row * n_floats);
+  });
+}
+
+// x += post_norm(Wo attention(rope(norm(Wq h)), rope(norm(Wk h)), Wv h)), h = rms_norm(x)
+void Step::attend(int layer) {
+  const LayerWeights& w = weights_.layers[static_cast<size_t>(layer)];
+  const int64_t head_dim = config_.head_dim;
+  const int64_t q_dim = config_.n_heads * head_dim;
+  const int64_t kv_dim = config_.n_kv_heads * head_dim;
+  const bool in_window = config_.layer_has_window(layer);
+  float* q = ws_.inner.data();  // [n_rows][q | k | v]
+  float* k = q + q_dim;
+  float* v = k + kv_dim;
+  float* att = ws_.inner.data() + n_rows_ * ws_.ld_qkv;  // [n_rows][n_heads * head_dim]
+
+  norm(w.attn_norm);
+  project(ws_.h.data(), ws_.ld_dim, nullptr, n_rows_, config_.dim,
+          std::array{job(w.q, q, ws_.ld_qkv), job(w.k, k, ws_.ld_qkv), job(w.v, v, ws_.ld_qkv)});
+
+  const float* cs = in_window && ws_.cs_window.n_bytes() > 0 ? ws_.cs_window.data() : ws_.cs.data();
+  for_rows(n_rows_, q_dim + kv_dim, [&](int64_t row) {
+    const float* row_cs = cs + row * config_.rope.n_dims;
+    float* heads = q + row * ws_.ld_qkv;  // those of q, then of k
+    for (int head = 0; head < config_.n_heads + config_.n_kv_heads; ++head) {
+      float* values = heads + head * head_dim;
+      if (config_.qk_norm) {
+        table_.rms_norm(values, values, head < config_.n_heads ? w.q_norm : w.k_norm, head_dim, norm_eps());
+      }
+      table_.rope(values, row_cs, config_.rope.n_dims / 2, config_.rope.neox ? 1 : 0);
+    }
+  });
+
+  const AttnArgs args{.layout = layout_,
+                      .layer = layer,
+                      .n_heads = config_.n_heads,
+                      .scale = static_cast<float>(config_.attention_scale),
+                      .softcap = static_cast<float>(config_.attn_softcap),
+                      .window = in_window ? config_.window : 0};
+  const std::span<const AttnRow> rows(ws_.attn_rows.data(), static_cast<size_t>(n_rows_));
+  kv_store(exec_, table_, args, rows, batch_.seqs, k, v, ws_.ld_qkv);
+  attention(exec_, table_, args, rows, batch_.seqs, q, ws_.ld_qkv, att, ws_.ld_att);
+
+  if (config_.post_norms) {
+    project(att, ws_.ld_att, nullptr, n_rows_, q_dim, std::array{job(w.o, ws_.h.data(), ws_.ld_dim)});
+    add_normed(w.post_attn_norm);
+  } else {
+    project(att, ws_.ld_att, nullptr, n_rows_, q_dim, std::array{job(w.o, ws_.x.data(), ws_.ld_dim, true)});
+  }
+}
+
+// gate = act(gate) * up, in place.
+void Step::activate(float* gate_up, int64_t ld, int64_t n, int64_t ffn_dim) {
+  const GluFn glu = config_.activation == Activation::kSilu ? table_.silu_mul : table_.gelu_mul;
+  for_rows(n, 3 * ffn_dim, [=](int64_t row) {
+    float* gate = gate_up + row * ld;
+    glu(gate, gate, gate + ffn_dim, ffn_dim);
+  });
+}
+
+// x += post_norm(Wdown(act(Wgate h) * Wup h)), h = rms_norm(x)
+void Step::feed_forward(int layer) {
+  const LayerWeights& w = weights_.layers[static_cast<size_t>(layer)];
+  const int64_t ffn_dim = config_.ffn_dim;
+  float* gate = ws_.inner.data();  // [n_rows][gate | up]
+
+  norm(w.ffn_norm);
+  project(ws_.h.data(), ws_.ld_dim, nullptr, n_rows_, config_.dim,
+          std::array{job(w.gate, gate, ws_.ld_ffn), job(w.up, gate + ffn_dim, ws_.ld_ffn)});
+  activate(gate, ws_.ld_ffn, n_rows_, ffn_dim);
+  if (config_.post_norms) {
+    project(gate, ws_.ld_ffn, nullptr, n_rows_, ffn_dim, std::array{job(w.down, ws_.h.data(), ws_.ld_dim)});
+    add_normed(w.post_ffn_norm);
+  } else {
+    project(gate, ws_.ld_ffn, nullptr, n_rows_, ffn_dim, std::array{job(w.down, ws_.x.data(), ws_.ld_dim, true)});
+  }
+}
+
+// x += sum over the chosen experts of weight * ffn_e(h), h = rms_norm(x). The experts run in ascending order over the rows that
+// chose them: a token's sum has the order of its own expert ids, whoever else is in the batch.
+void Step::feed_experts(int layer) {
+  const LayerWeights& w = weights_.layers[static_cast<size_t>(layer)];
+  const MoeConfig& moe = config_.moe;
+  const int64_t ffn_dim = moe.ffn_dim;
+
+  norm(w.ffn_norm);
+  // The router decides which weights a token meets: a rounding here is not a small error, so it is always f32.
+  ws_.acts.set(exec_, table_, ActKind::kF32, ws_.h.data(), ws_.ld_dim, nullptr, n_rows_, config_.dim);
+  const MatmulJob route{.weights = w.router, .out = ws_.router.data(), .ldo = moe.n_experts};
+  matmul(exec_, table_, ws_.acts, std::span(&route, 1));
+  for_rows(n_rows_, 16 * moe.n_experts, [this, &moe](int64_t row) {
+    choose_experts(moe, ws_.router.data() + row * moe.n_experts, ws_.chosen.data() + row * moe.n_used,
+                   ws_.chosen_weights.data() + row * moe.n_used);
+  });
+  group_by_expert(moe, n_rows_, ws_.chosen.data(), ws_.chosen_weights.data(), ws_.expert_first.data(), ws_.place_rows.data(),
+                  ws_.place_weights.data());
+
+  for (size_t e = 0; e < static_cast<size_t>(moe.n_experts); ++e) {
+    const int32_t first = ws_.expert_first[e];
+    const int64_t n = ws_.expert_first[e + 1] - first;
+    if (n == 0) continue;
+    const int32_t* rows = ws_.place_rows.data() + first;
+    const float* row_weights = ws_.place_weights.data() + first;
+    float* gate = ws_.inner.data();        // [n][gate | up]
+    float* out = ws_.expert_out.data();    // [n][dim]
+    const Linear gate_map{.weights = w.expert_gate[e]};
+    const Linear up_map{.weights = w.expert_up[e]};
+    const Linear down_map{.weights = w.expert_down[e]};
+    project(ws_.h.data(), ws_.ld_dim, rows, n, config_.dim,
+            std::array{job(gate_map, gate, ws_.ld_expert), job(up_map, gate + ffn_dim, ws_.ld_expert)});
+    activate(gate, ws_.ld_expert, n, ffn_dim);
+    project(gate, ws_.ld_expert, nullptr, n, ffn_dim, std::array{job(down_map, out, ws_.ld_dim)});
+    for_rows(n, 2 * config_.dim, [=, this](int64_t i) { table_.axpy(x_row(rows[i]), out + i * ws_.ld_dim, row_weights[i], config_.dim); });
+  }
+}
+
+// logits = softcap(Wout rms_norm(x) * logit_scale), for the rows that want them.
+void Step::read_out(float* logits) {
+  int64_t n = 0;
+  for (int64_t row = 0; row < n_rows_; ++row) {
+    if (!batch_.rows[static_cast<size_t>(row)].wants_logits) continue;
+    table_.rms_norm(h_row(n++), x_row(row), weights_.output_norm, config_.dim, norm_eps());
+  }
+  if (n == 0) return;
+  const Linear output{.weights = weights_.output};
+  project(ws_.h.data(), ws_.ld_dim, nullptr, n, config_.dim, std::array{job(output, logits, config_.n_vocab)});
+
+  const float scale = static_cast<float>(config_.logit_scale);
+  const float cap = static_cast<float>(config_.final_softcap);
+  if (scale == 1.0f && cap == 0.0f) return;
+  for_rows(n, 16 * config_.n_vocab, [=, this](int64_t row) {
+    float* values = logits + row * config_.n_vocab;
+    for (int64_t i = 0; i < config_.n_vocab; ++i) {
+      values[i] *= scale;
+      if (cap > 0) values[i] = cap * std::tanh(values[i] / cap);
+    }
+  });
+}
+
+}  // namespace
+
+void run_forward(const ForwardModel& model, Exec* exec, const KernelTable& table, ForwardWorkspace* workspace, const KvLayout& layout,
+                 const ForwardBatch& batch, float* logits) {
+  Step(model, exec, table, workspace, layout, batch).run(logits);
+}
+
+}  // namespace firesteel

@@ -1,0 +1,70 @@
+// The buffers of a step, all allocated when the engine starts: a step allocates nothing.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <new>
+
+#include "kernels/attention.h"
+#include "kernels/matmul.h"
+#include "model/config.h"
+#include "model/model.h"
+
+namespace firesteel {
+
+// 64-byte aligned, uninitialised: pages that a small batch never touches cost no memory.
+template <typename T>
+class Buffer {
+ public:
+  Buffer() = default;
+  explicit Buffer(size_t n) : data_(static_cast<T*>(::operator new(n * sizeof(T), std::align_val_t{64}))), n_(n) {}
+  T* data() { return data_.get(); }
+  T& operator[](size_t i) { return data_.get()[i]; }
+  size_t n_bytes() const { return n_ * sizeof(T); }
+
+ private:
+  struct Free {
+    void operator()(T* p) const { ::operator delete(p, std::align_val_t{64}); }
+  };
+  std::unique_ptr<T, Free> data_;
+  size_t n_ = 0;
+};
+
+class ForwardWorkspace final : public Workspace {
+ public:
+  ForwardWorkspace(const ModelConfig& config, int max_rows, int max_logit_rows, int64_t max_context);
+
+  int max_rows() const override { return max_rows_; }
+  size_t n_bytes() const override;
+  int max_logit_rows() const { return max_logit_rows_; }
+  int64_t max_context() const { return max_context_; }
+
+  // Row strides, in floats. A stride that is a multiple of 4 KiB puts the same column of all rows into one set of the first-level
+  // cache, so every stride is padded by one cache line.
+  int64_t ld_dim, ld_qkv, ld_att, ld_ffn, ld_expert;
+
+  Buffer<float> x;        // [max_rows][dim], the residual stream
+  Buffer<float> h;        // [max_rows][dim], normalised, or what a block adds
+  Buffer<float> inner;    // attention: qkv [max_rows][ld_qkv] then its output [max_rows][ld_att]; ffn: [max_rows][gate | up]
+  Buffer<float> cs;       // [max_rows][n_pairs][2]
+  Buffer<float> cs_window;
+  Buffer<AttnRow> attn_rows;
+  Activations acts;
+
+  // Experts.
+  Buffer<float> router;          // [max_rows][n_experts]
+  Buffer<int32_t> chosen;        // [max_rows][n_used], expert ids, best first
+  Buffer<float> chosen_weights;  // [max_rows][n_used]
+  Buffer<int32_t> expert_first;  // [n_experts + 1], first place of each expert in `places`
+  Buffer<int32_t> place_rows;    // [max_rows * n_used], rows by expert, ascending
+  Buffer<float> place_weights;
+  Buffer<float> expert_out;      // [max_rows][dim] of one expert
+
+ private:
+  int max_rows_;
+  int max_logit_rows_;
+  int64_t max_context_;
+};
+
+}  // namespace firesteel
