@@ -370,7 +370,11 @@ class Parser {
         return damaged(fmt::format("tensor {}: expected its {} bytes at data offset {} to lie in the {} bytes of tensor data, found the end of the "
                                    "file (truncated or corrupt)", quoted(tensor.name), tensor.n_bytes, offsets_[i], data_bytes));
       }
-      tensor.slices.push_back(bytes_.data() + out_.data_start + offsets_[i]);
+      const uint64_t n_slices = static_cast<uint64_t>(tensor.ne[2]) * static_cast<uint64_t>(tensor.ne[3]);
+      const uint64_t slice_bytes = tensor.n_bytes / n_slices;
+      FS_TRY_VOID(charge(n_slices * sizeof(std::byte*)));
+      tensor.slices.reserve(n_slices);
+      for (uint64_t k = 0; k < n_slices; ++k) tensor.slices.push_back(bytes_.data() + out_.data_start + offsets_[i] + k * slice_bytes);
     }
     FS_TRY_VOID(charge(n_tensors_ * sizeof(uint32_t)));
     std::vector<uint32_t> order(out_.tensors.size());

@@ -56,6 +56,16 @@ TEST(GgufReader, ReadsEveryKindOfValueAndTensors) {
   EXPECT_EQ(file->tensors[1].slices[0] - file->tensors[0].slices[0], 128);
 }
 
+TEST(GgufReader, ExpertsAreSlicesOfOneTensor) {
+  const std::string bytes = RawGguf().tensor("e", {32, 2, 3}, 8, 0).bytes(6 * 34);
+  const auto file = parse_gguf(std::as_bytes(std::span(bytes.data(), bytes.size())), "m.gguf");
+  ASSERT_TRUE(file.ok()) << file.error().message;
+  const TensorInfo& tensor = file->tensors[0];
+  ASSERT_EQ(tensor.slices.size(), 3u);
+  EXPECT_EQ(tensor.slices[2] - tensor.slices[0], 4 * 34);
+  EXPECT_REFUSED(RawGguf().tensor("e", {1, 1, 1u << 10, 1u << 12}, 1, 0).bytes(2u << 22), "more than twice the file");
+}
+
 TEST(GgufReader, RefusesOtherFormatsAndVersions) {
   EXPECT_REFUSED("", "offset 0");
   EXPECT_REFUSED("GGML....", "magic");
