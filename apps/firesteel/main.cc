@@ -1,6 +1,27 @@
-#include <cstdio>
+// firesteel: one binary, one command each file. See docs/cli.md.
+#include <csignal>
+#include <string>
 
-int main() {
-  std::puts("firesteel");
-  return 0;
+#include "build_info.h"
+#include "commands.h"
+
+int main(int argc, char** argv) {
+  using namespace firesteel;
+  const std::string version = std::string("firesteel ") + build_version() + " (" + build_commit() + ")";
+  CommandLine line("Firesteel: a private assistant for one's own machines.", version.c_str());
+  Command root = line.root();
+  root.examples(
+      "  firesteel ask --model MODEL.gguf \"Why is the sky blue?\"\n"
+      "  firesteel chat --model MODEL.gguf\n"
+      "  firesteel models inspect MODEL.gguf\n"
+      "Exit codes: 0 ok, 1 failed, 2 usage.");
+  add_ask(root);
+  add_chat(root);
+  add_models(root);
+  add_tokenize(root);
+  add_logits(root);
+  add_perplexity(root);
+  add_bench(root);
+  add_doctor(root);
+  return line.run(argc, argv);
 }

@@ -1,0 +1,154 @@
+// firesteel ask: one question, one streamed answer.
+#include <unistd.h>
+
+#include <cstdio>
+#include <memory>
+
+#include <fmt/format.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "commands.h"
+#include "generation.h"
+#include "input.h"
+#include "load_model.h"
+#include "terminal.h"
+
+namespace firesteel {
+namespace {
+
+struct AskOptions {
+  ModelOptions model;
+  GenerationOptions generation;
+  std::vector<std::string> prompt;
+  std::vector<std::string> images;
+  std::string system;
+  bool raw = false, stats = false, json = false;
+  int64_t start_us = 0;
+};
+
+Result<Prompt> make_prompt(const AskOptions& options, const std::string& text, const LoadedModel& loaded) {
+  if (options.raw) return Prompt{RawPrompt{text}};
+  if (loaded.chat_template == nullptr) {
+    return Error{ErrorCode::kFailedPrecondition,
+                 loaded.path + ": this model has no chat template. Use --raw to continue the text as it is, or --chat-template FILE"};
+  }
+  Json::Array messages;
+  const auto add = [&messages](const char* role, const std::string& content) {
+    messages.push_back(Json::Object{{"role", role}, {"content", content}});
+  };
+  if (!options.system.empty()) add("system", options.system);
+  add("user", text);
+  ChatPrompt prompt;
+  prompt.messages = std::move(messages);
+  std::string note;
+  prompt.template_variables = template_variables(options.generation, loaded, &note);
+  if (!note.empty()) fmt::print(stderr, "firesteel: {}\n", note);
+  return Prompt{std::move(prompt)};
+}
+
+void print_json(const AskOptions& options, const Answer& answer, const LoadedModel& loaded, uint64_t seed, int64_t load_us) {
+  const Usage& usage = answer.done.usage;
+  Json counts;
+  counts.set("prompt_tokens", usage.prompt_tokens);
+  counts.set("cached_tokens", usage.cached_tokens);
+  counts.set("generated_tokens", usage.generated_tokens);
+  Json timing;
+  timing.set("load_ms", static_cast<double>(load_us) * 1e-3);
+  timing.set("first_token_ms", static_cast<double>(load_us + usage.first_token_us) * 1e-3);
+  timing.set("total_ms", static_cast<double>(load_us + usage.total_us) * 1e-3);
+  timing.set("decode_tokens_per_second", decode_tokens_per_second(usage));
+  Json out;
+  out.set("text", answer.text);
+  if (!answer.thinking.empty()) out.set("thinking", answer.thinking);
+  out.set("finish_reason", finish_reason_name(answer.done.reason));
+  if (!answer.done.stop_string.empty()) out.set("stop_string", answer.done.stop_string);
+  out.set("model", loaded.path);
+  out.set("seed", static_cast<int64_t>(seed));
+  out.set("temperature", options.generation.temperature);
+  out.set("usage", std::move(counts));
+  out.set("timing", std::move(timing));
+  out.set("peak_memory_bytes", static_cast<int64_t>(peak_rss_bytes()));
+  std::printf("%s\n", out.dump().c_str());
+}
+
+Status ask(const AskOptions& options) {
+  std::string text;
+  for (const std::string& word : options.prompt) text += (text.empty() ? "" : " ") + word;
+  if (text == "-") {
+    FS_TRY(text, read_stdin());
+  }
+  FS_TRY(const LoadedModel loaded, load_model(options.model, !options.raw));
+  if (loaded.tokenizer == nullptr) return Error{ErrorCode::kNotFound, loaded.path + ": has no tokenizer"};
+  FS_TRY(Prompt prompt, make_prompt(options, text, loaded));
+  Engine::Options engine_options;
+  engine_options.max_sequences = 1;
+  FS_TRY(const std::unique_ptr<Engine> engine, create_engine(loaded, options.model, engine_options));
+
+  const uint64_t seed = seed_to_use(options.generation);
+  GenerateRequest request;
+  request.prompt = std::move(prompt);
+  request.sampling = sampling_params(options.generation, seed);
+  request.stop = stop_params(options.generation);
+  request.use_prefix_cache = false;  // there will be no second request
+  const int64_t load_us = system_clock().now_us() - options.start_us;
+  FS_TRY(const std::unique_ptr<TokenStream> stream, engine->submit(std::move(request)));
+
+  const bool dim_thinking = is_terminal(STDOUT_FILENO);
+  bool was_thinking = false;
+  const Answer answer = read_answer(stream.get(), [&](std::string_view piece, bool thinking) {
+    if (options.json) return;
+    if (thinking != was_thinking && dim_thinking) std::fputs(thinking ? "\033[2m" : "\033[0m", stdout);
+    was_thinking = thinking;
+    std::fwrite(piece.data(), 1, piece.size(), stdout);
+    std::fflush(stdout);
+  });
+  if (was_thinking && dim_thinking) std::fputs("\033[0m", stdout);
+
+  if (answer.done.reason == FinishReason::kError) {
+    if (!options.json && !answer.text.empty()) std::fputc('\n', stdout);
+    return answer.done.error;
+  }
+  if (options.json) {
+    print_json(options, answer, loaded, seed, load_us);
+  } else {
+    std::fputc('\n', stdout);
+    std::fflush(stdout);
+  }
+  if (options.stats) {
+    fmt::print(stderr, "{}, finish {}, seed {}\n", describe_usage(answer.done.usage, load_us), finish_reason_name(answer.done.reason), seed);
+  }
+  return {};
+}
+
+}  // namespace
+
+void add_ask(Command root) {
+  const auto options = std::make_shared<AskOptions>();
+  options->start_us = system_clock().now_us();  // main has only just begun
+  Command command = root.subcommand("ask", "Ask one question; the answer streams to stdout");
+  command.texts("prompt", &options->prompt, "The question; - reads it from stdin");
+  command.required("prompt");
+  add_model_option(&command, &options->model);
+  command.text("-s,--system", &options->system, "System message: who the assistant is and how it answers");
+  command.flag("--raw", &options->raw, "No chat template: continue the text as it is");
+  command.text("--chat-template", &options->model.chat_template_file, "Use this Jinja file instead of the model's own template");
+  command.texts("--image", &options->images, "An image to look at (not yet: no model that sees is supported)");
+  add_generation_options(&command, &options->generation);
+  add_engine_options(&command, &options->model);
+  command.flag("--stats", &options->stats, "Prompt tokens, time to first token since start, tok/s and peak memory, on stderr");
+  command.flag("--json", &options->json, "Print one JSON object at the end instead of streaming");
+  command.examples(
+      "  firesteel ask --model MODEL.gguf \"Why is the sky blue?\"\n"
+      "  firesteel ask --model MODEL.gguf --system \"Answer in one line.\" --temperature 0 --stats \"What is DNS?\"\n"
+      "  firesteel ask --model MODEL.gguf --raw --max-tokens 100 \"Once upon a time\"\n"
+      "  git diff | firesteel ask --model MODEL.gguf -");
+  command.run([options] {
+    if (!options->images.empty()) return fail_usage("--image is not supported yet: no model that sees images can be loaded");
+    if (options->raw && !options->system.empty()) return fail_usage("--system has no place in a --raw prompt: leave one of them out");
+    const Status status = ask(*options);
+    return status.ok() ? kExitOk : fail(status.error(), options->json);
+  });
+}
+
+}  // namespace firesteel

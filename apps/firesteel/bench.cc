@@ -1,0 +1,346 @@
+// firesteel bench: how fast and how large, on this machine, now.
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+
+#include <fmt/format.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/rng.h"
+#include "build_info.h"
+#include "commands.h"
+#include "kernels/dispatch.h"
+#include "load_model.h"
+#include "machine.h"
+#include "terminal.h"
+
+namespace firesteel {
+namespace {
+
+struct BenchOptions {
+  ModelOptions model;
+  int64_t n_prompt = 512, n_generate = 128, depth = 0, n_branch_tokens = 64, n_startup = 16, n_repetitions = 5;
+  std::vector<int64_t> branches, prefixes;
+  bool json = false;
+};
+
+double seconds_since(int64_t start_us) { return static_cast<double>(system_clock().now_us() - start_us) * 1e-6; }
+
+class Bench {
+ public:
+  Bench(const BenchOptions& options, const LoadedModel& loaded, Engine* engine, const char* isa)
+      : options_(options), loaded_(loaded), engine_(engine), isa_(isa), n_threads_(engine->n_threads()) {}
+
+  Status run();
+
+ private:
+  Status prefill();
+  Status decode(int64_t depth);
+  Status branch(int64_t prefix, int64_t n_branches);
+  Status startup();
+  void memory();
+
+  std::vector<TokenId> random_tokens(int64_t n, uint64_t seed) const;
+  StopParams exactly(int64_t n_tokens) const;
+  Result<GenerateEvent> drain(TokenStream* stream) const;
+  // extra: further members of the record.
+  void report(const std::string& name, const char* unit, const std::vector<double>& samples, Json extra, const std::string& remark);
+
+  const BenchOptions& options_;
+  const LoadedModel& loaded_;
+  Engine* engine_;
+  const char* isa_;
+  int n_threads_;
+  bool printed_header_ = false;
+};
+
+std::vector<TokenId> Bench::random_tokens(int64_t n, uint64_t seed) const {
+  Rng rng(seed);
+  std::vector<TokenId> ids;
+  for (int64_t i = 0; i < n; ++i) ids.push_back(static_cast<TokenId>(rng.below(static_cast<uint64_t>(loaded_.model->config().n_vocab))));
+  return ids;
+}
+
+StopParams Bench::exactly(int64_t n_tokens) const {
+  StopParams stop;
+  stop.max_tokens = n_tokens;
+  stop.ignore_end_of_generation = true;
+  return stop;
+}
+
+Result<GenerateEvent> Bench::drain(TokenStream* stream) const {
+  GenerateEvent last;
+  while (std::optional<GenerateEvent> event = stream->next()) last = std::move(*event);
+  if (last.reason == FinishReason::kError) return last.error;
+  return last;
+}
+
+void Bench::report(const std::string& name, const char* unit, const std::vector<double>& samples, Json extra, const std::string& remark) {
+  const Spread spread = spread_of(samples);
+  if (!options_.json) {
+    if (!printed_header_) fmt::print("{:44} {:>10} {:>10} {:>10}  {}\n", "measure", "median", "min", "max", "unit");
+    printed_header_ = true;
+    fmt::print("{:44} {:10.2f} {:10.2f} {:10.2f}  {}{}\n", name, spread.median, spread.min, spread.max, unit, remark.empty() ? "" : "   " + remark);
+    std::fflush(stdout);
+    return;
+  }
+  Json::Array values;
+  for (const double sample : samples) values.emplace_back(sample);
+  Json out;
+  out.set("name", name);
+  out.set("unit", unit);
+  out.set("median", spread.median);
+  out.set("min", spread.min);
+  out.set("max", spread.max);
+  out.set("samples", std::move(values));
+  if (extra.is_object()) {
+    for (const auto& [key, value] : extra.as_object()) out.set(key, value);
+  }
+  out.set("model", loaded_.path);
+  out.set("model_bytes", static_cast<int64_t>(loaded_.checkpoint->file_bytes()));
+  out.set("threads", n_threads_);
+  out.set("kv", kv_type_name(engine_->kv_layout().type));
+  out.set("precision", options_.model.precision);
+  out.set("isa", isa_);
+  out.set("cpu", cpu_name());
+  out.set("commit", build_commit());
+  out.set("compiler", build_compiler());
+  out.set("flags", build_flags());
+  fmt::print("{}\n", out.dump());
+  std::fflush(stdout);
+}
+
+Status Bench::run() {
+  warm_page_cache(loaded_.path);
+  if (options_.n_startup > 0) FS_TRY_VOID(startup());
+  if (options_.n_prompt > 0) FS_TRY_VOID(prefill());
+  if (options_.n_generate > 1) {
+    FS_TRY_VOID(decode(0));
+    if (options_.depth > 0) FS_TRY_VOID(decode(options_.depth));
+  }
+  for (const int64_t prefix : options_.prefixes) {
+    for (const int64_t n : options_.branches) FS_TRY_VOID(branch(prefix, n));
+  }
+  memory();
+  return {};
+}
+
+Status Bench::prefill() {
+  std::vector<double> samples;
+  for (int64_t i = -1; i < options_.n_repetitions; ++i) {  // the first touches memory and is not counted
+    GenerateRequest request;
+    request.prompt = TokenPrompt{random_tokens(options_.n_prompt, static_cast<uint64_t>(i + 2))};
+    request.sampling.temperature = 0;
+    request.stop = exactly(1);
+    request.use_prefix_cache = false;
+    FS_TRY(const std::unique_ptr<TokenStream> stream, engine_->submit(std::move(request)));
+    FS_TRY(const GenerateEvent done, drain(stream.get()));
+    if (i >= 0) samples.push_back(static_cast<double>(options_.n_prompt) / (static_cast<double>(done.usage.first_token_us) * 1e-6));
+  }
+  const double gmacs = spread_of(samples).median * static_cast<double>(loaded_.model->macs_per_token()) * 1e-9;
+  Json extra;
+  extra.set("gmac_per_s", gmacs);
+  report(fmt::format("prefill/n={}", options_.n_prompt), "tok/s", samples, std::move(extra), fmt::format("{:.0f} GMAC/s", gmacs));
+  return {};
+}
+
+Status Bench::decode(int64_t depth) {
+  std::vector<double> samples, bandwidths;
+  GenerateRequest prefix;
+  prefix.prompt = TokenPrompt{random_tokens(std::max<int64_t>(depth, 1), 1)};
+  prefix.use_prefix_cache = false;
+  FS_TRY(const std::shared_ptr<Context> context, engine_->prefill(std::move(prefix)));
+  for (int64_t i = -1; i < options_.n_repetitions; ++i) {
+    bandwidths.push_back(probe_read_bandwidth(n_threads_, 3));
+    BranchRequest branch;
+    branch.suffix = TokenPrompt{random_tokens(1, static_cast<uint64_t>(i + 2))};
+    branch.sampling.temperature = 0;
+    branch.stop = exactly(options_.n_generate);
+    std::vector<BranchRequest> branches;
+    branches.push_back(std::move(branch));
+    FS_TRY(const std::vector<std::unique_ptr<TokenStream>> streams, engine_->fork(context, std::move(branches)));
+    FS_TRY(const GenerateEvent done, drain(streams.front().get()));
+    const double seconds = static_cast<double>(done.usage.total_us - done.usage.first_token_us) * 1e-6;
+    if (i >= 0) samples.push_back(static_cast<double>(done.usage.generated_tokens - 1) / seconds);
+  }
+  // Bytes that one token must read: the weights, and the keys and values of the positions before it.
+  const KvLayout layout = engine_->kv_layout();
+  const double kv_bytes = static_cast<double>(layout.block_bytes()) / kKvBlockTokens *
+                          (static_cast<double>(depth) + static_cast<double>(options_.n_generate) / 2);
+  const double gb_per_s = spread_of(samples).median * (static_cast<double>(loaded_.model->weight_bytes_per_token()) + kv_bytes) * 1e-9;
+  const double bandwidth = spread_of(bandwidths).median;
+  Json extra;
+  extra.set("gb_per_s", gb_per_s);
+  extra.set("bandwidth_gb_per_s", bandwidth);
+  if (bandwidth > 0) extra.set("share_of_bandwidth", gb_per_s / bandwidth);
+  report(fmt::format("decode/n={}/depth={}", options_.n_generate, depth), "tok/s", samples, std::move(extra),
+         fmt::format("{:.1f} GB/s, {:.0f} % of {:.1f} GB/s", gb_per_s, bandwidth > 0 ? gb_per_s / bandwidth * 100 : 0, bandwidth));
+  return {};
+}
+
+Status Bench::branch(int64_t prefix, int64_t n_branches) {
+  std::vector<double> totals, decodes, prefills;
+  for (int64_t i = -1; i < options_.n_repetitions; ++i) {
+    GenerateRequest request;
+    request.prompt = TokenPrompt{random_tokens(prefix, static_cast<uint64_t>(i + 2))};
+    request.use_prefix_cache = false;
+    const int64_t start_us = system_clock().now_us();
+    FS_TRY(const std::shared_ptr<Context> context, engine_->prefill(std::move(request)));
+    const double prefill_s = seconds_since(start_us);
+    std::vector<BranchRequest> branches(static_cast<size_t>(n_branches));
+    for (size_t b = 0; b < branches.size(); ++b) {
+      branches[b].suffix = TokenPrompt{random_tokens(1, 1000 + b)};
+      branches[b].sampling.temperature = 0;
+      branches[b].stop = exactly(options_.n_branch_tokens);
+    }
+    FS_TRY(const std::vector<std::unique_ptr<TokenStream>> streams, engine_->fork(context, std::move(branches)));
+    for (const std::unique_ptr<TokenStream>& stream : streams) {
+      const Result<GenerateEvent> done = drain(stream.get());
+      if (!done.ok()) return done.error();
+    }
+    const double total_s = seconds_since(start_us);
+    if (i < 0) continue;
+    totals.push_back(total_s);
+    prefills.push_back(prefill_s);
+    decodes.push_back(static_cast<double>(n_branches * options_.n_branch_tokens) / (total_s - prefill_s));
+  }
+  const std::string name = fmt::format("branches/n={}/prefix={}/tokens={}", n_branches, prefix, options_.n_branch_tokens);
+  Json extra;
+  extra.set("prefill_s", spread_of(prefills).median);
+  extra.set("decode_tokens_per_second", spread_of(decodes).median);
+  report(name, "s", totals, std::move(extra), fmt::format("{:.1f} tok/s over all branches after the prefix", spread_of(decodes).median));
+  return {};
+}
+
+// Runs this program as a user would, and times the way to its first byte of output.
+Status Bench::startup() {
+  if (loaded_.tokenizer == nullptr) return {};
+  std::string text = "The";
+  int64_t n_tokens = 0;
+  for (int64_t i = 0; i < 4 * options_.n_startup && n_tokens < options_.n_startup; ++i) {
+    text += " the";
+    std::vector<TokenId> ids;
+    FS_TRY_VOID(loaded_.tokenizer->encode(text, {.parse_special = false, .add_special = true}, &ids));
+    n_tokens = static_cast<int64_t>(ids.size());
+  }
+  const std::string n_threads = std::to_string(n_threads_);
+  std::vector<std::string> words = {"firesteel", "ask", "--raw", "--max-tokens", "1", "--temperature", "0", "--threads", n_threads,
+                                    "--precision", options_.model.precision, "--model", loaded_.path};
+  if (!options_.model.kv.empty()) words.insert(words.end(), {"--kv", options_.model.kv});
+  words.push_back(text);
+  std::vector<char*> arguments;
+  for (std::string& word : words) arguments.push_back(word.data());
+  arguments.push_back(nullptr);
+
+  std::vector<double> samples, peaks;
+  for (int64_t i = -1; i < options_.n_repetitions; ++i) {
+    int pipe_fds[2];
+    if (pipe2(pipe_fds, O_CLOEXEC) != 0) return Error{ErrorCode::kIo, std::string("pipe: ") + std::strerror(errno)};
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, pipe_fds[1], STDOUT_FILENO);
+    const int64_t start_us = system_clock().now_us();
+    pid_t child = 0;
+    const int error = posix_spawn(&child, "/proc/self/exe", &actions, nullptr, arguments.data(), environ);
+    posix_spawn_file_actions_destroy(&actions);
+    close(pipe_fds[1]);
+    if (error != 0) {
+      close(pipe_fds[0]);
+      return Error{ErrorCode::kIo, std::string("cannot start myself: ") + std::strerror(error)};
+    }
+    char byte = 0;
+    while (read(pipe_fds[0], &byte, 1) < 0 && errno == EINTR) {
+    }
+    const double first_ms = seconds_since(start_us) * 1e3;
+    char rest[256];
+    while (read(pipe_fds[0], rest, sizeof rest) > 0) {
+    }
+    close(pipe_fds[0]);
+    int status = 0;
+    rusage usage{};
+    while (wait4(child, &status, 0, &usage) < 0 && errno == EINTR) {
+    }
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) return Error{ErrorCode::kInternal, "firesteel ask failed; its message is above"};
+    if (i < 0) continue;
+    samples.push_back(first_ms);
+    peaks.push_back(static_cast<double>(usage.ru_maxrss) / 1024);
+  }
+  report(fmt::format("exec_to_first_token/prompt={}", n_tokens), "ms", samples, {}, "");
+  report(fmt::format("peak_rss_of_ask/prompt={}", n_tokens), "MiB", peaks, {}, "mapped weights included");
+  return {};
+}
+
+void Bench::memory() {
+  const EngineStats stats = engine_->stats();
+  Json extra;
+  extra.set("kv_bytes_touched", static_cast<int64_t>(stats.kv_bytes_touched));
+  extra.set("workspace_bytes", static_cast<int64_t>(stats.workspace_bytes));
+  report("peak_rss_of_bench", "MiB", {static_cast<double>(peak_rss_bytes()) / (1 << 20)}, std::move(extra),
+         "KV " + format_bytes(stats.kv_bytes_touched) + ", buffers " + format_bytes(stats.workspace_bytes));
+}
+
+Status bench(const BenchOptions& options) {
+  FS_TRY(const KernelTable* const table, default_kernel_table());
+  FS_TRY(const LoadedModel loaded, load_model(options.model, /*want_template=*/false));
+  const int64_t n_branches = options.branches.empty() ? 0 : *std::max_element(options.branches.begin(), options.branches.end());
+  const int64_t prefix = options.prefixes.empty() ? 0 : *std::max_element(options.prefixes.begin(), options.prefixes.end());
+  const int64_t longest = std::max({options.n_prompt + 1, std::max<int64_t>(options.depth, 1) + 1 + options.n_generate,
+                                    n_branches > 0 ? prefix + 1 + options.n_branch_tokens : 0});
+  const int64_t trained = loaded.model->config().context_length;
+  const int64_t context = options.model.context_length > 0 ? options.model.context_length : std::max(trained, int64_t{0});
+  if (longest > context) {
+    return Error{ErrorCode::kInvalidArgument, fmt::format("this measures up to {} tokens in one context, which has {}: "
+                                                          "lower --prompt, --generate, --depth or --prefix, or raise --ctx", longest, context)};
+  }
+  // Memory for the longest sequence, and for every branch's own blocks (its last one partly filled).
+  const KvLayout layout = loaded.model->kv_layout(kv_type_to_use(options.model, loaded.model->default_kv_type()));
+  const int64_t n_blocks = 2 * (longest / kKvBlockTokens + 2) + (n_branches + 1) * (options.n_branch_tokens / kKvBlockTokens + 3);
+  Engine::Options engine_options;
+  engine_options.context_length = longest;
+  engine_options.kv_bytes_max = static_cast<uint64_t>(n_blocks) * layout.block_bytes();
+  engine_options.max_sequences = static_cast<int>(std::max<int64_t>(n_branches, 1));
+  engine_options.table = table;
+  ModelOptions model_options = options.model;
+  model_options.context_length = longest;
+  FS_TRY(const std::unique_ptr<Engine> engine, create_engine(loaded, model_options, engine_options));
+  return Bench(options, loaded, engine.get(), table->isa).run();
+}
+
+}  // namespace
+
+void add_bench(Command root) {
+  const auto options = std::make_shared<BenchOptions>();
+  Command command = root.subcommand("bench", "Measure speed, start-up and memory with a model");
+  add_model_option(&command, &options->model);
+  command.integer("-p,--prompt", &options->n_prompt, 0, 1 << 20, "Tokens of the prefill measure; 0 leaves it out (default 512)");
+  command.integer("-n,--generate", &options->n_generate, 0, 1 << 20, "Tokens of the decode measure; 0 leaves it out (default 128)");
+  command.integer("-d,--depth", &options->depth, 0, 1 << 20, "Also decode behind a context of this many tokens");
+  command.integers("--branches", &options->branches, 1, 256, "Numbers of branches forked from one prefix, such as 1,2,4,8,16");
+  command.integers("--prefix", &options->prefixes, 1, 1 << 20, "Lengths of that prefix, such as 512,1024");
+  command.integer("--branch-tokens", &options->n_branch_tokens, 1, 1 << 16, "Tokens of each branch (default 64)");
+  command.integer("--startup-prompt", &options->n_startup, 0, 4096, "Prompt tokens of the start-up measure; 0 leaves it out (default 16)");
+  command.integer("-r,--repetitions", &options->n_repetitions, 1, 1000, "Counted runs of each measure, after one that is not (default 5)");
+  add_engine_options(&command, &options->model);
+  command.flag("--json", &options->json, "One JSON object per line and measure, with commit, CPU and flags");
+  command.examples(
+      "  firesteel bench --model MODEL.gguf\n"
+      "  firesteel bench --model MODEL.gguf --threads 2 --depth 2048 --json\n"
+      "  firesteel bench --model MODEL.gguf --prompt 0 --generate 0 --branches 1,2,4,8,16 --prefix 512,1024\n"
+      "The model file is read once first, so that it is in the page cache. Bandwidth is probed beside every decode run.");
+  command.run([options] {
+    if (options->branches.empty() != options->prefixes.empty()) return fail_usage("--branches and --prefix belong together");
+    const Status status = bench(*options);
+    return status.ok() ? kExitOk : fail(status.error(), options->json);
+  });
+}
+
+}  // namespace firesteel

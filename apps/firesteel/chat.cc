@@ -1,0 +1,308 @@
+// firesteel chat: the terminal assistant.
+#include <unistd.h>
+
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include <fmt/format.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/mapped_file.h"
+#include "commands.h"
+#include "generation.h"
+#include "interrupt.h"
+#include "line_editor.h"
+#include "load_model.h"
+#include "terminal.h"
+
+namespace firesteel {
+namespace {
+
+constexpr std::string_view kHelp =
+    "/help           this list\n"
+    "/system TEXT    who the assistant is and how it answers; without TEXT: show it; - removes it\n"
+    "/retry          answer the last message again\n"
+    "/clear          forget the conversation (the system message stays)\n"
+    "/save FILE      write the conversation as JSON\n"
+    "/load FILE      go on with a saved conversation\n"
+    "/stats          show counts and speed after every answer, or stop that\n"
+    "/exit           leave; so does Ctrl-D\n"
+    "More than one line: end a line with \\ , or put the text between two lines of \"\"\".\n"
+    "Ctrl-C stops an answer; what was written of it stays in the conversation.\n";
+
+struct ChatOptions {
+  ModelOptions model;
+  GenerationOptions generation;
+  std::string system;
+  std::string load_file;
+  bool stats = false;
+  int64_t start_us = 0;
+};
+
+class Chat {
+ public:
+  Chat(const ChatOptions& options, const LoadedModel& loaded, Engine* engine, InterruptWatcher* interrupt)
+      : options_(options), loaded_(loaded), engine_(engine), interrupt_(interrupt), system_(options.system), stats_(options.stats) {}
+
+  // Until the end of input or /exit. False when an answer failed and no person is there to read about it.
+  bool run();
+  Status load(const std::string& path);
+
+ private:
+  struct Message {
+    std::string role, content;
+  };
+  std::optional<std::string> read_message();  // several lines joined; nullopt at the end of input
+  bool command(const std::string& line);      // false: leave
+  Status save(const std::string& path) const;
+  bool answer();
+  Json messages_json() const;
+  void note(const std::string& text) const { fmt::print(stderr, "{}\n", text); }
+
+  const ChatOptions& options_;
+  const LoadedModel& loaded_;
+  Engine* engine_;
+  InterruptWatcher* interrupt_;
+  LineEditor editor_;
+  std::string system_;
+  std::vector<Message> messages_;
+  bool stats_;
+  bool failed_ = false;
+};
+
+std::optional<std::string> Chat::read_message() {
+  std::string text;
+  bool quoted = false;   // between lines of """
+  bool first = true;
+  for (;;) {
+    std::optional<LineEditor::Line> line = editor_.read(first ? "> " : ". ");
+    if (!line) return text.empty() ? std::nullopt : std::optional(text);
+    if (line->interrupted) {
+      text.clear();
+      quoted = false;
+      first = true;
+      continue;
+    }
+    std::string& part = line->text;
+    if (part.ends_with('\r')) part.pop_back();  // a file with the other line ends
+    const bool is_fence = part == "\"\"\"";
+    if (first && part.starts_with("\"\"\"")) {
+      quoted = true;
+      part.erase(0, 3);
+      if (part.size() >= 3 && part.ends_with("\"\"\"")) return part.substr(0, part.size() - 3);
+      if (!part.empty()) text = part + "\n";
+      first = false;
+      continue;
+    }
+    first = false;
+    if (quoted) {
+      if (is_fence || part.ends_with("\"\"\"")) return text + part.substr(0, part.size() - 3);
+      text += part + "\n";
+      continue;
+    }
+    if (part.ends_with('\\')) {
+      part.back() = '\n';
+      text += part;
+      continue;
+    }
+    return text + part;
+  }
+}
+
+bool Chat::run() {
+  if (editor_.on_terminal()) {
+    fmt::print("{} ({}). /help for commands, Ctrl-D to leave.\n",
+               loaded_.model->config().name.empty() ? loaded_.path : loaded_.model->config().name, loaded_.model->config().architecture);
+    std::fflush(stdout);
+  }
+  while (std::optional<std::string> text = read_message()) {
+    if (text->find_first_not_of(" \t\n") == std::string::npos) continue;
+    editor_.add_history(*text);
+    if (text->starts_with('/') && text->find('\n') == std::string::npos) {
+      if (!command(*text)) break;
+      continue;
+    }
+    messages_.push_back({"user", std::move(*text)});
+    if (!answer()) messages_.pop_back();
+  }
+  return !failed_ || editor_.on_terminal();
+}
+
+bool Chat::command(const std::string& line) {
+  const size_t space = line.find(' ');
+  const std::string name = line.substr(0, space);
+  const size_t start = space == std::string::npos ? space : line.find_first_not_of(' ', space);
+  const std::string argument = start == std::string::npos ? "" : line.substr(start, line.find_last_not_of(' ') + 1 - start);
+  if (name == "/exit" || name == "/quit") return false;
+  if (name == "/help") {
+    fmt::print(stderr, "{}", kHelp);
+  } else if (name == "/clear") {
+    messages_.clear();
+    note("The conversation is empty.");
+  } else if (name == "/stats") {
+    stats_ = !stats_;
+    note(stats_ ? "Statistics after every answer." : "No statistics.");
+  } else if (name == "/system") {
+    if (argument.empty()) {
+      note(system_.empty() ? "No system message." : "System message: " + system_);
+    } else {
+      system_ = argument == "-" ? "" : argument;
+      note(system_.empty() ? "No system message." : "System message set.");
+    }
+  } else if (name == "/save" || name == "/load") {
+    if (argument.empty()) {
+      note(name + " needs a file name.");
+      return true;
+    }
+    const Status status = name == "/save" ? save(argument) : load(argument);
+    failed_ = failed_ || !status.ok();
+    note(status.ok() ? fmt::format("{} {} messages: {}", name == "/save" ? "Saved" : "Loaded", messages_.size(), argument) : status.error().message);
+  } else if (name == "/retry") {
+    if (!messages_.empty() && messages_.back().role == "assistant") messages_.pop_back();
+    if (messages_.empty()) {
+      note("There is nothing to answer yet.");
+    } else {
+      answer();
+    }
+  } else {
+    const std::string near = nearest(name, {"/help", "/system", "/retry", "/clear", "/save", "/load", "/stats", "/exit"});
+    note("No command " + name + (near.empty() ? "; see /help" : "; did you mean " + near + "?"));
+  }
+  return true;
+}
+
+Json Chat::messages_json() const {
+  Json::Array out;
+  if (!system_.empty()) out.push_back(Json::Object{{"role", "system"}, {"content", system_}});
+  for (const Message& message : messages_) out.push_back(Json::Object{{"role", message.role}, {"content", message.content}});
+  return out;
+}
+
+Status Chat::save(const std::string& path) const {
+  Json out;
+  out.set("firesteel_chat", 1);
+  out.set("model", loaded_.path);
+  out.set("messages", messages_json());
+  return write_file_atomic(path, out.dump(2) + "\n");
+}
+
+Status Chat::load(const std::string& path) {
+  FS_TRY(const std::string text, read_file(path, 64u << 20));
+  FS_TRY(const Json json, Json::parse(text));
+  const Json* list = json.is_array() ? &json : json.find("messages");
+  if (list == nullptr || !list->is_array()) return Error{ErrorCode::kInvalidArgument, path + ": expected a list of messages"};
+  std::string system;
+  std::vector<Message> messages;
+  for (const Json& item : list->as_array()) {
+    const Json* role = item.find("role");
+    const Json* content = item.find("content");
+    if (role == nullptr || !role->is_string() || content == nullptr || !content->is_string()) {
+      return Error{ErrorCode::kInvalidArgument, path + ": message " + std::to_string(messages.size()) + ": expected role and content as text"};
+    }
+    const std::string& name = role->as_string();
+    if (name == "system" && messages.empty()) {
+      system = content->as_string();
+    } else if (name == "user" || name == "assistant") {
+      messages.push_back({name, content->as_string()});
+    } else {
+      return Error{ErrorCode::kInvalidArgument, path + ": message " + std::to_string(messages.size()) + ": unexpected role '" + name + "'"};
+    }
+  }
+  // Nothing changed until all of it was read.
+  system_ = std::move(system);
+  messages_ = std::move(messages);
+  return {};
+}
+
+bool Chat::answer() {
+  GenerateRequest request;
+  ChatPrompt prompt;
+  prompt.messages = messages_json();
+  std::string unused_note;
+  prompt.template_variables = template_variables(options_.generation, loaded_, &unused_note);
+  request.prompt = std::move(prompt);
+  const uint64_t seed = seed_to_use(options_.generation);
+  request.sampling = sampling_params(options_.generation, seed);
+  request.stop = stop_params(options_.generation);
+  Result<std::unique_ptr<TokenStream>> stream = engine_->submit(std::move(request));
+  if (!stream.ok()) {
+    note(stream.error().message + (stream.error().code == ErrorCode::kInvalidArgument ? " (/clear forgets the conversation)" : ""));
+    failed_ = true;
+    return false;
+  }
+  const bool on_terminal = editor_.on_terminal();
+  bool was_thinking = false;
+  interrupt_->arm(stream->get());
+  const Answer answer = read_answer(stream->get(), [&](std::string_view text, bool thinking) {
+    if (thinking != was_thinking && on_terminal) std::fputs(thinking ? "\033[2m" : "\033[0m\n", stdout);
+    if (!thinking || on_terminal) std::fwrite(text.data(), 1, text.size(), stdout);
+    was_thinking = thinking;
+    std::fflush(stdout);
+  });
+  interrupt_->disarm();
+  if (was_thinking && on_terminal) std::fputs("\033[0m", stdout);
+  std::fputc('\n', stdout);
+  std::fflush(stdout);
+  switch (answer.done.reason) {
+    case FinishReason::kError:
+      note(answer.done.error.message);
+      failed_ = true;
+      return false;
+    case FinishReason::kCancelled: note("(stopped)"); break;
+    case FinishReason::kLength: note("(cut by --max-tokens or the end of the context)"); break;
+    default: break;
+  }
+  if (stats_) fmt::print(stderr, "{}, seed {}\n", describe_usage(answer.done.usage, 0), seed);
+  if (on_terminal) std::fputc('\n', stdout);
+  messages_.push_back({"assistant", answer.text});
+  return true;
+}
+
+int chat(const ChatOptions& options) {
+  InterruptWatcher interrupt;  // before every other thread
+  Result<LoadedModel> loaded = load_model(options.model, /*want_template=*/true);
+  if (!loaded.ok()) return fail(loaded.error());
+  if (loaded->tokenizer == nullptr) return fail(Error{ErrorCode::kNotFound, loaded->path + ": has no tokenizer"});
+  if (loaded->chat_template == nullptr) {
+    return fail(Error{ErrorCode::kFailedPrecondition, loaded->path + ": this model has no chat template, so it cannot hold a conversation. Try " +
+                                                          "'firesteel ask --raw --model " + loaded->path + " \"Once upon a time\"', or give " +
+                                                          "--chat-template FILE"});
+  }
+  Engine::Options engine_options;
+  engine_options.max_sequences = 1;
+  Result<std::unique_ptr<Engine>> engine = create_engine(*loaded, options.model, engine_options);
+  if (!engine.ok()) return fail(engine.error());
+  std::string note;
+  template_variables(options.generation, *loaded, &note);
+  if (!note.empty()) fmt::print(stderr, "firesteel: {}\n", note);
+  Chat chat(options, *loaded, engine->get(), &interrupt);
+  if (!options.load_file.empty()) {
+    if (const Status status = chat.load(options.load_file); !status.ok()) return fail(status.error());
+  }
+  return chat.run() ? kExitOk : kExitFailed;
+}
+
+}  // namespace
+
+void add_chat(Command root) {
+  const auto options = std::make_shared<ChatOptions>();
+  options->start_us = system_clock().now_us();
+  Command command = root.subcommand("chat", "Talk with a model in the terminal");
+  add_model_option(&command, &options->model);
+  command.text("-s,--system", &options->system, "System message: who the assistant is and how it answers");
+  command.text("--load", &options->load_file, "Go on with a conversation that /save wrote");
+  command.text("--chat-template", &options->model.chat_template_file, "Use this Jinja file instead of the model's own template");
+  add_generation_options(&command, &options->generation);
+  add_engine_options(&command, &options->model);
+  command.flag("--stats", &options->stats, "Counts and speed after every answer");
+  command.examples(
+      "  firesteel chat --model MODEL.gguf\n"
+      "  firesteel chat --model MODEL.gguf --system \"You are a patient teacher.\" --temperature 0.3\n"
+      "  printf 'Hello\\nAnd in French?\\n' | firesteel chat --model MODEL.gguf\n"
+      "Inside: /help lists the commands.");
+  command.run([options] { return chat(*options); });
+}
+
+}  // namespace firesteel

@@ -1,0 +1,189 @@
+#include "command_line.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <numeric>
+
+#include "base/json.h"
+
+namespace firesteel {
+namespace {
+
+CLI::Option* with_env(CLI::Option* option, const char* env) {
+  if (env != nullptr) option->envname(env);
+  return option;
+}
+
+size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), size_t{0});
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const size_t substituted = diagonal + (a[i - 1] == b[j - 1] ? 0u : 1u);
+      diagonal = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, substituted});
+    }
+  }
+  return row[b.size()];
+}
+
+// The command the user meant: the innermost one that was named.
+const CLI::App* innermost(const CLI::App* app) {
+  for (;;) {
+    const auto named = app->get_subcommands();  // those that were parsed
+    if (named.empty()) return app;
+    app = named.front();
+  }
+}
+
+std::string full_name(const CLI::App* app) {
+  std::string name = app->get_name();
+  for (const CLI::App* parent = app->get_parent(); parent != nullptr; parent = parent->get_parent()) name = parent->get_name() + " " + name;
+  return name;
+}
+
+std::string describe_extra(const CLI::App* app, std::string extra) {
+  std::vector<std::string> candidates;
+  if (extra.starts_with("-") && extra.size() > 1) {
+    extra = extra.substr(0, extra.find('='));
+    for (const CLI::Option* option : app->get_options()) {
+      for (const std::string& name : option->get_lnames()) candidates.push_back("--" + name);
+      for (const std::string& name : option->get_snames()) candidates.push_back("-" + name);
+    }
+    const std::string near = nearest(extra, candidates);
+    return full_name(app) + " has no option " + extra + (near.empty() ? "" : "; did you mean " + near + "?");
+  }
+  for (const CLI::App* sub : app->get_subcommands([](const CLI::App*) { return true; })) candidates.push_back(sub->get_name());
+  if (candidates.empty()) return full_name(app) + " does not expect '" + extra + "'";
+  const std::string near = nearest(extra, candidates);
+  return full_name(app) + " has no command '" + extra + "'" + (near.empty() ? "" : "; did you mean '" + near + "'?");
+}
+
+int usage_error(const CLI::App* app, const std::string& message) {
+  std::fprintf(stderr, "firesteel: %s\nTry '%s --help'.\n", message.c_str(), full_name(app).c_str());
+  return kExitUsage;
+}
+
+}  // namespace
+
+std::string nearest(std::string_view word, const std::vector<std::string>& candidates) {
+  std::string best;
+  size_t best_distance = std::max<size_t>(2, word.size() / 3) + 1;
+  for (const std::string& candidate : candidates) {
+    const size_t distance = edit_distance(word, candidate);
+    if (distance < best_distance) {
+      best_distance = distance;
+      best = candidate;
+    }
+  }
+  return best;
+}
+
+void Command::flag(const char* names, bool* value, const char* help) { app_->add_flag(names, *value, help); }
+
+void Command::text(const char* names, std::string* value, const char* help, const char* env) {
+  with_env(app_->add_option(names, *value, help), env)->type_name("TEXT");
+}
+
+void Command::texts(const char* names, std::vector<std::string>* values, const char* help) {
+  CLI::Option* option = app_->add_option(names, *values, help)->type_name("TEXT");
+  if (names[0] == '-') option->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+}
+
+void Command::integer(const char* names, int64_t* value, int64_t min, int64_t max, const char* help, const char* env) {
+  with_env(app_->add_option(names, *value, help), env)->type_name("N")->check(CLI::Range(min, max));
+}
+
+void Command::integers(const char* names, std::vector<int64_t>* values, int64_t min, int64_t max, const char* help) {
+  app_->add_option(names, *values, help)->type_name("N,N...")->delimiter(',')->expected(1, 64)->check(CLI::Range(min, max));
+}
+
+void Command::number(const char* names, double* value, double min, double max, const char* help) {
+  app_->add_option(names, *value, help)->type_name("X")->check(CLI::Range(min, max));
+}
+
+void Command::choice(const char* names, std::string* value, const std::vector<std::string>& allowed, const char* help, const char* env) {
+  std::string type;
+  for (const std::string& name : allowed) type += (type.empty() ? "" : "|") + name;
+  with_env(app_->add_option(names, *value, help), env)->type_name(type)->check([allowed, type](const std::string& given) {
+    if (std::find(allowed.begin(), allowed.end(), given) != allowed.end()) return std::string();
+    const std::string near = nearest(given, allowed);
+    return "'" + given + "' is not one of " + type + (near.empty() ? "" : "; did you mean " + near + "?");
+  });
+}
+
+void Command::required(const char* name) { app_->get_option(name)->required(); }
+void Command::excludes(const char* name, const char* other) { app_->get_option(name)->excludes(app_->get_option(other)); }
+bool Command::was_given(const char* name) const { return app_->get_option(name)->count() > 0; }
+void Command::examples(const char* text) { app_->footer(std::string("Examples:\n") + text); }
+
+Command Command::subcommand(const char* name, const char* help) {
+  CLI::App* sub = app_->add_subcommand(name, help);
+  return Command(sub);
+}
+
+void Command::run(std::function<int()> action) {
+  // The exit code travels through the parser as its own exception type, so that nothing runs before everything was parsed.
+  app_->final_callback([action = std::move(action)] {
+    const int code = action();
+    throw CLI::RuntimeError(code);  // CLI11's way to return a code
+  });
+}
+
+CommandLine::CommandLine(const char* description, const char* version) : app_(std::make_unique<CLI::App>(description, "firesteel")) {
+  app_->set_version_flag("--version", version);
+  app_->set_help_flag("-h,--help", "Show this help and exit");
+  app_->require_subcommand(0, 1);
+}
+
+CommandLine::~CommandLine() = default;
+
+Command CommandLine::root() { return Command(app_.get()); }
+
+int CommandLine::run(int argc, const char* const* argv) {
+  try {
+    app_->parse(argc, argv);
+  } catch (const CLI::RuntimeError& finished) {
+    return finished.get_exit_code();
+  } catch (const CLI::Success& shown) {  // --help, --version
+    return app_->exit(shown);
+  } catch (const CLI::ExtrasError&) {
+    const CLI::App* app = innermost(app_.get());
+    const std::vector<std::string> extras = app_->remaining(true);
+    // Say the flag first: what follows it is most likely its value.
+    const auto flag = std::find_if(extras.begin(), extras.end(), [](const std::string& extra) { return extra.starts_with("-"); });
+    return usage_error(app, describe_extra(app, flag != extras.end() ? *flag : extras.empty() ? "" : extras.front()));
+  } catch (const CLI::ParseError& error) {
+    return usage_error(innermost(app_.get()), error.what());
+  } catch (const std::exception& error) {  // the standard library, under a hostile command line
+    std::fprintf(stderr, "firesteel: %s\n", error.what());
+    return kExitFailed;
+  }
+  const CLI::App* app = innermost(app_.get());
+  std::fputs(app->help().c_str(), stderr);
+  return kExitUsage;
+}
+
+int fail(const Error& error, bool json) {
+  std::fflush(stdout);
+  if (json) {
+    Json inner;
+    inner.set("code", error_code_name(error.code));
+    inner.set("message", error.message);
+    Json outer;
+    outer.set("error", std::move(inner));
+    std::printf("%s\n", outer.dump().c_str());
+  }
+  std::fprintf(stderr, "firesteel: %s\n", error.message.c_str());
+  return kExitFailed;
+}
+
+int fail_usage(const std::string& message) {
+  std::fprintf(stderr, "firesteel: %s\n", message.c_str());
+  return kExitUsage;
+}
+
+}  // namespace firesteel

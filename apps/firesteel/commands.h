@@ -1,0 +1,17 @@
+// One file per command: each adds itself to the command line.
+#pragma once
+
+#include "command_line.h"
+
+namespace firesteel {
+
+void add_ask(Command root);
+void add_chat(Command root);
+void add_tokenize(Command root);
+void add_logits(Command root);
+void add_perplexity(Command root);
+void add_bench(Command root);
+void add_models(Command root);
+void add_doctor(Command root);
+
+}  // namespace firesteel

@@ -1,0 +1,89 @@
+#include "generation.h"
+
+#include <sys/random.h>
+
+#include <fmt/format.h>
+
+#include "base/clock.h"
+#include "terminal.h"
+
+namespace firesteel {
+
+void add_generation_options(Command* command, GenerationOptions* options) {
+  command->integer("-n,--max-tokens", &options->max_tokens, 0, 1 << 24, "At most N tokens of answer (default: until the context is full)");
+  command->number("--temperature", &options->temperature, 0, 100, "0: always the likeliest token (default 0.8)");
+  command->integer("--top-k", &options->top_k, 0, 1 << 24, "Sample from the K likeliest tokens (0: off)");
+  command->number("--top-p", &options->top_p, 0, 1, "Sample from the likeliest tokens that hold this probability (1: off)");
+  command->number("--min-p", &options->min_p, 0, 1, "Drop tokens less likely than this share of the likeliest (0: off)");
+  command->number("--repetition-penalty", &options->repetition_penalty, 0.01, 100, "Make seen tokens less likely (1: off)");
+  command->integer("--seed", &options->seed, 0, INT64_MAX, "Same seed, same answer (default: a fresh one, named by --stats)");
+  command->texts("--stop", &options->stop, "End the answer before this text; may be repeated");
+  command->choice("--mode", &options->mode, {"instant", "thinking"}, "For models that can think: without or with");
+  command->integer("--thinking-budget", &options->thinking_budget, 0, 1 << 24, "At most N tokens of thinking");
+}
+
+uint64_t seed_to_use(const GenerationOptions& options) {
+  if (options.seed >= 0) return static_cast<uint64_t>(options.seed);
+  uint64_t seed = 0;
+  if (getrandom(&seed, sizeof seed, 0) != sizeof seed) seed = static_cast<uint64_t>(system_clock().now_us());
+  return seed >> 1;  // fits --seed
+}
+
+SamplingParams sampling_params(const GenerationOptions& options, uint64_t seed) {
+  SamplingParams sampling;
+  sampling.temperature = options.temperature;
+  sampling.top_k = static_cast<int>(options.top_k);
+  sampling.top_p = options.top_p;
+  sampling.min_p = options.min_p;
+  sampling.repetition_penalty = options.repetition_penalty;
+  sampling.seed = seed;
+  return sampling;
+}
+
+StopParams stop_params(const GenerationOptions& options) {
+  StopParams stop;
+  stop.max_tokens = options.max_tokens;
+  stop.strings = options.stop;
+  stop.thinking_budget = options.mode == "instant" ? 0 : options.thinking_budget;
+  return stop;
+}
+
+Json template_variables(const GenerationOptions& options, const LoadedModel& loaded, std::string* note) {
+  if (options.mode.empty()) return {};
+  if (loaded.chat_template == nullptr || !loaded.chat_template->mentions("enable_thinking")) {
+    *note = "this model's template has no switch for thinking: --mode " + options.mode + " has no effect on the prompt";
+    return {};
+  }
+  Json variables;
+  variables.set("enable_thinking", options.mode == "thinking");
+  return variables;
+}
+
+Answer read_answer(TokenStream* stream, const std::function<void(std::string_view, bool)>& on_text) {
+  Answer answer;
+  while (std::optional<GenerateEvent> event = stream->next()) {
+    if (!event->text.empty()) {
+      (event->thinking ? answer.thinking : answer.text) += event->text;
+      on_text(event->text, event->thinking);
+    }
+    if (event->kind == GenerateEvent::Kind::kDone) answer.done = std::move(*event);
+  }
+  return answer;
+}
+
+double decode_tokens_per_second(const Usage& usage) {
+  const int64_t decode_us = usage.total_us - usage.first_token_us;
+  if (usage.generated_tokens < 2 || decode_us <= 0) return 0;
+  return static_cast<double>(usage.generated_tokens - 1) / (static_cast<double>(decode_us) * 1e-6);
+}
+
+std::string describe_usage(const Usage& usage, int64_t load_us) {
+  std::string text = fmt::format("{} prompt tokens", usage.prompt_tokens);
+  if (usage.cached_tokens > 0) text += fmt::format(" ({} reused)", usage.cached_tokens);
+  text += fmt::format(", first token {:.1f} ms", static_cast<double>(load_us + usage.first_token_us) * 1e-3);
+  text += fmt::format(", {} tokens", usage.generated_tokens);
+  if (const double speed = decode_tokens_per_second(usage); speed > 0) text += fmt::format(" at {:.1f} tok/s", speed);
+  return text + ", peak memory " + format_bytes(peak_rss_bytes());
+}
+
+}  // namespace firesteel

@@ -1,0 +1,50 @@
+// What ask and chat share: sampling options, and writing a stream to the terminal.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "api/generator.h"
+#include "command_line.h"
+#include "load_model.h"
+
+namespace firesteel {
+
+struct GenerationOptions {
+  int64_t max_tokens = -1;
+  double temperature = 0.8;
+  int64_t top_k = 0;
+  double top_p = 1;
+  double min_p = 0;
+  double repetition_penalty = 1;
+  int64_t seed = -1;        // -1: a fresh one, which statistics name so that an answer can be repeated
+  int64_t thinking_budget = -1;
+  std::vector<std::string> stop;
+  std::string mode;         // "", "instant", "thinking"
+};
+
+void add_generation_options(Command* command, GenerationOptions* options);
+
+SamplingParams sampling_params(const GenerationOptions& options, uint64_t seed);
+StopParams stop_params(const GenerationOptions& options);
+uint64_t seed_to_use(const GenerationOptions& options);
+
+// The variables that --mode sets in the template. `note` says when the model has no such switch.
+Json template_variables(const GenerationOptions& options, const LoadedModel& loaded, std::string* note);
+
+struct Answer {
+  std::string text;      // without what lay between think markers
+  std::string thinking;
+  GenerateEvent done;
+};
+
+// Reads the stream to its end. on_text(text, thinking) is called as text becomes showable.
+Answer read_answer(TokenStream* stream, const std::function<void(std::string_view, bool)>& on_text);
+
+// "12 prompt tokens, first token 34 ms, 56.7 tok/s, peak memory 89.0 MiB": for people.
+std::string describe_usage(const Usage& usage, int64_t load_us);
+double decode_tokens_per_second(const Usage& usage);
+
+}  // namespace firesteel

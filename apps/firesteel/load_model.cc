@@ -1,0 +1,151 @@
+#include "load_model.h"
+
+#include <sys/stat.h>
+
+#include <optional>
+#include <thread>
+
+#include "base/json.h"
+#include "base/mapped_file.h"
+#include "model_store.h"
+#include "terminal.h"
+
+namespace firesteel {
+namespace {
+
+constexpr uint64_t kTemplateBytesMax = 1u << 20;
+
+bool is_folder(const std::string& path) {
+  struct stat info {};
+  return stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+// The tokenizer's views point into the checkpoint's metadata, so it keeps the checkpoint alive.
+Result<std::shared_ptr<const Tokenizer>> make_tokenizer(const std::shared_ptr<const Checkpoint>& checkpoint) {
+  Result<std::unique_ptr<const Tokenizer>> loaded = Error{};
+  if (checkpoint->metadata().has("tokenizer.ggml.model")) {
+    loaded = Tokenizer::from_metadata(checkpoint->metadata());
+  } else if (is_folder(checkpoint->path())) {
+    loaded = Tokenizer::from_file(checkpoint->path());
+  } else {
+    return std::shared_ptr<const Tokenizer>();
+  }
+  if (!loaded.ok()) {
+    Error error = std::move(loaded).error();
+    if (error.message.find(checkpoint->path()) == std::string::npos) error.message = checkpoint->path() + ": " + error.message;
+    return error;
+  }
+  const Tokenizer* tokenizer = std::move(loaded).value().release();
+  return std::shared_ptr<const Tokenizer>(tokenizer, [checkpoint](const Tokenizer* pointer) { delete pointer; });
+}
+
+Result<std::shared_ptr<const ChatTemplate>> make_template(const Checkpoint& checkpoint, const std::string& override_file) {
+  FS_TRY(const std::string source, chat_template_source(checkpoint, override_file));
+  if (source.empty()) return std::shared_ptr<const ChatTemplate>();
+  Result<std::unique_ptr<const ChatTemplate>> compiled = ChatTemplate::compile(source);
+  if (!compiled.ok()) {
+    Error error = std::move(compiled).error();
+    error.message = (override_file.empty() ? checkpoint.path() : override_file) + ": chat template: " + error.message;
+    return error;
+  }
+  return std::shared_ptr<const ChatTemplate>(std::move(compiled).value());
+}
+
+}  // namespace
+
+void add_model_option(Command* command, ModelOptions* options) {
+  command->text("-m,--model", &options->model, "A .gguf file, a folder with safetensors, or a name (see models list)", "FIRESTEEL_MODEL");
+}
+
+void add_engine_options(Command* command, ModelOptions* options) {
+  command->integer("-t,--threads", &options->n_threads, 1, 256, "Threads of the forward pass (default: the CPUs this process may use)",
+                   "FIRESTEEL_THREADS");
+  command->choice("--kv", &options->kv, {"f32", "bf16", "int8"}, "Type of cached keys and values (default: the model's)", "FIRESTEEL_KV");
+  command->choice("--precision", &options->precision, {"fast", "high"}, "high: f32 arithmetic throughout, slow, for reference",
+                  "FIRESTEEL_PRECISION");
+  command->integer("--ctx", &options->context_length, 1, 1 << 24, "Context length in tokens (default: the model's)", "FIRESTEEL_CTX");
+}
+
+Result<std::string> chat_template_source(const Checkpoint& checkpoint, const std::string& override_file) {
+  if (!override_file.empty()) return read_file(override_file, kTemplateBytesMax);
+  FS_TRY(const std::optional<std::string_view> stored, checkpoint.metadata().get_string("tokenizer.chat_template"));
+  if (stored) return std::string(*stored);
+  if (!is_folder(checkpoint.path())) return std::string();
+  // A Hugging Face folder has it in a file of its own, or in tokenizer_config.json as a string or a list of named ones.
+  Result<std::string> own_file = read_file(checkpoint.path() + "/chat_template.jinja", kTemplateBytesMax);
+  if (own_file.ok()) return own_file;
+  const Result<std::string> text = read_file(checkpoint.path() + "/tokenizer_config.json", 64u << 20);
+  if (!text.ok()) return std::string();
+  FS_TRY(const Json config, Json::parse(*text));
+  const Json* found = config.find("chat_template");
+  if (found != nullptr && found->is_string()) return found->as_string();
+  if (found != nullptr && found->is_array()) {
+    for (const Json& item : found->as_array()) {
+      const Json* name = item.find("name");
+      const Json* source = item.find("template");
+      if (name != nullptr && *name == Json("default") && source != nullptr && source->is_string()) return source->as_string();
+    }
+  }
+  return std::string();
+}
+
+Result<LoadedModel> load_model(const ModelOptions& options, bool want_template) {
+  LoadedModel loaded;
+  FS_TRY(loaded.path, resolve_model(options.model));
+  FS_TRY(loaded.checkpoint, Checkpoint::open(loaded.path));
+
+  // A large vocabulary takes tens of milliseconds to index; reading the tensor table meanwhile costs nothing.
+  Result<std::shared_ptr<const Tokenizer>> tokenizer = Error{};
+  Result<std::shared_ptr<const ChatTemplate>> chat_template = std::shared_ptr<const ChatTemplate>();
+  std::thread text_thread([&] {
+    if (want_template) chat_template = make_template(*loaded.checkpoint, options.chat_template_file);
+    tokenizer = make_tokenizer(loaded.checkpoint);
+  });
+  Model::Options model_options;
+  model_options.precision = options.precision == "high" ? Precision::kHigh : Precision::kFast;
+  Result<std::shared_ptr<const Model>> model = Model::load(loaded.checkpoint, model_options);
+  text_thread.join();
+
+  if (!model.ok()) return std::move(model).error();
+  loaded.model = std::move(model).value();
+  if (!tokenizer.ok()) return std::move(tokenizer).error();
+  loaded.tokenizer = std::move(tokenizer).value();
+  if (!chat_template.ok()) return std::move(chat_template).error();
+  loaded.chat_template = std::move(chat_template).value();
+  return loaded;
+}
+
+Result<std::shared_ptr<const Tokenizer>> load_tokenizer(const ModelOptions& options) {
+  FS_TRY(const std::string path, resolve_model(options.model));
+  // Every name but a model's is a tokenizer's own file. A folder may hold a tokenizer without weights.
+  const bool is_gguf = path.ends_with(".gguf");
+  if (!is_gguf) {
+    Result<std::unique_ptr<const Tokenizer>> loaded = Tokenizer::from_file(path);
+    if (!loaded.ok()) return std::move(loaded).error();
+    return std::shared_ptr<const Tokenizer>(std::move(loaded).value());
+  }
+  FS_TRY(const std::shared_ptr<const Checkpoint> checkpoint, Checkpoint::open(path));
+  FS_TRY(std::shared_ptr<const Tokenizer> tokenizer, make_tokenizer(checkpoint));
+  if (tokenizer == nullptr) return Error{ErrorCode::kNotFound, path + ": has no tokenizer"};
+  return tokenizer;
+}
+
+int threads_to_use(const ModelOptions& options) {
+  return options.n_threads > 0 ? static_cast<int>(options.n_threads) : n_usable_cpus();
+}
+
+KvType kv_type_to_use(const ModelOptions& options, KvType otherwise) {
+  for (const KvType type : {KvType::kF32, KvType::kBF16, KvType::kInt8}) {
+    if (options.kv == kv_type_name(type)) return type;
+  }
+  return otherwise;
+}
+
+Result<std::unique_ptr<Engine>> create_engine(const LoadedModel& loaded, const ModelOptions& options, Engine::Options engine_options) {
+  engine_options.n_threads = threads_to_use(options);
+  if (options.context_length > 0) engine_options.context_length = options.context_length;
+  engine_options.kv_type = kv_type_to_use(options, loaded.model->default_kv_type());
+  return Engine::create(loaded.model, loaded.tokenizer, loaded.chat_template, engine_options);
+}
+
+}  // namespace firesteel

@@ -1,0 +1,55 @@
+// The only place that wires concrete types together: Checkpoint > Model > Tokenizer > ChatTemplate > Engine.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "checkpoint/checkpoint.h"
+#include "command_line.h"
+#include "engine/engine.h"
+#include "model/model.h"
+#include "tokenizer/chat_template.h"
+#include "tokenizer/tokenizer.h"
+
+namespace firesteel {
+
+// Options that every command with a model takes.
+struct ModelOptions {
+  std::string model;
+  std::string chat_template_file;  // instead of the model's own
+  std::string kv;                  // "", "f32", "bf16", "int8"
+  std::string precision = "fast";
+  int64_t n_threads = 0;           // 0: the CPUs this process may use
+  int64_t context_length = 0;      // 0: the model's, lowered to what memory holds
+};
+
+void add_model_option(Command* command, ModelOptions* options);    // --model only
+void add_engine_options(Command* command, ModelOptions* options);  // --threads --kv --precision --ctx
+
+struct LoadedModel {
+  std::string path;
+  std::shared_ptr<const Checkpoint> checkpoint;
+  std::shared_ptr<const Model> model;
+  std::shared_ptr<const Tokenizer> tokenizer;         // null when the file has none
+  std::shared_ptr<const ChatTemplate> chat_template;  // null when the model has none
+};
+
+// Maps the file, checks it and builds tokenizer tables (on a second thread, beside the checks). A tokenizer that the file has but
+// that cannot be loaded is an error; so is a chat template, unless want_template is false.
+Result<LoadedModel> load_model(const ModelOptions& options, bool want_template);
+
+// Without weights: fast. Also takes tokenizer files (tokenizer.json, .model, .tiktoken).
+Result<std::shared_ptr<const Tokenizer>> load_tokenizer(const ModelOptions& options);
+
+// The source of the model's chat template; empty when it has none.
+Result<std::string> chat_template_source(const Checkpoint& checkpoint, const std::string& override_file);
+
+// `engine_options` holds what the command wants; threads, context and KV type of `options` are put in.
+Result<std::unique_ptr<Engine>> create_engine(const LoadedModel& loaded, const ModelOptions& options, Engine::Options engine_options = {});
+
+int threads_to_use(const ModelOptions& options);
+KvType kv_type_to_use(const ModelOptions& options, KvType otherwise);
+
+}  // namespace firesteel

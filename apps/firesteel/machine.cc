@@ -1,0 +1,144 @@
+#include "machine.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <barrier>
+#include <cstdlib>
+#include <filesystem>
+#include <thread>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/mapped_file.h"
+
+namespace firesteel {
+namespace {
+
+std::string small_file(const std::string& path) {
+  const Result<std::string> text = read_file(path, 1u << 20);
+  return text.ok() ? *text : std::string();
+}
+
+// "MemTotal:  24500000 kB"
+uint64_t meminfo_bytes(const std::string& text, const char* key) {
+  const size_t at = text.find(key);
+  return at == std::string::npos ? 0 : std::strtoull(text.c_str() + at + std::char_traits<char>::length(key), nullptr, 10) * 1024;
+}
+
+// The control group of this process, version 2; the root of the hierarchy in a container.
+std::string cgroup_file(const char* name) {
+  const std::string self = small_file("/proc/self/cgroup");
+  const size_t at = self.find("0::");
+  if (at != std::string::npos) {
+    const std::string group = self.substr(at + 3, self.find('\n', at) - at - 3);
+    const std::string text = first_line("/sys/fs/cgroup" + group + "/" + name);
+    if (!text.empty()) return text;
+  }
+  return first_line(std::string("/sys/fs/cgroup/") + name);
+}
+
+}  // namespace
+
+std::string first_line(const std::string& path) {
+  const std::string text = small_file(path);
+  return text.substr(0, text.find('\n'));
+}
+
+MemoryFacts memory_facts() {
+  const std::string text = small_file("/proc/meminfo");
+  MemoryFacts facts{meminfo_bytes(text, "MemTotal:"), meminfo_bytes(text, "MemAvailable:"), std::nullopt};
+  const std::string limit = cgroup_file("memory.max");
+  if (!limit.empty() && limit != "max") facts.cgroup_limit_bytes = std::strtoull(limit.c_str(), nullptr, 10);
+  return facts;
+}
+
+std::optional<double> cgroup_cpus() {
+  const std::string limit = cgroup_file("cpu.max");  // "200000 100000" or "max 100000"
+  if (limit.empty() || limit.starts_with("max")) return std::nullopt;
+  char* rest = nullptr;
+  const double quota = std::strtod(limit.c_str(), &rest);
+  const double period = std::strtod(rest, nullptr);
+  return period > 0 ? std::optional(quota / period) : std::nullopt;
+}
+
+uint64_t last_level_cache_bytes() {
+  const long l3 = sysconf(_SC_LEVEL3_CACHE_SIZE);
+  const long l2 = sysconf(_SC_LEVEL2_CACHE_SIZE);
+  return static_cast<uint64_t>(std::max({l3, l2, 0L}));
+}
+
+double probe_read_bandwidth(int n_threads, int n_rounds) {
+  const uint64_t wanted = std::clamp<uint64_t>(4 * last_level_cache_bytes(), 256u << 20, 1u << 30);
+  const size_t part = wanted / static_cast<size_t>(n_threads) / 4096 * 4096;
+  const size_t n_bytes = part * static_cast<size_t>(n_threads);
+  if (memory_facts().available_bytes < 2 * n_bytes) return 0;
+  void* const memory = mmap(nullptr, n_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) return 0;
+  madvise(memory, n_bytes, MADV_HUGEPAGE);
+
+  std::barrier<> line(n_threads + 1);
+  std::atomic<uint64_t> sink{0};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < n_threads; ++t) {
+    threads.emplace_back([&, t] {
+      auto* const words = reinterpret_cast<uint64_t*>(static_cast<std::byte*>(memory) + static_cast<size_t>(t) * part);
+      const size_t n = part / sizeof(uint64_t);
+      std::fill(words, words + n, uint64_t{1});  // each thread touches its own part first
+      for (int round = 0; round < n_rounds; ++round) {
+        line.arrive_and_wait();
+        uint64_t sums[8] = {};  // independent chains, which any vector unit can take
+        for (size_t i = 0; i + 8 <= n; i += 8) {
+          __builtin_prefetch(words + i + 512);  // 4 KiB ahead
+          for (size_t lane = 0; lane < 8; ++lane) sums[lane] += words[i + lane];
+        }
+        uint64_t sum = 0;
+        for (const uint64_t lane : sums) sum += lane;
+        sink += sum;
+        line.arrive_and_wait();
+      }
+    });
+  }
+  int64_t best_us = INT64_MAX;
+  for (int round = 0; round < n_rounds; ++round) {
+    line.arrive_and_wait();
+    const int64_t start_us = system_clock().now_us();
+    line.arrive_and_wait();
+    best_us = std::min(best_us, system_clock().now_us() - start_us);
+  }
+  for (std::thread& thread : threads) thread.join();
+  munmap(memory, n_bytes);
+  return best_us > 0 ? static_cast<double>(n_bytes) / static_cast<double>(best_us) * 1e-3 : 0;
+}
+
+std::optional<double> page_cache_share(const std::string& path) {
+  const Result<MappedFile> file = MappedFile::open(path);
+  if (!file.ok() || file->bytes().empty()) return std::nullopt;
+  const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  std::vector<unsigned char> resident((file->bytes().size() + page - 1) / page);
+  if (mincore(const_cast<std::byte*>(file->bytes().data()), file->bytes().size(), resident.data()) != 0) return std::nullopt;
+  const auto n = std::count_if(resident.begin(), resident.end(), [](unsigned char flags) { return (flags & 1) != 0; });
+  return static_cast<double>(n) / static_cast<double>(resident.size());
+}
+
+void warm_page_cache(const std::string& path) {
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error)) {
+    for (std::filesystem::directory_iterator it(path, error), end; !error && it != end; it.increment(error)) {
+      if (it->path().extension() == ".safetensors") warm_page_cache(it->path().string());
+    }
+    return;
+  }
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  std::vector<char> buffer(4u << 20);
+  while (read(fd, buffer.data(), buffer.size()) > 0) {
+  }
+  close(fd);
+}
+
+}  // namespace firesteel
