@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "checkpoint/gguf_reader.h"
+#include "checkpoint/hf_reader.h"
 
 namespace firesteel {
 
@@ -15,7 +16,12 @@ Result<std::shared_ptr<const Checkpoint>> Checkpoint::open(const std::string& pa
     const int code = errno;
     return Error{code == ENOENT || code == ENOTDIR ? ErrorCode::kNotFound : ErrorCode::kIo, path + ": cannot open: " + std::strerror(code)};
   }
-  if (S_ISDIR(status.st_mode)) return Error{ErrorCode::kUnsupported, path + ": folders not yet"};
+  if (S_ISDIR(status.st_mode)) return HfReader::open(path);
+  // The parts of a folder stand for it.
+  if (path.ends_with(".safetensors") || path.ends_with("config.json")) {
+    const size_t slash = path.rfind('/');
+    return HfReader::open(slash == std::string::npos ? "." : path.substr(0, slash));
+  }
   return GgufReader::open(path);
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <span>
 #include <string>
@@ -61,7 +62,7 @@ class Checkpoint {
   std::unordered_map<std::string_view, size_t> by_name_;
   std::vector<MappedFile> files_;
   std::vector<std::vector<std::byte>> owned_;     // small tensors that had to be converted (norms)
-  std::vector<std::string> owned_strings_;        // metadata text that is not in a mapped file
+  std::deque<std::string> owned_strings_;         // metadata text that is not in a mapped file; addresses stay
 };
 
 }  // namespace firesteel
