@@ -19,7 +19,7 @@ struct TemplateBudget {
   uint64_t steps = 2'000'000;
   uint64_t output_bytes = 64u << 20;
   int64_t time_us = 2'000'000;
-  uint32_t depth = 64;  // nesting of statements, expressions, macro calls
+  uint32_t depth = 200;  // nesting of statements, expressions, macro calls
 };
 
 // A piece of the rendered prompt. Text that came from a user (message content, tool results, documents) is tokenised with special
