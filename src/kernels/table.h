@@ -38,7 +38,8 @@ struct alignas(64) QTile {
   float m[16][kPanelRows];
 };
 
-// src: first of 16 rows, row_bytes apart; rows at or beyond n_rows (< 16 for the last panel) are filled with zeros (d = m = 0).
+// src: first of 16 rows, row_bytes apart; rows at or beyond n_rows (< 16 for the last panel) repeat the last row, so that every
+// value is one of the file's; nobody uses their products. Reads no byte beyond the last of the n_rows rows.
 // Unpacks k = 256*tile .. of `n_blocks` blocks of 32 (8 except at the end of a row whose length is not a multiple of 256).
 typedef void (*UnpackQFn)(const uint8_t* src, size_t row_bytes, int n_rows, int64_t tile, int n_blocks, QTile* out);
 
@@ -87,6 +88,7 @@ typedef void (*BDotFn)(float* acc, int w, const uint16_t* tile, int64_t n_pairs,
 //   int8  q is 16-bit: q16 = round(q * (32767/amax)); s = float(isum(q16 * k)) * (amax/32767 * k_scale[slot]); p * v_scale[slot] is
 //         16-bit relative to its maximum over the block; out = fma(float(isum(p16 * v)), pmax/32767, out). Sums are exact.
 // 2^x is a polynomial (generic/exp2.h), of degree 6 for f32 and 4 otherwise. So f32 and int8 have the same bytes on every ISA.
+enum TableKv { kTableKvF32, kTableKvBf16, kTableKvInt8 };  // the values of KvType (tensor/kv_layout.h); generic checks
 enum { kAttnSlots = 64, kAttnQueries = 12, kAttnMaxHeadDim = 512, kAttnQueryBytes = kAttnMaxHeadDim * 4 + 64 };
 static constexpr float kAttnNone = -1e30f;  // below any score; finite, so that differences of maxima are never NaN
 

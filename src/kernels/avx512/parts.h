@@ -9,7 +9,19 @@ namespace firesteel {
 void fill_avx512_unpack(KernelTable* table);       // unpack*.cc
 void fill_avx512_pack(KernelTable* table);         // pack.cc
 void fill_avx512_dot(KernelTable* table);          // dot*.cc
-void fill_avx512_attention(KernelTable* table);    // attention.cc
+void fill_avx512_attention(KernelTable* table);    // attention.cc; calls the three below
+void fill_avx512_attention_f32(KernelTable* table);
+void fill_avx512_attention_bf16(KernelTable* table);
+void fill_avx512_attention_int8(KernelTable* table);
 void fill_avx512_elementwise(KernelTable* table);  // elementwise.cc
+
+// Parts of fill_avx512_unpack and fill_avx512_dot.
+void fill_avx512_unpack_32(KernelTable* table);     // unpack_32.cc
+void fill_avx512_unpack_k(KernelTable* table);      // unpack_k.cc
+void fill_avx512_unpack_float(KernelTable* table);  // unpack_float.cc
+void fill_avx512_dot_biased32(KernelTable* table);  // dot_biased32.cc
+void fill_avx512_dot_biased16(KernelTable* table);  // dot_biased16.cc
+void fill_avx512_dot_min32(KernelTable* table);     // dot_min32.cc
+void fill_avx512_dot_min16(KernelTable* table);     // dot_min16.cc
 
 }  // namespace firesteel

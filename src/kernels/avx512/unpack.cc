@@ -2,6 +2,10 @@
 
 namespace firesteel {
 
-void fill_avx512_unpack(KernelTable*) {}
+void fill_avx512_unpack(KernelTable* table) {
+  fill_avx512_unpack_32(table);
+  fill_avx512_unpack_k(table);
+  fill_avx512_unpack_float(table);  // last: uses the others
+}
 
 }  // namespace firesteel

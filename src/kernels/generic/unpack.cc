@@ -176,14 +176,18 @@ void row_iq4_xs(const uint8_t* p, int, RowTile* row) {
   }
 }
 
+// Row r of a panel; beyond the last the last again.
+const uint8_t* row_at(const uint8_t* src, size_t row_bytes, int n_rows, int r) {
+  return src + static_cast<size_t>(r < n_rows ? r : n_rows - 1) * row_bytes;
+}
+
 // k_block, block_bytes: of the file type. n_sub, with_min: what the tile kind uses.
 template <RowDecoder decode, int k_block, int block_bytes, int n_sub, bool with_min>
 void unpack_q(const uint8_t* src, size_t row_bytes, int n_rows, int64_t tile, int n_blocks, QTile* out) {
   src += tile * (kTileK / k_block) * block_bytes;
   RowTile row;
   for (int r = 0; r < kPanelRows; ++r) {
-    if (r < n_rows) decode(src + static_cast<size_t>(r) * row_bytes, n_blocks, &row);
-    if (r >= n_rows) memset(&row, 0, sizeof row);
+    if (r < n_rows) decode(src + static_cast<size_t>(r) * row_bytes, n_blocks, &row);  // beyond: the last row again
     for (int i = 0; i < 32 * n_blocks; ++i) out->q[i / 32][i % 32 / 4][r][i % 4] = row.q[i];
     const int n_scales = n_sub == 16 ? 16 : n_blocks;
     for (int s = 0; s < n_scales; ++s) out->d[s][r] = row.d[s];
@@ -197,15 +201,14 @@ template <RowDecoder decode, int k_block, int block_bytes, int n_sub, bool with_
 void unpack_f32_of_q(const uint8_t* src, size_t row_bytes, int n_rows, int64_t k0, int64_t n_k, float* out) {
   RowTile row;
   for (int r = 0; r < kPanelRows; ++r) {
-    const uint8_t* blocks = src + static_cast<size_t>(r) * row_bytes + k0 / k_block * block_bytes;
+    const uint8_t* blocks = row_at(src, row_bytes, n_rows, r) + k0 / k_block * block_bytes;
     for (int64_t k = 0; k < n_k; k += kTileK) {
       const int n = static_cast<int>(n_k - k < kTileK ? n_k - k : kTileK);
-      if (r < n_rows) decode(blocks + k / k_block * block_bytes, n / 32, &row);
+      decode(blocks + k / k_block * block_bytes, n / 32, &row);
       for (int i = 0; i < n; ++i) {
         const int s = n_sub == 16 ? i / 16 : i / 32;
         const float q = static_cast<float>(with_min ? row.q[i] : row.q[i] - 128);
-        const float value = with_min ? row.d[s] * q - row.m[s] : row.d[s] * q;
-        out[(k + i) * kPanelRows + r] = r < n_rows ? value : 0.0f;
+        out[(k + i) * kPanelRows + r] = with_min ? row.d[s] * q - row.m[s] : row.d[s] * q;
       }
     }
   }
@@ -219,10 +222,10 @@ void fill_type(KernelTable* table, int type) {
 
 void unpack_f32(const uint8_t* src, size_t row_bytes, int n_rows, int64_t k0, int64_t n_k, float* out) {
   for (int r = 0; r < kPanelRows; ++r) {
-    const uint8_t* p = src + static_cast<size_t>(r) * row_bytes + k0 * 4;
+    const uint8_t* p = row_at(src, row_bytes, n_rows, r) + k0 * 4;
     for (int64_t k = 0; k < n_k; ++k) {
-      float value = 0.0f;
-      if (r < n_rows) memcpy(&value, p + 4 * k, sizeof value);
+      float value;
+      memcpy(&value, p + 4 * k, sizeof value);
       out[k * kPanelRows + r] = value;
     }
   }
@@ -237,16 +240,16 @@ uint16_t load_u16(const uint8_t* p) {
 template <float (*to_f32)(uint16_t)>
 void unpack_half(const uint8_t* src, size_t row_bytes, int n_rows, int64_t k0, int64_t n_k, float* out) {
   for (int r = 0; r < kPanelRows; ++r) {
-    const uint8_t* p = src + static_cast<size_t>(r) * row_bytes + k0 * 2;
-    for (int64_t k = 0; k < n_k; ++k) out[k * kPanelRows + r] = r < n_rows ? to_f32(load_u16(p + 2 * k)) : 0.0f;
+    const uint8_t* p = row_at(src, row_bytes, n_rows, r) + k0 * 2;
+    for (int64_t k = 0; k < n_k; ++k) out[k * kPanelRows + r] = to_f32(load_u16(p + 2 * k));
   }
 }
 
 void unpack_bf16(const uint8_t* src, size_t row_bytes, int n_rows, int64_t k0, int64_t n_k, uint16_t* out) {
   for (int r = 0; r < kPanelRows; ++r) {
-    const uint8_t* p = src + static_cast<size_t>(r) * row_bytes + k0 * 2;
+    const uint8_t* p = row_at(src, row_bytes, n_rows, r) + k0 * 2;
     for (int64_t k = 0; k < n_k + (n_k & 1); ++k) {
-      out[(k / 2 * kPanelRows + r) * 2 + k % 2] = r < n_rows && k < n_k ? load_u16(p + 2 * k) : uint16_t{0};
+      out[(k / 2 * kPanelRows + r) * 2 + k % 2] = k < n_k ? load_u16(p + 2 * k) : uint16_t{0};
     }
   }
 }

@@ -1,0 +1,47 @@
+// Sixteen rows to columns: the transposition under every unpacker of this folder.
+//
+// A file stores rows; a tile wants the same 4 bytes (a dword) of 16 rows in one register. Loading 16 bytes of each row straight
+// into their lanes and interleaving inside the lanes takes 16 loads, 12 merges and 8 shuffles for 4 columns; loads run beside the
+// arithmetic, and 16-byte loads seldom cross a cache line. (Sixteen 64-byte loads and a full transposition: 64 shuffles for 16
+// columns, and every load of an unaligned row crosses a line.)
+#pragma once
+
+#include <immintrin.h>
+
+#include "kernels/table.h"
+
+namespace firesteel {
+namespace {
+
+// Lane L of the result: the 16 bytes at p + (4*L) * ld.
+[[gnu::always_inline]] inline __m512i load_lanes(const uint8_t* p, size_t ld) {
+  __m512i v = _mm512_castsi128_si512(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  v = _mm512_inserti32x4(v, _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + 4 * ld)), 1);
+  v = _mm512_inserti32x4(v, _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + 8 * ld)), 2);
+  return _mm512_inserti32x4(v, _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + 12 * ld)), 3);
+}
+
+// out[i], dword r: bytes 4i .. 4i+3 at p + r * ld. Reads 16 bytes of each of 16 rows.
+[[gnu::always_inline]] inline void load_columns(const uint8_t* p, size_t ld, __m512i out[4]) {
+  const __m512i y0 = load_lanes(p, ld), y1 = load_lanes(p + ld, ld), y2 = load_lanes(p + 2 * ld, ld), y3 = load_lanes(p + 3 * ld, ld);
+  const __m512i t0 = _mm512_unpacklo_epi32(y0, y1), t1 = _mm512_unpackhi_epi32(y0, y1);
+  const __m512i t2 = _mm512_unpacklo_epi32(y2, y3), t3 = _mm512_unpackhi_epi32(y2, y3);
+  out[0] = _mm512_unpacklo_epi64(t0, t2);
+  out[1] = _mm512_unpackhi_epi64(t0, t2);
+  out[2] = _mm512_unpacklo_epi64(t1, t3);
+  out[3] = _mm512_unpackhi_epi64(t1, t3);
+}
+
+[[gnu::always_inline]] inline void store(void* p, __m512i v) { _mm512_store_si512(p, v); }
+
+// The low (high) 16 bits of each dword as f16.
+[[gnu::always_inline]] inline __m512 low_half(__m512i v) { return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(v)); }
+[[gnu::always_inline]] inline __m512 high_half(__m512i v) { return low_half(_mm512_srli_epi32(v, 16)); }
+
+// Bits of a where mask is 1, of b elsewhere.
+[[gnu::always_inline]] inline __m512i select_bits(__m512i mask, __m512i a, __m512i b) {
+  return _mm512_ternarylogic_epi32(mask, a, b, 0xCA);
+}
+
+}  // namespace
+}  // namespace firesteel
