@@ -9,6 +9,7 @@
 #include <initializer_list>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "checkpoint/gguf_format.h"
 
@@ -109,6 +110,46 @@ class RawGguf {
   bool forced_ = false;
   uint64_t n_tensors_ = 0, n_keys_ = 0;
   std::string metadata_, table_;
+};
+
+// Bytes of a safetensors file with the given tensors, contiguous, in order.
+class RawSafetensors {
+ public:
+  RawSafetensors& f32(const std::string& name, const std::vector<int64_t>& shape, const std::vector<float>& values) {
+    return add(name, "F32", shape, std::string(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)));
+  }
+  // Small pseudo-random values.
+  RawSafetensors& f32(const std::string& name, const std::vector<int64_t>& shape) {
+    int64_t n = 1;
+    for (const int64_t extent : shape) n *= extent;
+    std::vector<float> values;
+    for (int64_t i = 0; i < n; ++i) {
+      state_ = state_ * 6364136223846793005u + 1442695040888963407u;
+      values.push_back((static_cast<float>(state_ >> 40) / 16777216.0f - 0.5f) * 0.2f);
+    }
+    return f32(name, shape, values);
+  }
+  RawSafetensors& add(const std::string& name, const std::string& dtype, const std::vector<int64_t>& shape, const std::string& data) {
+    std::string extents;
+    for (const int64_t extent : shape) extents += (extents.empty() ? "" : ",") + std::to_string(extent);
+    header_ += (header_.empty() ? "" : ",") + ("\"" + name + "\":{\"dtype\":\"" + dtype + "\",\"shape\":[" + extents + "],\"data_offsets\":[" +
+               std::to_string(data_.size()) + "," + std::to_string(data_.size() + data.size()) + "]}");
+    data_ += data;
+    return *this;
+  }
+  std::string bytes() const {
+    std::string header = "{" + header_ + "}";
+    header.resize((header.size() + 7) / 8 * 8, ' ');
+    return with_header(header, data_);
+  }
+  static std::string with_header(const std::string& header, const std::string& data) {
+    const uint64_t n = header.size();
+    return std::string(reinterpret_cast<const char*>(&n), sizeof n) + header + data;
+  }
+
+ private:
+  std::string header_, data_;
+  uint64_t state_ = 1;
 };
 
 }  // namespace firesteel
