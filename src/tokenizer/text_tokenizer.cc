@@ -272,7 +272,7 @@ void TextTokenizer::encode_fragment(std::string_view text, bool prefix, Work* wo
     while (text.ends_with(' ')) text.remove_suffix(1);
     if (text.empty()) return;
   }
-  if (prefix) normal += kSpaceMark;
+  if (prefix && !(v_.prefix_unless_spaced && (text.starts_with(' ') || text.starts_with(kSpaceMark)))) normal += kSpaceMark;
   for (size_t i = 0; i < text.size();) {
     if (text[i] == ' ') {
       if (!(v_.remove_extra_spaces && text[i - 1] == ' ')) normal += kSpaceMark;
@@ -283,14 +283,17 @@ void TextTokenizer::encode_fragment(std::string_view text, bool prefix, Work* wo
     normal.append(text, i, stop - i);
     i = stop;
   }
-  if (!tables.words_are_separate) {
+  if (!tables.words_are_separate && !v_.split_at_spaces) {
     encode_piece(tables, normal, work);
     return;
   }
   std::string_view rest = normal;
   while (!rest.empty()) {
     size_t end = 0;
-    while (rest.substr(end).starts_with(kSpaceMark)) end += kSpaceMark.size();
+    while (rest.substr(end).starts_with(kSpaceMark)) {
+      end += kSpaceMark.size();
+      if (v_.split_at_spaces) break;
+    }
     end = std::min(rest.find(kSpaceMark, end), rest.size());
     encode_piece(tables, rest.substr(0, end), work);
     rest.remove_prefix(end);

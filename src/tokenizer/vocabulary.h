@@ -54,6 +54,8 @@ struct Vocabulary {
   PreTokenizer pre;
   bool ignore_merges = false;
   SpacePrefix space_prefix = SpacePrefix::kNone;
+  bool prefix_unless_spaced = false;  // no prefix where the text begins with a space (Metaspace)
+  bool split_at_spaces = false;       // each U+2581 begins a piece (Metaspace)
   bool remove_extra_spaces = false;
   bool user_defined_in_pieces = false;  // user-defined texts hold U+2581 for spaces (SentencePiece files)
 
