@@ -11,6 +11,9 @@ namespace {
 constexpr int kLanes = 16;
 constexpr int kGroups = kAttnSlots / kLanes;
 static_assert(kAttnSlots == kKvBlockTokens);
+static_assert(static_cast<int>(KvType::kF32) == static_cast<int>(kTableKvF32));
+static_assert(static_cast<int>(KvType::kBF16) == static_cast<int>(kTableKvBf16));
+static_assert(static_cast<int>(KvType::kInt8) == static_cast<int>(kTableKvInt8));
 
 template <typename T>
 T* at(void* base, size_t byte) {
@@ -250,18 +253,15 @@ void kv_write_int8(void* k, void* v, int slot, int head_dim, const float* key, c
 }  // namespace
 
 void fill_generic_attention(KernelTable* table) {
-  constexpr int kF32 = static_cast<int>(KvType::kF32);
-  constexpr int kBf16 = static_cast<int>(KvType::kBF16);
-  constexpr int kInt8 = static_cast<int>(KvType::kInt8);
-  table->attn_pack_q[kF32] = pack_q_f32;
-  table->attn_pack_q[kBf16] = pack_q_bf16;
-  table->attn_pack_q[kInt8] = pack_q_int8;
-  table->attn_block[kF32] = attn_block<scores_f32, values_f32, 6>;
-  table->attn_block[kBf16] = attn_block<scores_bf16, values_bf16, 4>;
-  table->attn_block[kInt8] = attn_block<scores_int8, values_int8, 4>;
-  table->kv_write[kF32] = kv_write_f32;
-  table->kv_write[kBf16] = kv_write_bf16;
-  table->kv_write[kInt8] = kv_write_int8;
+  table->attn_pack_q[kTableKvF32] = pack_q_f32;
+  table->attn_pack_q[kTableKvBf16] = pack_q_bf16;
+  table->attn_pack_q[kTableKvInt8] = pack_q_int8;
+  table->attn_block[kTableKvF32] = attn_block<scores_f32, values_f32, 6>;
+  table->attn_block[kTableKvBf16] = attn_block<scores_bf16, values_bf16, 4>;
+  table->attn_block[kTableKvInt8] = attn_block<scores_int8, values_int8, 4>;
+  table->kv_write[kTableKvF32] = kv_write_f32;
+  table->kv_write[kTableKvBf16] = kv_write_bf16;
+  table->kv_write[kTableKvInt8] = kv_write_int8;
   table->attn_merge = attn_merge;
   table->attn_finish = attn_finish;
 }
