@@ -1,0 +1,79 @@
+// A grammar as a deterministic machine over bytes, built as it is used. A state is a set of positions with their call stacks;
+// stacks and sets are interned, so equal situations are one state, and a byte costs one table look-up once it was seen.
+//
+// Not thread-safe: owned by the engine thread, shared by all sequences with the same grammar.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "grammar/nfa.h"
+
+namespace firesteel {
+
+using GrammarState = uint32_t;
+inline constexpr GrammarState kDeadState = 0;  // no continuation
+
+class Automaton {
+ public:
+  struct Limits {
+    uint32_t states = 20'000;         // tables of 1 KiB each
+    uint32_t stack_depth = 64;        // nesting of the text (arrays in arrays ...): deeper texts are not in the language
+    uint32_t positions = 4'096;       // of one state
+  };
+  explicit Automaton(Nfa nfa) : Automaton(std::move(nfa), Limits{}) {}
+  Automaton(Nfa nfa, Limits limits);
+
+  GrammarState start() const { return start_; }
+  // kDeadState when the text is not a prefix of any text of the language.
+  GrammarState step(GrammarState state, uint8_t byte) {
+    const GrammarState known = rows_[size_t{state} * 256 + byte];
+    return known != kUnknown ? known : compute(state, byte);
+  }
+  GrammarState run(GrammarState state, std::string_view text);
+  bool accepts(GrammarState state) const { return states_[state].accepts; }
+  // Bytes that must follow, whatever the model says: the longest run in which each state has exactly one way on and may not end.
+  std::string forced(GrammarState state, size_t max_bytes);
+
+  size_t n_states() const { return states_.size(); }
+  // True when the limit of states was met: every further new state is dead (the text can still be finished in known ones).
+  bool exhausted() const { return exhausted_; }
+
+ private:
+  static constexpr GrammarState kUnknown = UINT32_MAX;
+  static constexpr uint32_t kNoStack = 0;
+  struct Frame {
+    NfaNode back;
+    uint32_t parent;
+    uint32_t depth;
+  };
+  struct Position {
+    NfaNode node;
+    uint32_t stack;
+    auto operator<=>(const Position&) const = default;
+  };
+  struct State {
+    std::vector<Position> positions;  // sorted; nodes with byte edges only
+    bool accepts = false;
+  };
+
+  GrammarState compute(GrammarState state, uint8_t byte);
+  void close(std::vector<Position> todo, State* out);
+  GrammarState intern(State state);
+  uint32_t push(NfaNode back, uint32_t parent);
+
+  Nfa nfa_;
+  Limits limits_;
+  std::vector<bool> is_pure_end_;  // node that only ends its rule: a call before it needs no frame
+  std::vector<Frame> frames_;
+  std::unordered_map<uint64_t, uint32_t> frame_index_;
+  std::vector<State> states_;
+  std::vector<GrammarState> rows_;
+  std::unordered_multimap<uint64_t, GrammarState> state_index_;
+  GrammarState start_ = kDeadState;
+  bool exhausted_ = false;
+};
+
+}  // namespace firesteel

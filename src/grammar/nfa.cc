@@ -1,0 +1,270 @@
+#include "grammar/nfa.h"
+
+#include <algorithm>
+#include <functional>
+#include <utility>
+
+namespace firesteel {
+namespace {
+
+constexpr uint32_t kMaxCodePoint = 0x10FFFF;
+
+struct Utf8Bytes {
+  uint8_t bytes[4];
+  int n;
+};
+
+Utf8Bytes encode(uint32_t c) {
+  const auto tail = [](uint32_t bits) { return static_cast<uint8_t>(0x80 | (bits & 0x3F)); };
+  if (c < 0x80) return {{static_cast<uint8_t>(c)}, 1};
+  if (c < 0x800) return {{static_cast<uint8_t>(0xC0 | (c >> 6)), tail(c)}, 2};
+  if (c < 0x10000) return {{static_cast<uint8_t>(0xE0 | (c >> 12)), tail(c >> 6), tail(c)}, 3};
+  return {{static_cast<uint8_t>(0xF0 | (c >> 18)), tail(c >> 12), tail(c >> 6), tail(c)}, 4};
+}
+
+// Calls emit(first, last) for sub-ranges of [low, high] whose encodings are a product of byte ranges: same length, and after the
+// first byte that differs, all following bytes run over their whole range.
+void split_utf8(uint32_t low, uint32_t high, const std::function<void(const Utf8Bytes&, const Utf8Bytes&)>& emit) {
+  for (const uint32_t limit : {0x7Fu, 0x7FFu, 0xFFFFu}) {
+    if (low <= limit && high > limit) {
+      split_utf8(low, limit, emit);
+      split_utf8(limit + 1, high, emit);
+      return;
+    }
+  }
+  const int n = encode(low).n;
+  for (int i = 1; i < n; ++i) {
+    const uint32_t mask = (1u << (6 * i)) - 1;
+    if ((low & ~mask) == (high & ~mask)) continue;
+    if ((low & mask) != 0) {
+      split_utf8(low, low | mask, emit);
+      split_utf8((low | mask) + 1, high, emit);
+      return;
+    }
+    if ((high & mask) != mask) {
+      split_utf8(low, (high & ~mask) - 1, emit);
+      split_utf8(high & ~mask, high, emit);
+      return;
+    }
+  }
+  emit(encode(low), encode(high));
+}
+
+}  // namespace
+
+CodeSet normalise(CodeSet set) {
+  std::sort(set.begin(), set.end(), [](const CodeRange& a, const CodeRange& b) { return a.low < b.low; });
+  CodeSet out;
+  for (const CodeRange& range : set) {
+    if (range.low > range.high) continue;
+    if (!out.empty() && range.low <= out.back().high + 1) {
+      out.back().high = std::max(out.back().high, range.high);
+    } else {
+      out.push_back(range);
+    }
+  }
+  return out;
+}
+
+CodeSet complement(const CodeSet& set) {
+  CodeSet out;
+  uint32_t next = 0;
+  for (const CodeRange& range : set) {
+    if (range.low > next) out.push_back({next, range.low - 1});
+    next = range.high + 1;
+  }
+  if (next <= kMaxCodePoint) out.push_back({next, kMaxCodePoint});
+  return intersect(out, {{0, 0xD7FF}, {0xE000, kMaxCodePoint}});
+}
+
+CodeSet intersect(const CodeSet& a, const CodeSet& b) {
+  CodeSet out;
+  for (size_t i = 0, j = 0; i < a.size() && j < b.size();) {
+    const uint32_t low = std::max(a[i].low, b[j].low);
+    const uint32_t high = std::min(a[i].high, b[j].high);
+    if (low <= high) out.push_back({low, high});
+    if (a[i].high < b[j].high) {
+      ++i;
+    } else {
+      ++j;
+    }
+  }
+  return out;
+}
+
+void NfaBuilder::fail(std::string message) {
+  if (failed_) return;
+  failed_ = true;
+  message_ = std::move(message);
+}
+
+NfaNode NfaBuilder::node() {
+  if (nfa_.nodes.size() >= limits_.nodes) {
+    fail("grammar has more than " + std::to_string(limits_.nodes) + " states");
+    return static_cast<NfaNode>(nfa_.nodes.size() - 1);
+  }
+  nfa_.nodes.emplace_back();
+  return static_cast<NfaNode>(nfa_.nodes.size() - 1);
+}
+
+NfaNode NfaBuilder::accept() {
+  const NfaNode n = node();
+  nfa_.nodes[n].accepts = true;
+  return n;
+}
+
+void NfaBuilder::link(NfaNode from, NfaNode to) {
+  if (failed_ || from == to) return;
+  nfa_.nodes[from].edges.push_back({NfaEdge::Kind::kEmpty, 0, 0, 0, to});
+}
+
+NfaNode NfaBuilder::bytes(uint8_t low, uint8_t high, NfaNode next) {
+  const NfaNode n = node();
+  if (!failed_) nfa_.nodes[n].edges.push_back({NfaEdge::Kind::kByte, low, high, 0, next});
+  return n;
+}
+
+NfaNode NfaBuilder::literal(std::string_view text, NfaNode next) {
+  for (size_t i = text.size(); i > 0 && !failed_; --i) {
+    const uint8_t byte = static_cast<uint8_t>(text[i - 1]);
+    next = bytes(byte, byte, next);
+  }
+  return next;
+}
+
+NfaNode NfaBuilder::code_set(const CodeSet& set, NfaNode next) {
+  const NfaNode start = node();
+  // Whole-range continuation chains are shared: most of a large set ends in the same one, two or three trailing bytes.
+  NfaNode tails[4] = {next, 0, 0, 0};
+  const auto tail = [&](int n) {
+    for (int i = 1; i <= n; ++i) {
+      if (tails[i] == 0) tails[i] = bytes(0x80, 0xBF, tails[i - 1]);
+    }
+    return tails[n];
+  };
+  for (const CodeRange& range : set) {
+    if (failed_) break;
+    split_utf8(range.low, range.high, [&](const Utf8Bytes& first, const Utf8Bytes& last) {
+      int n_whole = 0;
+      while (n_whole < first.n - 1 && first.bytes[first.n - 1 - n_whole] == 0x80 && last.bytes[first.n - 1 - n_whole] == 0xBF) ++n_whole;
+      NfaNode to = tail(n_whole);
+      for (int i = first.n - n_whole - 1; i > 0; --i) to = bytes(first.bytes[i], last.bytes[i], to);
+      if (!failed_) nfa_.nodes[start].edges.push_back({NfaEdge::Kind::kByte, first.bytes[0], last.bytes[0], 0, to});
+    });
+  }
+  return start;
+}
+
+NfaNode NfaBuilder::any_of(const std::vector<NfaNode>& starts) {
+  if (starts.size() == 1) return starts[0];
+  const NfaNode n = node();
+  for (const NfaNode start : starts) link(n, start);
+  return n;
+}
+
+NfaNode NfaBuilder::call(NfaRule rule, NfaNode next) {
+  const NfaNode n = node();
+  if (!failed_) nfa_.nodes[n].edges.push_back({NfaEdge::Kind::kCall, 0, 0, rule, next});
+  return n;
+}
+
+NfaRule NfaBuilder::declare_rule(std::string name) {
+  if (nfa_.rule_starts.size() >= limits_.rules) {
+    fail("grammar has more than " + std::to_string(limits_.rules) + " rules");
+    return 0;
+  }
+  nfa_.rule_starts.push_back(0);
+  nfa_.rule_names.push_back(std::move(name));
+  defined_.push_back(false);
+  return static_cast<NfaRule>(nfa_.rule_starts.size() - 1);
+}
+
+void NfaBuilder::define_rule(NfaRule rule, NfaNode start) {
+  if (failed_) return;
+  nfa_.rule_starts[rule] = start;
+  defined_[rule] = true;
+}
+
+namespace {
+
+// What a rule can do before its first byte: end (nullable), or call other rules.
+struct RuleHead {
+  bool nullable = false;
+  std::vector<NfaRule> calls;
+};
+
+RuleHead explore(const Nfa& nfa, NfaRule rule, const std::vector<bool>& nullable) {
+  RuleHead head;
+  std::vector<bool> seen(nfa.nodes.size(), false);
+  std::vector<NfaNode> todo = {nfa.rule_starts[rule]};
+  seen[todo[0]] = true;
+  const auto visit = [&](NfaNode n) {
+    if (!seen[n]) {
+      seen[n] = true;
+      todo.push_back(n);
+    }
+  };
+  while (!todo.empty()) {
+    const Nfa::Node& n = nfa.nodes[todo.back()];
+    todo.pop_back();
+    head.nullable = head.nullable || n.accepts;
+    for (const NfaEdge& edge : n.edges) {
+      if (edge.kind == NfaEdge::Kind::kEmpty) visit(edge.to);
+      if (edge.kind == NfaEdge::Kind::kCall) {
+        head.calls.push_back(edge.rule);
+        if (nullable[edge.rule]) visit(edge.to);
+      }
+    }
+  }
+  return head;
+}
+
+}  // namespace
+
+Result<Nfa> NfaBuilder::finish(NfaRule root) {
+  const auto error = [](std::string message) { return Error{ErrorCode::kInvalidArgument, std::move(message)}; };
+  if (failed_) return error(message_);
+  for (size_t i = 0; i < defined_.size(); ++i) {
+    if (!defined_[i]) return error("rule \"" + nfa_.rule_names[i] + "\" is used but not defined");
+  }
+  nfa_.root = root;
+  const size_t n_rules = nfa_.rule_starts.size();
+  if (n_rules * nfa_.nodes.size() > 400'000'000) return error("grammar is too large: rules times states exceeds 400 million");
+  std::vector<bool> nullable(n_rules, false);
+  std::vector<RuleHead> heads(n_rules);
+  for (bool changed = true; changed;) {
+    changed = false;
+    for (size_t i = 0; i < n_rules; ++i) {
+      heads[i] = explore(nfa_, static_cast<NfaRule>(i), nullable);
+      if (heads[i].nullable && !nullable[i]) {
+        nullable[i] = true;
+        changed = true;
+      }
+    }
+  }
+  // Depth-first search for a cycle of calls that read nothing.
+  enum class Mark : uint8_t { kNew, kOpen, kDone };
+  std::vector<Mark> marks(n_rules, Mark::kNew);
+  for (size_t first = 0; first < n_rules; ++first) {
+    if (marks[first] != Mark::kNew) continue;
+    std::vector<std::pair<NfaRule, size_t>> path = {{static_cast<NfaRule>(first), 0}};
+    marks[first] = Mark::kOpen;
+    while (!path.empty()) {
+      auto& [rule, next_call] = path.back();
+      if (next_call == heads[rule].calls.size()) {
+        marks[rule] = Mark::kDone;
+        path.pop_back();
+        continue;
+      }
+      const NfaRule callee = heads[rule].calls[next_call++];
+      if (marks[callee] == Mark::kOpen) return error("rule \"" + nfa_.rule_names[callee] + "\" can call itself without reading anything (left recursion)");
+      if (marks[callee] == Mark::kNew) {
+        marks[callee] = Mark::kOpen;
+        path.emplace_back(callee, 0);
+      }
+    }
+  }
+  return std::move(nfa_);
+}
+
+}  // namespace firesteel
