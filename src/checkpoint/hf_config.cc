@@ -316,8 +316,8 @@ class Translator {
       const double attn_default = family_.family == HfFamily::kGemma2 ? 50 : 0, final_default = family_.family == HfFamily::kGemma2 ? 30 : 0;
       FS_TRY(const double attn_softcap, in_.number_or("attn_logit_softcapping", attn_default, 0, 1e6));
       FS_TRY(const double final_softcap, in_.number_or("final_logit_softcapping", final_default, 0, 1e6));
-      set_float("attn_logit_softcapping", attn_softcap);
-      set_float("final_logit_softcapping", final_softcap);
+      if (attn_softcap != attn_default || attn_default != 0) set_float("attn_logit_softcapping", attn_softcap);
+      if (final_softcap != final_default || final_default != 0) set_float("final_logit_softcapping", final_softcap);
     }
     return {};
   }
