@@ -432,7 +432,7 @@ std::optional<SplitStage> stage_by_regex(std::string_view regex) {
   replace_all(&canonical, "\r", "\\r");
   replace_all(&canonical, "\n", "\\n");
   for (const Known& known : kKnown) {
-    if (canonical == known.regex) return known.stage;
+    if (regex == known.regex || canonical == known.regex) return known.stage;
   }
   // The cased letters of deepseek-llm as one long class: too long to spell twice.
   if (canonical.starts_with("\\s?[A-Za-z\xC2\xB5\xC3\x80-")) return SplitStage::kDeepseekLlmWord;
