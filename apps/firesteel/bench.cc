@@ -38,7 +38,7 @@ double seconds_since(int64_t start_us) { return static_cast<double>(system_clock
 class Bench {
  public:
   Bench(const BenchOptions& options, const LoadedModel& loaded, Engine* engine, const char* isa)
-      : options_(options), loaded_(loaded), engine_(engine), isa_(isa), n_threads_(engine->n_threads()) {}
+      : options_(options), loaded_(loaded), engine_(engine), isa_(isa), n_threads_(engine->n_threads()), probe_(n_threads_) {}
 
   Status run();
 
@@ -60,6 +60,7 @@ class Bench {
   Engine* engine_;
   const char* isa_;
   int n_threads_;
+  BandwidthProbe probe_;
   bool printed_header_ = false;
 };
 
@@ -160,7 +161,7 @@ Status Bench::decode(int64_t depth) {
   prefix.use_prefix_cache = false;
   FS_TRY(const std::shared_ptr<Context> context, engine_->prefill(std::move(prefix)));
   for (int64_t i = -1; i < options_.n_repetitions; ++i) {
-    bandwidths.push_back(probe_read_bandwidth(n_threads_, 3));
+    bandwidths.push_back(probe_.measure(3));
     BranchRequest branch;
     branch.suffix = TokenPrompt{random_tokens(1, static_cast<uint64_t>(i + 2))};
     branch.sampling.temperature = 0;
@@ -284,7 +285,7 @@ void Bench::memory() {
   Json extra;
   extra.set("kv_bytes_touched", static_cast<int64_t>(stats.kv_bytes_touched));
   extra.set("workspace_bytes", static_cast<int64_t>(stats.workspace_bytes));
-  report("peak_rss_of_bench", "MiB", {static_cast<double>(peak_rss_bytes()) / (1 << 20)}, std::move(extra),
+  report("memory_beside_weights", "MiB", {static_cast<double>(stats.kv_bytes_touched + stats.workspace_bytes) / (1 << 20)}, std::move(extra),
          "KV " + format_bytes(stats.kv_bytes_touched) + ", buffers " + format_bytes(stats.workspace_bytes));
 }
 

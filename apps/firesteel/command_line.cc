@@ -15,16 +15,17 @@ CLI::Option* with_env(CLI::Option* option, const char* env) {
   return option;
 }
 
+// Insertions, deletions, substitutions and swaps of neighbours (the usual slip of two hands).
 size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
+  std::vector<size_t> before, last, row(b.size() + 1);
   std::iota(row.begin(), row.end(), size_t{0});
   for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
+    before = last;
+    last = row;
     row[0] = i;
     for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t substituted = diagonal + (a[i - 1] == b[j - 1] ? 0u : 1u);
-      diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, substituted});
+      row[j] = std::min({last[j] + 1, row[j - 1] + 1, last[j - 1] + (a[i - 1] == b[j - 1] ? 0u : 1u)});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) row[j] = std::min(row[j], before[j - 2] + 1);
     }
   }
   return row[b.size()];
@@ -70,12 +71,14 @@ int usage_error(const CLI::App* app, const std::string& message) {
 }  // namespace
 
 std::string nearest(std::string_view word, const std::vector<std::string>& candidates) {
+  // Of equally near ones that with the most equal length: "--modle" is --model, not --mode.
   std::string best;
-  size_t best_distance = std::max<size_t>(2, word.size() / 3) + 1;
+  size_t best_score = 4 * (std::max<size_t>(2, word.size() / 3) + 1);
   for (const std::string& candidate : candidates) {
-    const size_t distance = edit_distance(word, candidate);
-    if (distance < best_distance) {
-      best_distance = distance;
+    const size_t unequal = word.size() > candidate.size() ? word.size() - candidate.size() : candidate.size() - word.size();
+    const size_t score = 4 * edit_distance(word, candidate) + std::min<size_t>(unequal, 3);
+    if (score < best_score) {
+      best_score = score;
       best = candidate;
     }
   }
@@ -150,14 +153,14 @@ int CommandLine::run(int argc, const char* const* argv) {
     return finished.get_exit_code();
   } catch (const CLI::Success& shown) {  // --help, --version
     return app_->exit(shown);
-  } catch (const CLI::ExtrasError&) {
-    const CLI::App* app = innermost(app_.get());
-    const std::vector<std::string> extras = app_->remaining(true);
-    // Say the flag first: what follows it is most likely its value.
-    const auto flag = std::find_if(extras.begin(), extras.end(), [](const std::string& extra) { return extra.starts_with("-"); });
-    return usage_error(app, describe_extra(app, flag != extras.end() ? *flag : extras.empty() ? "" : extras.front()));
   } catch (const CLI::ParseError& error) {
-    return usage_error(innermost(app_.get()), error.what());
+    const CLI::App* app = innermost(app_.get());
+    // Name an unknown flag first: what is said to be missing, or what follows the flag, is most likely a consequence.
+    const std::vector<std::string> extras = app_->remaining(true);
+    const auto flag = std::find_if(extras.begin(), extras.end(), [](const std::string& extra) { return extra.size() > 1 && extra[0] == '-'; });
+    if (flag != extras.end()) return usage_error(app, describe_extra(app, *flag));
+    if (!extras.empty() && dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) return usage_error(app, describe_extra(app, extras.front()));
+    return usage_error(app, error.what());
   } catch (const std::exception& error) {  // the standard library, under a hostile command line
     std::fprintf(stderr, "firesteel: %s\n", error.what());
     return kExitFailed;

@@ -127,7 +127,7 @@ void report_memory(Report* report, int n_threads) {
   report->add_text("huge pages", huge, huge == "never" ? "transparent huge pages are off: keys and values are read more slowly" : "");
   const std::string proactive = first_line("/sys/module/damon_reclaim/parameters/enabled");
   if (proactive == "Y") report->add_text("proactive reclaim", "on", "idle page cache is evicted: a model unused for minutes is read from disk again");
-  const double bandwidth = probe_read_bandwidth(n_threads, 5);
+  const double bandwidth = BandwidthProbe(n_threads).measure(5);
   report->add_number("read bandwidth", bandwidth > 0 ? fmt::format("{:.1f} GB/s with {} threads", bandwidth, n_threads) : "not measured: too little memory",
               Json(bandwidth));
 }

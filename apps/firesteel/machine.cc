@@ -19,11 +19,6 @@
 namespace firesteel {
 namespace {
 
-std::string small_file(const std::string& path) {
-  const Result<std::string> text = read_file(path, 1u << 20);
-  return text.ok() ? *text : std::string();
-}
-
 // "MemTotal:  24500000 kB"
 uint64_t meminfo_bytes(const std::string& text, const char* key) {
   const size_t at = text.find(key);
@@ -32,7 +27,7 @@ uint64_t meminfo_bytes(const std::string& text, const char* key) {
 
 // The control group of this process, version 2; the root of the hierarchy in a container.
 std::string cgroup_file(const char* name) {
-  const std::string self = small_file("/proc/self/cgroup");
+  const std::string self = system_file("/proc/self/cgroup");
   const size_t at = self.find("0::");
   if (at != std::string::npos) {
     const std::string group = self.substr(at + 3, self.find('\n', at) - at - 3);
@@ -44,13 +39,37 @@ std::string cgroup_file(const char* name) {
 
 }  // namespace
 
+std::string system_file(const std::string& path) {
+  std::string text;
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return text;
+  char buffer[4096];
+  ssize_t n = 0;
+  while (text.size() < (1u << 20) && (n = read(fd, buffer, sizeof buffer)) > 0) text.append(buffer, static_cast<size_t>(n));
+  close(fd);
+  return text;
+}
+
 std::string first_line(const std::string& path) {
-  const std::string text = small_file(path);
+  const std::string text = system_file(path);
   return text.substr(0, text.find('\n'));
 }
 
+std::string cpu_name() {
+  const std::string info = system_file("/proc/cpuinfo");
+  for (const char* const key : {"model name", "Processor", "CPU part"}) {
+    const size_t at = info.find(key);
+    if (at == std::string::npos) continue;
+    const size_t colon = info.find(':', at);
+    const size_t end = info.find('\n', at);
+    if (colon == std::string::npos || end == std::string::npos || colon + 2 > end) continue;
+    return info.substr(colon + 2, end - colon - 2);
+  }
+  return "unknown";
+}
+
 MemoryFacts memory_facts() {
-  const std::string text = small_file("/proc/meminfo");
+  const std::string text = system_file("/proc/meminfo");
   MemoryFacts facts{meminfo_bytes(text, "MemTotal:"), meminfo_bytes(text, "MemAvailable:"), std::nullopt};
   const std::string limit = cgroup_file("memory.max");
   if (!limit.empty() && limit != "max") facts.cgroup_limit_bytes = std::strtoull(limit.c_str(), nullptr, 10);
@@ -72,28 +91,36 @@ uint64_t last_level_cache_bytes() {
   return static_cast<uint64_t>(std::max({l3, l2, 0L}));
 }
 
-double probe_read_bandwidth(int n_threads, int n_rounds) {
-  const uint64_t wanted = std::clamp<uint64_t>(4 * last_level_cache_bytes(), 256u << 20, 1u << 30);
-  const size_t part = wanted / static_cast<size_t>(n_threads) / 4096 * 4096;
-  const size_t n_bytes = part * static_cast<size_t>(n_threads);
-  if (memory_facts().available_bytes < 2 * n_bytes) return 0;
+BandwidthProbe::BandwidthProbe(int n_threads) : n_threads_(n_threads) {
+  const uint64_t wanted = std::clamp<uint64_t>(4 * last_level_cache_bytes(), 256u << 20, 512u << 20);
+  part_bytes_ = wanted / static_cast<size_t>(n_threads) / 4096 * 4096;
+  const size_t n_bytes = part_bytes_ * static_cast<size_t>(n_threads);
+  if (memory_facts().available_bytes < 2 * n_bytes) return;
   void* const memory = mmap(nullptr, n_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) return 0;
+  if (memory == MAP_FAILED) return;
   madvise(memory, n_bytes, MADV_HUGEPAGE);
+  std::fill_n(static_cast<uint64_t*>(memory), n_bytes / sizeof(uint64_t), uint64_t{1});
+  memory_ = memory;
+}
 
-  std::barrier<> line(n_threads + 1);
+BandwidthProbe::~BandwidthProbe() {
+  if (memory_ != nullptr) munmap(memory_, part_bytes_ * static_cast<size_t>(n_threads_));
+}
+
+double BandwidthProbe::measure(int n_rounds) const {
+  if (memory_ == nullptr) return 0;
+  std::barrier<> line(n_threads_ + 1);
   std::atomic<uint64_t> sink{0};
   std::vector<std::thread> threads;
-  for (int t = 0; t < n_threads; ++t) {
+  for (int t = 0; t < n_threads_; ++t) {
     threads.emplace_back([&, t] {
-      auto* const words = reinterpret_cast<uint64_t*>(static_cast<std::byte*>(memory) + static_cast<size_t>(t) * part);
-      const size_t n = part / sizeof(uint64_t);
-      std::fill(words, words + n, uint64_t{1});  // each thread touches its own part first
+      const size_t n = part_bytes_ / sizeof(uint64_t);
+      const uint64_t* const words = static_cast<const uint64_t*>(memory_) + static_cast<size_t>(t) * n;
       for (int round = 0; round < n_rounds; ++round) {
         line.arrive_and_wait();
         uint64_t sums[8] = {};  // independent chains, which any vector unit can take
         for (size_t i = 0; i + 8 <= n; i += 8) {
-          __builtin_prefetch(words + i + 512);  // 4 KiB ahead
+          __builtin_prefetch(words + i + 512);  // 4 KiB ahead; past the end it does nothing
           for (size_t lane = 0; lane < 8; ++lane) sums[lane] += words[i + lane];
         }
         uint64_t sum = 0;
@@ -111,8 +138,8 @@ double probe_read_bandwidth(int n_threads, int n_rounds) {
     best_us = std::min(best_us, system_clock().now_us() - start_us);
   }
   for (std::thread& thread : threads) thread.join();
-  munmap(memory, n_bytes);
-  return best_us > 0 ? static_cast<double>(n_bytes) / static_cast<double>(best_us) * 1e-3 : 0;
+  const double n_bytes = static_cast<double>(part_bytes_) * n_threads_;
+  return best_us > 0 ? n_bytes / static_cast<double>(best_us) * 1e-3 : 0;
 }
 
 std::optional<double> page_cache_share(const std::string& path) {

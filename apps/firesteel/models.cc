@@ -283,6 +283,9 @@ void add_models(Command root) {
   models.examples("  firesteel models list\n  firesteel models inspect MODEL.gguf");
   add_list(models);
   add_inspect(models);
+  add_models_verify(models);
+  add_models_convert(models);
+  add_models_quantize(models);
 }
 
 }  // namespace firesteel

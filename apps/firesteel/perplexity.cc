@@ -73,6 +73,7 @@ Status measure(const PerplexityOptions& options) {
     });
     progress.update(static_cast<uint64_t>(chunk) + 1, fmt::format("ppl {:.4f}", std::exp(sum / static_cast<double>(n_scored))));
   }
+  progress.clear();
   const auto n = static_cast<double>(n_scored);
   const double mean = sum / n;
   // Of the mean, by the spread of the scores; carried through exp.

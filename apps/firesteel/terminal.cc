@@ -12,7 +12,6 @@
 
 #include "base/check.h"
 #include "base/clock.h"
-#include "base/mapped_file.h"
 
 namespace firesteel {
 
@@ -21,9 +20,11 @@ bool is_terminal(int fd) { return isatty(fd) == 1; }
 Progress::Progress(std::string label, uint64_t total, bool quiet)
     : label_(std::move(label)), total_(total), quiet_(quiet), on_terminal_(is_terminal(STDERR_FILENO)), start_us_(system_clock().now_us()) {}
 
-Progress::~Progress() {
-  if (quiet_) return;
-  if (drawn_ && on_terminal_) std::fputs("\r\033[K", stderr);
+Progress::~Progress() { clear(); }
+
+void Progress::clear() {
+  if (drawn_) std::fputs("\r\033[K", stderr);
+  drawn_ = false;
 }
 
 void Progress::update(uint64_t done, uint64_t total, std::string_view note) {
@@ -58,7 +59,7 @@ void Progress::draw(std::string_view note) {
   }
   // Elsewhere a line every tenth, but only of work that takes longer than a moment.
   const auto tenth = static_cast<uint64_t>(share * 10);
-  if (tenth < next_line_tenth_ || (seconds < 1 && done_ < total_)) return;
+  if (tenth < next_line_tenth_ || seconds < 1) return;
   next_line_tenth_ = tenth + 1;
   fmt::print(stderr, "{}: {:.0f} %, {:.1f} s {}\n", label_, share * 100, seconds, note);
 }
@@ -98,20 +99,6 @@ int n_usable_cpus() {
   cpu_set_t set;
   CPU_ZERO(&set);
   return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-}
-
-std::string cpu_name() {
-  const Result<std::string> info = read_file("/proc/cpuinfo", 16u << 20);
-  if (!info.ok()) return "unknown";
-  for (const std::string_view key : {"model name", "Processor", "CPU part"}) {
-    const size_t at = info->find(key);
-    if (at == std::string::npos) continue;
-    const size_t colon = info->find(':', at);
-    const size_t end = info->find('\n', at);
-    if (colon == std::string::npos || end == std::string::npos || colon + 2 > end) continue;
-    return info->substr(colon + 2, end - colon - 2);
-  }
-  return "unknown";
 }
 
 }  // namespace firesteel

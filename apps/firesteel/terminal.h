@@ -21,6 +21,7 @@ class Progress {
 
   void update(uint64_t done, std::string_view note = {});
   void update(uint64_t done, uint64_t total, std::string_view note);  // for work that learns its size as it goes
+  void clear();  // takes the bar away, before something else is printed
 
  private:
   void draw(std::string_view note);
@@ -45,6 +46,5 @@ Spread spread_of(std::vector<double> values);  // not empty
 
 uint64_t peak_rss_bytes();
 int n_usable_cpus();
-std::string cpu_name();
 
 }  // namespace firesteel

@@ -1,0 +1,382 @@
+// The command line as a user meets it: exit codes, help, messages, and the shapes that other tools rely on.
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <set>
+
+#include "base/json.h"
+#include "base/mapped_file.h"
+#include "cli_runner.h"
+#include "tiny_model.h"
+
+namespace firesteel {
+namespace {
+
+constexpr const char* kTemplate =
+    "{% for m in messages %}[{{ m.role }}]{{ m.content }}\n{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}";
+
+// One model for all tests of this program.
+const std::string& tiny_model() {
+  static const TinyModelFile file(tiny_spec("llama"));
+  return file.path();
+}
+
+std::string shared(const std::string& path) {
+  const char* const folder = std::getenv("FS_SHARED");
+  const std::string full = std::string(folder != nullptr ? folder : FS_SHARED_DEFAULT) + "/" + path;
+  struct stat info {};
+  return stat(full.c_str(), &info) == 0 ? full : std::string();
+}
+
+bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+const std::vector<std::vector<std::string>>& all_commands() {
+  static const std::vector<std::vector<std::string>> commands = {
+      {"ask"},    {"chat"},   {"tokenize"},          {"logits"},         {"perplexity"},         {"bench"},
+      {"doctor"}, {"models"}, {"models", "inspect"}, {"models", "list"}, {"models", "verify"},   {"models", "convert"},
+      {"models", "quantize"}};
+  return commands;
+}
+
+TEST(Cli, EveryCommandHasHelpWithExamples) {
+  for (std::vector<std::string> words : all_commands()) {
+    words.push_back("--help");
+    const CliResult result = run_cli(words);
+    EXPECT_EQ(result.exit_code, 0) << words[0];
+    EXPECT_TRUE(contains(result.out, "Examples:\n  firesteel " + words[0])) << words[0] << "\n" << result.out;
+    EXPECT_EQ(result.err, "");
+  }
+}
+
+TEST(Cli, VersionNamesCommit) {
+  const CliResult result = run_cli({"--version"});
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_TRUE(result.out.starts_with("firesteel 0.")) << result.out;
+}
+
+TEST(Cli, NoCommandIsUsageError) {
+  const CliResult result = run_cli({});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_TRUE(contains(result.err, "ask"));
+  EXPECT_EQ(result.out, "");
+}
+
+TEST(Cli, UnknownFlagNamesNearest) {
+  const CliResult result = run_cli({"ask", "--modle", "x", "hello"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_TRUE(contains(result.err, "--modle")) << result.err;
+  EXPECT_TRUE(contains(result.err, "did you mean --model?")) << result.err;
+}
+
+TEST(Cli, UnknownFlagOfEveryCommandIsRefused) {
+  for (std::vector<std::string> words : all_commands()) {
+    words.push_back("--no-such-flag");
+    const CliResult result = run_cli(words);
+    EXPECT_EQ(result.exit_code, 2) << words[0];
+    EXPECT_FALSE(result.err.empty());
+    EXPECT_EQ(result.out, "") << words[0];
+  }
+}
+
+TEST(Cli, UnknownCommandNamesNearest) {
+  const CliResult result = run_cli({"tokenise"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_TRUE(contains(result.err, "did you mean 'tokenize'?")) << result.err;
+}
+
+TEST(Cli, ValueOutOfRangeIsUsageError) {
+  EXPECT_EQ(run_cli({"ask", "--temperature", "-1", "--model", tiny_model(), "x"}).exit_code, 2);
+  EXPECT_EQ(run_cli({"ask", "--threads", "none", "--model", tiny_model(), "x"}).exit_code, 2);
+  const CliResult kind = run_cli({"ask", "--kv", "bf61", "--model", tiny_model(), "x"});
+  EXPECT_EQ(kind.exit_code, 2);
+  EXPECT_TRUE(contains(kind.err, "did you mean bf16?")) << kind.err;
+}
+
+TEST(Cli, MissingModelFileSaysWhereItLooked) {
+  const CliResult result = run_cli({"ask", "--model", "no/such.gguf", "hello"}, {}, {"XDG_DATA_HOME=/nowhere"});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_TRUE(contains(result.err, "no/such.gguf")) << result.err;
+  EXPECT_TRUE(contains(result.err, "firesteel/models")) << result.err;
+  EXPECT_EQ(result.out, "");
+}
+
+TEST(Cli, NoModelIsSaidPlainly) {
+  const CliResult result = run_cli({"ask", "hello"});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_TRUE(contains(result.err, "--model")) << result.err;
+}
+
+TEST(Cli, FileThatIsNoModelIsRefused) {
+  const TemporaryFile junk("junk.gguf", "this is not a model");
+  const CliResult result = run_cli({"models", "inspect", junk.path()});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_TRUE(contains(result.err, "junk.gguf")) << result.err;
+}
+
+TEST(Cli, ErrorsAreJsonWhenAskedFor) {
+  const CliResult result = run_cli({"ask", "--json", "--model", "no/such.gguf", "hello"});
+  EXPECT_EQ(result.exit_code, 1);
+  const Result<Json> json = Json::parse(result.out);
+  ASSERT_TRUE(json.ok()) << result.out;
+  ASSERT_NE(json->find("error"), nullptr);
+  EXPECT_EQ(json->find("error")->find("code")->as_string(), "not found");
+}
+
+TEST(Cli, ModelComesFromEnvironment) {
+  const CliResult result = run_cli({"tokenize"}, "abc", {"FIRESTEEL_MODEL=" + tiny_model()});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+}
+
+TEST(Cli, ModelComesFromStoreAndHubCache) {
+  const Result<std::string> bytes = read_file(tiny_model(), 1u << 30);
+  ASSERT_TRUE(bytes.ok());
+  const TemporaryFile anchor("anchor");
+  const std::string store = anchor.folder() + "/data/firesteel/models";
+  const std::string snapshot = anchor.folder() + "/hf/hub/models--org--tiny/snapshots/abc";
+  ASSERT_EQ(std::system(("mkdir -p '" + store + "' '" + snapshot + "'").c_str()), 0);
+  ASSERT_TRUE(write_file_atomic(store + "/small.gguf", *bytes).ok());
+  ASSERT_TRUE(write_file_atomic(snapshot + "/tiny-Q8_0.gguf", *bytes).ok());
+  const std::vector<std::string> environment = {"XDG_DATA_HOME=" + anchor.folder() + "/data", "HF_HOME=" + anchor.folder() + "/hf"};
+  for (const std::string name : {"small", "small.gguf", "org/tiny", "org/tiny:Q8_0"}) {
+    EXPECT_EQ(run_cli({"tokenize", "--model", name}, "abc", environment).exit_code, 0) << name;
+  }
+  const CliResult near = run_cli({"tokenize", "--model", "smal"}, "abc", environment);
+  EXPECT_EQ(near.exit_code, 1);
+  EXPECT_TRUE(contains(near.err, "did you mean small.gguf?")) << near.err;
+  const CliResult list = run_cli({"models", "list"}, {}, environment);
+  EXPECT_TRUE(contains(list.out, "small.gguf") && contains(list.out, "org/tiny")) << list.out;
+}
+
+TEST(Cli, TokenizeRoundTrip) {
+  const std::string text = "Hello, world! \xC3\xA9\xE2\x82\xAC\n  two  spaces\t";
+  const CliResult ids = run_cli({"tokenize", "--model", tiny_model()}, text);
+  ASSERT_EQ(ids.exit_code, 0) << ids.err;
+  EXPECT_TRUE(ids.out.ends_with("\n"));
+  EXPECT_EQ(ids.out.find_first_not_of("0123456789 \n"), std::string::npos) << ids.out;
+  const CliResult back = run_cli({"tokenize", "--model", tiny_model(), "--decode"}, ids.out);
+  ASSERT_EQ(back.exit_code, 0) << back.err;
+  EXPECT_EQ(back.out, text);
+  const CliResult none = run_cli({"tokenize", "--model", tiny_model()}, "");
+  EXPECT_EQ(none.exit_code, 0);
+  EXPECT_EQ(none.out, "\n");
+}
+
+TEST(Cli, DecodeRefusesIdsOutsideTheVocabulary) {
+  for (const char* const input : {"1 2 99999999", "-1", "1 two", "99999999999999999999"}) {
+    const CliResult result = run_cli({"tokenize", "--model", tiny_model(), "--decode"}, input);
+    EXPECT_EQ(result.exit_code, 1) << input;
+    EXPECT_TRUE(contains(result.err, "standard input: token ")) << result.err;
+  }
+}
+
+TEST(Cli, LogitsHaveTheirShape) {
+  const TemporaryFile tokens("tokens.txt", "1 2 3 4 5\n6 7");
+  const std::string out = tokens.folder() + "/logits.f32";
+  const CliResult result = run_cli({"logits", "--model", tiny_model(), "--tokens", tokens.path(), "--out", out});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const Result<std::string> bytes = read_file(out, 1u << 30);
+  ASSERT_TRUE(bytes.ok());
+  ASSERT_EQ(bytes->size(), 7u * static_cast<size_t>(tiny_spec("llama").n_vocab) * sizeof(float));
+  for (size_t i = 0; i < bytes->size(); i += sizeof(float)) {
+    float value = 0;
+    std::memcpy(&value, bytes->data() + i, sizeof value);
+    ASSERT_TRUE(std::isfinite(value));
+  }
+}
+
+TEST(Cli, LogitsRefuseTooManyTokensWithBothCounts) {
+  const TemporaryFile tokens("tokens.txt", "1 2 3 4 5");
+  const std::string out = tokens.folder() + "/logits.f32";
+  const CliResult result = run_cli({"logits", "--model", tiny_model(), "--ctx", "4", "--tokens", tokens.path(), "--out", out});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_TRUE(contains(result.err, "5 tokens") && contains(result.err, "context of 4")) << result.err;
+  EXPECT_FALSE(read_file(out, 1).ok()) << "no partial result";
+}
+
+TEST(Cli, PerplexityScoresSecondHalves) {
+  std::string text;
+  for (int i = 0; i < 100; ++i) text += "word ";
+  const TemporaryFile file("text.txt", text);
+  const CliResult result = run_cli({"perplexity", "--model", tiny_model(), "--file", file.path(), "--ctx", "32", "--json"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const Result<Json> json = Json::parse(result.out);
+  ASSERT_TRUE(json.ok()) << result.out;
+  const int64_t n_chunks = json->find("n_chunks")->as_int();
+  EXPECT_GE(n_chunks, 10);
+  EXPECT_EQ(json->find("n_scored")->as_int(), n_chunks * 15);  // positions 16..30 predict 17..31
+  const double perplexity = json->find("perplexity")->as_double();
+  EXPECT_GT(perplexity, 1);
+  EXPECT_NEAR(std::log(perplexity), json->find("nll")->as_double(), 1e-9);
+}
+
+TEST(Cli, InspectTellsTheShape) {
+  const CliResult result = run_cli({"models", "inspect", tiny_model(), "--json"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const Result<Json> json = Json::parse(result.out);
+  ASSERT_TRUE(json.ok()) << result.out;
+  EXPECT_EQ(json->find("model")->find("architecture")->as_string(), "llama");
+  EXPECT_EQ(json->find("model")->find("n_layers")->as_int(), tiny_spec("llama").n_layers);
+  EXPECT_EQ(run_cli({"models", "inspect", tiny_model(), "--tensors", "--metadata"}).exit_code, 0);
+}
+
+TEST(Cli, DoctorReportsKernelsAndMemory) {
+  const CliResult result = run_cli({"doctor", "--json"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const Result<Json> json = Json::parse(result.out);
+  ASSERT_TRUE(json.ok()) << result.out;
+  EXPECT_FALSE(json->find("cpu")->find("kernels chosen")->as_string().empty());
+  EXPECT_GT(json->find("memory")->find("total")->as_int(), 0);
+}
+
+TEST(Cli, UnavailableKernelsAreAStartUpError) {
+  const CliResult result = run_cli({"ask", "--raw", "--model", tiny_model(), "x"}, {}, {"FS_ISA=nonsense"});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_TRUE(contains(result.err, "nonsense")) << result.err;
+}
+
+// ---- Answers --------------------------------------------------------------------------------------------------------
+
+TEST(Cli, AskIsRepeatable) {
+  const std::vector<std::string> words = {"ask", "--model", tiny_model(), "--raw", "--max-tokens", "20", "--seed", "7", "--json", "Hello"};
+  const CliResult first = run_cli(words), second = run_cli(words);
+  ASSERT_EQ(first.exit_code, 0) << first.err;
+  const Result<Json> a = Json::parse(first.out), b = Json::parse(second.out);
+  ASSERT_TRUE(a.ok() && b.ok()) << first.out;
+  EXPECT_EQ(a->find("text")->as_string(), b->find("text")->as_string());
+  EXPECT_EQ(a->find("seed")->as_int(), 7);
+  EXPECT_EQ(a->find("usage")->find("generated_tokens")->as_int(), 20);
+  EXPECT_EQ(a->find("finish_reason")->as_string(), "length");
+}
+
+TEST(Cli, AskStreamsWhatJsonHolds) {
+  const std::vector<std::string> words = {"ask", "--model", tiny_model(), "--raw", "--max-tokens", "20", "--temperature", "0", "Hello"};
+  std::vector<std::string> as_json = words;
+  as_json.insert(as_json.begin() + 1, "--json");
+  const CliResult text = run_cli(words), json_text = run_cli(as_json);
+  ASSERT_EQ(text.exit_code, 0) << text.err;
+  const Result<Json> json = Json::parse(json_text.out);
+  ASSERT_TRUE(json.ok());
+  EXPECT_EQ(text.out, json->find("text")->as_string() + "\n");
+  EXPECT_EQ(text.err, "");
+}
+
+TEST(Cli, AskReadsThePromptFromStdin) {
+  const std::vector<std::string> words = {"ask", "--model", tiny_model(), "--raw", "--max-tokens", "8", "--temperature", "0"};
+  std::vector<std::string> as_argument = words, as_stdin = words;
+  as_argument.push_back("Hello there");
+  as_stdin.push_back("-");
+  EXPECT_EQ(run_cli(as_argument).out, run_cli(as_stdin, "Hello there").out);
+}
+
+TEST(Cli, AskStatisticsGoToStderr) {
+  const CliResult result = run_cli({"ask", "--model", tiny_model(), "--raw", "--max-tokens", "8", "--stats", "Hello"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  for (const char* const part : {"prompt tokens", "first token", "tok/s", "peak memory"}) EXPECT_TRUE(contains(result.err, part)) << result.err;
+}
+
+TEST(Cli, AskUsesTheChatTemplate) {
+  const TemporaryFile chat_template("t.jinja", kTemplate);
+  const std::vector<std::string> common = {"ask", "--model", tiny_model(), "--max-tokens", "12", "--temperature", "0"};
+  std::vector<std::string> chat = common, raw = common;
+  chat.insert(chat.end(), {"--chat-template", chat_template.path(), "--system", "S", "Hello"});
+  raw.insert(raw.end(), {"--raw", "[system]S\n[user]Hello\n[assistant]"});
+  const CliResult a = run_cli(chat), b = run_cli(raw);
+  ASSERT_EQ(a.exit_code, 0) << a.err;
+  EXPECT_EQ(a.out, b.out);
+}
+
+TEST(Cli, AskRefusesAPromptThatIsTooLongWithBothCounts) {
+  const CliResult result = run_cli({"ask", "--model", tiny_model(), "--raw", "--ctx", "64", std::string(500, 'x')});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_TRUE(contains(result.err, "500") || contains(result.err, "501")) << result.err;
+  EXPECT_TRUE(contains(result.err, "64")) << result.err;
+  EXPECT_EQ(result.out, "");
+}
+
+TEST(Cli, AskRefusesImages) {
+  const CliResult result = run_cli({"ask", "--model", tiny_model(), "--image", "cat.png", "what is it"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_TRUE(contains(result.err, "--image")) << result.err;
+}
+
+TEST(Cli, ChatKeepsHistoryAndSavesIt) {
+  const TemporaryFile chat_template("t.jinja", kTemplate);
+  const std::string saved = chat_template.folder() + "/chat.json";
+  const std::vector<std::string> words = {"chat", "--model", tiny_model(), "--chat-template", chat_template.path(), "--max-tokens", "6",
+                                          "--temperature", "0"};
+  const CliResult result = run_cli(words, "first\nsecond\\\nline\n\"\"\"\nthird\n\nmessage\n\"\"\"\n/save " + saved + "\n/exit\nnever\n");
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const Result<std::string> text = read_file(saved, 1u << 20);
+  ASSERT_TRUE(text.ok()) << result.err;
+  const Result<Json> json = Json::parse(*text);
+  ASSERT_TRUE(json.ok());
+  const Json::Array& messages = json->find("messages")->as_array();
+  ASSERT_EQ(messages.size(), 6u);
+  EXPECT_EQ(messages[0].find("content")->as_string(), "first");
+  EXPECT_EQ(messages[1].find("role")->as_string(), "assistant");
+  EXPECT_EQ(messages[2].find("content")->as_string(), "second\nline");
+  EXPECT_EQ(messages[4].find("content")->as_string(), "third\n\nmessage\n");
+
+  const CliResult loaded = run_cli(words, "/load " + saved + "\n/clear\n/load " + saved + "\n/save " + saved + "2\n");
+  ASSERT_EQ(loaded.exit_code, 0) << loaded.err;
+  const Result<std::string> again = read_file(saved + "2", 1u << 20);
+  ASSERT_TRUE(again.ok());
+  EXPECT_EQ(*again, *text);
+}
+
+TEST(Cli, ChatWithoutTemplateSaysWhatToDo) {
+  const CliResult result = run_cli({"chat", "--model", tiny_model()}, "hello\n");
+  if (result.exit_code == 0) GTEST_SKIP() << "the tiny model has a chat template";
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_TRUE(contains(result.err, "--raw")) << result.err;
+}
+
+TEST(Cli, TinyStoriesTellsItsStory) {
+  const std::string model = shared("data/models/tinystories-656k");
+  if (model.empty()) GTEST_SKIP() << "optional test data is absent: set FS_SHARED";
+  const CliResult result = run_cli({"ask", "--model", model, "--raw", "--temperature", "0", "--max-tokens", "120", "Once upon a time"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  // Coherent: a story's ordinary words, many of them different.
+  EXPECT_TRUE(contains(result.out, " was ") || contains(result.out, " a little ")) << result.out;
+  std::set<std::string> words;
+  for (size_t at = 0; at < result.out.size();) {
+    const size_t end = std::min(result.out.find(' ', at), result.out.size());
+    words.insert(result.out.substr(at, end - at));
+    at = end + 1;
+  }
+  EXPECT_GT(words.size(), 20u) << result.out;
+}
+
+// ---- The binary -----------------------------------------------------------------------------------------------------
+
+TEST(Cli, BinaryNeedsOnlyLibc) {
+  if (std::string(FS_SANITIZERS) != "") GTEST_SKIP() << "sanitizers bring libraries of their own";
+  const TemporaryFile out("ldd");
+  ASSERT_EQ(std::system(("ldd '" FS_BINARY "' > '" + out.path() + "' 2>&1").c_str()), 0) << out.read();
+  const std::string text = out.read();
+  const std::set<std::string> allowed = {"linux-vdso.so.1", "libc.so.6", "libm.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1"};
+  size_t at = 0;
+  while (at < text.size()) {
+    const size_t end = std::min(text.find('\n', at), text.size());
+    std::string line = text.substr(at, end - at);
+    at = end + 1;
+    const size_t start = line.find_first_not_of(" \t");
+    if (start == std::string::npos) continue;
+    const std::string name = line.substr(start, line.find(' ', start) - start);
+    if (name.starts_with("/")) continue;  // the loader
+    EXPECT_TRUE(allowed.contains(name)) << line;
+  }
+}
+
+TEST(Cli, BinaryIsSmall) {
+  struct stat info {};
+  ASSERT_EQ(stat(FS_BINARY, &info), 0);
+  if (std::string(FS_SANITIZERS) != "") GTEST_SKIP() << "sanitizers make it larger";
+  EXPECT_LE(info.st_size, 30'000'000);
+}
+
+}  // namespace
+}  // namespace firesteel
