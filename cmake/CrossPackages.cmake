@@ -1,0 +1,34 @@
+# Packages for a cross build, from what is installed for this machine: headers do not care, libraries do.
+#
+# Headers are linked into a folder of their own, because this machine's /usr/include also holds its C library. GoogleTest is built from
+# its sources (package googletest). utf8proc is a library, so programs that need it (tokenizer, engine, firesteel) only link when one for
+# the target is installed; tests of the other folders do not need it.
+
+set(headers ${CMAKE_BINARY_DIR}/headers)
+file(MAKE_DIRECTORY ${headers})
+foreach(name fmt nlohmann CLI utf8proc.h)
+  if(NOT EXISTS /usr/include/${name})
+    message(FATAL_ERROR "/usr/include/${name} is missing")
+  endif()
+  file(CREATE_LINK /usr/include/${name} ${headers}/${name} SYMBOLIC)
+endforeach()
+
+add_library(fmt-header-only INTERFACE)
+add_library(fmt::fmt-header-only ALIAS fmt-header-only)
+target_include_directories(fmt-header-only SYSTEM INTERFACE ${headers})
+target_compile_definitions(fmt-header-only INTERFACE FMT_HEADER_ONLY=1)
+
+add_library(nlohmann_json INTERFACE)
+add_library(nlohmann_json::nlohmann_json ALIAS nlohmann_json)
+target_include_directories(nlohmann_json SYSTEM INTERFACE ${headers})
+
+set(UTF8PROC_INCLUDE ${headers})
+set(CLI11_INCLUDE ${headers})
+find_library(UTF8PROC_LIBRARY NAMES libutf8proc.a utf8proc PATHS /usr/lib/${CMAKE_SYSTEM_PROCESSOR}-linux-gnu NO_DEFAULT_PATH)
+if(NOT UTF8PROC_LIBRARY)
+  set(UTF8PROC_LIBRARY utf8proc)
+endif()
+
+if(FS_TESTS)
+  add_subdirectory(/usr/src/googletest ${CMAKE_BINARY_DIR}/googletest EXCLUDE_FROM_ALL)
+endif()
