@@ -35,9 +35,9 @@ def at_o0(command, output):
 
 
 def weak(nm_lines):
-    """nm's V, v, W, w are weak; u is a unique global, which is an inline variable."""
+    """nm's V, v, W, w are weak; u is a unique global, which is an inline variable. DW.ref.X is a pointer for unwinding, not code."""
     matches = [re.match(r"[0-9a-f]*\s+[VvWwu]\s+(.*)", line) for line in nm_lines]
-    return [match.group(1) for match in matches if match]
+    return [match.group(1) for match in matches if match and not match.group(1).startswith("DW.ref.")]
 
 
 def main():

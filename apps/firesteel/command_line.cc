@@ -124,16 +124,12 @@ bool Command::was_given(const char* name) const { return app_->get_option(name)-
 void Command::examples(const char* text) { app_->footer(std::string("Examples:\n") + text); }
 
 Command Command::subcommand(const char* name, const char* help) {
-  CLI::App* sub = app_->add_subcommand(name, help);
-  return Command(sub);
+  return Command(app_->add_subcommand(name, help), exit_code_);
 }
 
 void Command::run(std::function<int()> action) {
-  // The exit code travels through the parser as its own exception type, so that nothing runs before everything was parsed.
-  app_->final_callback([action = std::move(action)] {
-    const int code = action();
-    throw CLI::RuntimeError(code);  // CLI11's way to return a code
-  });
+  // The parser calls it when everything was parsed and checked.
+  app_->final_callback([action = std::move(action), exit_code = exit_code_] { *exit_code = action(); });
 }
 
 CommandLine::CommandLine(const char* description, const char* version) : app_(std::make_unique<CLI::App>(description, "firesteel")) {
@@ -144,13 +140,11 @@ CommandLine::CommandLine(const char* description, const char* version) : app_(st
 
 CommandLine::~CommandLine() = default;
 
-Command CommandLine::root() { return Command(app_.get()); }
+Command CommandLine::root() { return Command(app_.get(), &exit_code_); }
 
 int CommandLine::run(int argc, const char* const* argv) {
   try {
     app_->parse(argc, argv);
-  } catch (const CLI::RuntimeError& finished) {
-    return finished.get_exit_code();
   } catch (const CLI::Success& shown) {  // --help, --version
     return app_->exit(shown);
   } catch (const CLI::ParseError& error) {
@@ -165,6 +159,7 @@ int CommandLine::run(int argc, const char* const* argv) {
     std::fprintf(stderr, "firesteel: %s\n", error.what());
     return kExitFailed;
   }
+  if (exit_code_ >= 0) return exit_code_;
   const CLI::App* app = innermost(app_.get());
   std::fputs(app->help().c_str(), stderr);
   return kExitUsage;

@@ -23,7 +23,8 @@ enum ExitCode : int { kExitOk = 0, kExitFailed = 1, kExitUsage = 2 };
 // names a variable that counts when the flag is absent. Names as "-n,--name"; one without dashes is positional.
 class Command {
  public:
-  explicit Command(CLI::App* app) : app_(app) {}
+  // exit_code: where run() leaves its result; both outlive this.
+  Command(CLI::App* app, int* exit_code) : app_(app), exit_code_(exit_code) {}
 
   void flag(const char* names, bool* value, const char* help);
   void text(const char* names, std::string* value, const char* help, const char* env = nullptr);
@@ -42,6 +43,7 @@ class Command {
 
  private:
   CLI::App* app_;
+  int* exit_code_;
 };
 
 class CommandLine {
@@ -57,6 +59,7 @@ class CommandLine {
 
  private:
   std::unique_ptr<CLI::App> app_;
+  int exit_code_ = -1;  // -1: no command ran
 };
 
 // Prints "firesteel: message" to stderr; with json, {"error": {...}} to stdout as well. Returns kExitFailed, or kExitUsage for
