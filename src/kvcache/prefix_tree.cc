@@ -102,8 +102,7 @@ void PrefixTree::set_tokens(Node* node, std::span<const TokenId> tokens, KvBlock
 }
 
 void PrefixTree::insert(const PrefixKey& key, std::span<const TokenId> tokens, const BlockTable& table) {
-  CHECK(static_cast<int64_t>(tokens.size()) >= table.n_tokens());
-  tokens = tokens.first(static_cast<size_t>(table.n_tokens()));
+  CHECK(static_cast<int64_t>(tokens.size()) <= table.n_tokens());
   if (tokens.empty()) return;
   auto& root = roots_[key];
   if (root == nullptr) {

@@ -46,7 +46,7 @@ class PrefixTree {
   // Its length, without a trace.
   int64_t match_length(const PrefixKey& key, std::span<const TokenId> tokens) const;
 
-  // Adds the first table.n_tokens() tokens; tokens may be longer. Blocks that are there already are only touched.
+  // Adds tokens that are computed in `table` (CHECKed), which may hold more. Blocks that are there already are only touched.
   void insert(const PrefixKey& key, std::span<const TokenId> tokens, const BlockTable& table);
 
   // Frees up to n blocks; returns how many. Fewer when the rest is in use or pinned.

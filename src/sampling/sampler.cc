@@ -16,6 +16,7 @@ namespace {
 // speed of memory and only the few promising blocks again.
 constexpr size_t kBlock = 128;
 constexpr double kGreedyBelow = 1e-4;
+constexpr double kWidthMax = 800;  // exp(-800) is 0: nothing behind it can be drawn
 constexpr float kInf = std::numeric_limits<float>::infinity();
 
 size_t n_blocks_of(size_t n) { return (n + kBlock - 1) / kBlock; }
@@ -130,12 +131,11 @@ void Sampler::gather_top(std::span<const float> logits, size_t k) {
     threshold = *kth;
   }
   gather(logits, threshold);
-  const auto better = [](const Candidate& a, const Candidate& b) { return a.logit != b.logit ? a.logit > b.logit : a.id < b.id; };
   if (candidates_.size() > k) {
-    std::nth_element(candidates_.begin(), candidates_.begin() + static_cast<ptrdiff_t>(k), candidates_.end(), better);
+    std::nth_element(candidates_.begin(), candidates_.begin() + static_cast<ptrdiff_t>(k), candidates_.end(), is_better);
     candidates_.resize(k);
   }
-  std::sort(candidates_.begin(), candidates_.end(), better);
+  std::sort(candidates_.begin(), candidates_.end(), is_better);
 }
 
 void Sampler::take_logprobs(std::span<const float> logits, int n_top) {
@@ -210,21 +210,24 @@ TokenId Sampler::draw_any(std::span<const float> logits, double temperature, dou
   return last;
 }
 
-TokenId Sampler::draw_candidates(double min_p, double u) {
-  // Sorted, so min_p cuts a tail; the most likely one always stays.
-  size_t n = 1;
-  double sum = candidates_[0].weight;
-  while (n < candidates_.size() && candidates_[n].weight >= min_p * candidates_[0].weight) sum += candidates_[n++].weight;
+// Candidates are in the order of their ids, like everything in draw_any: cutting off what u would not have hit changes nothing.
+TokenId Sampler::draw_candidates(double u) const {
+  double sum = 0;
+  for (const Candidate& candidate : candidates_) sum += candidate.weight;
   const double target = u * sum;
   double reached = 0;
-  size_t i = 0;
-  for (; i + 1 < n; ++i) {
-    reached += candidates_[i].weight;
+  TokenId last = candidates_.front().id;
+  for (const Candidate& candidate : candidates_) {
+    if (candidate.weight <= 0) continue;
+    last = candidate.id;
+    reached += candidate.weight;
     if (reached > target) break;
   }
-  // Weights below the smallest double are no choice.
-  while (i > 0 && candidates_[i].weight <= 0) --i;
-  return candidates_[i].id;
+  return last;
+}
+
+void Sampler::cut_min_p(double min_p) {
+  if (min_p > 0) std::erase_if(candidates_, [min_p](const Candidate& c) { return c.weight < min_p; });  // the best weighs 1
 }
 
 TokenId Sampler::draw_top_k(std::span<const float> logits, const SamplingParams& params, double u) {
@@ -238,32 +241,54 @@ TokenId Sampler::draw_top_k(std::span<const float> logits, const SamplingParams&
     while (n < candidates_.size() && (n == 0 || reached < params.top_p * total)) reached += candidates_[n++].weight;
     candidates_.resize(n);
   }
-  return draw_candidates(params.min_p, u);
+  cut_min_p(params.min_p);
+  std::sort(candidates_.begin(), candidates_.end(), [](const Candidate& a, const Candidate& b) { return a.id < b.id; });
+  return draw_candidates(u);
 }
 
-// Only the head of the distribution is sorted: a window below the maximum, wider until it holds what is asked for.
+// Keeps the fewest candidates, best first, that weigh `wanted` together. Bins of equal width in the logit tell where the cut is, so
+// that only one bin is sorted: a flat distribution has a hundred thousand candidates.
+void Sampler::cut_top_p(double wanted, double window) {
+  const double scale = static_cast<double>(bins_.size()) / window;
+  const auto bin_of = [&](const Candidate& c) {
+    const double bin = (static_cast<double>(max_) - static_cast<double>(c.logit)) * scale;
+    return bin < static_cast<double>(bins_.size()) ? static_cast<size_t>(bin) : bins_.size() - 1;
+  };
+  bins_.fill(0);
+  for (const Candidate& candidate : candidates_) bins_[bin_of(candidate)] += candidate.weight;
+  double reached = 0;
+  size_t cut = 0;
+  while (cut + 1 < bins_.size() && reached + bins_[cut] < wanted) reached += bins_[cut++];
+  at_cut_.clear();
+  for (const Candidate& candidate : candidates_) {
+    if (bin_of(candidate) == cut) at_cut_.push_back(candidate);
+  }
+  std::sort(at_cut_.begin(), at_cut_.end(), is_better);
+  size_t n = 0;
+  while (n < at_cut_.size() && ((cut == 0 && n == 0) || reached < wanted)) reached += at_cut_[n++].weight;
+  const Candidate* first_out = n < at_cut_.size() ? &at_cut_[n] : nullptr;
+  std::erase_if(candidates_, [&](const Candidate& c) {
+    const size_t bin = bin_of(c);
+    return bin > cut || (bin == cut && first_out != nullptr && !is_better(c, *first_out));
+  });
+}
+
+// Only the head of the distribution is gathered: a window below the maximum, wider until it holds what is asked for.
 TokenId Sampler::draw_top_p(std::span<const float> logits, const SamplingParams& params, double u) {
-  const auto better = [](const Candidate& a, const Candidate& b) { return a.logit != b.logit ? a.logit > b.logit : a.id < b.id; };
-  const double total = params.top_p < 1 ? sum_blocks(logits, params.temperature) : 0;
-  const double wanted = params.top_p * total;
-  // Nothing below this survives min_p; a little wider, because it is compared again in draw_candidates.
-  const double width_max = params.min_p > 0 ? -std::log(params.min_p) + 0.01 : std::numeric_limits<double>::infinity();
-  for (double width = params.top_p < 1 ? 4 : width_max;; width *= 2) {
-    const bool last = width >= width_max || width > 512;
-    const double window = std::min(width, width_max) * params.temperature;
-    gather(logits, last && width_max > 1e300 ? -kInf : static_cast<float>(static_cast<double>(max_) - window));
+  const double wanted = params.top_p < 1 ? params.top_p * sum_blocks(logits, params.temperature) : 0;
+  // Nothing below this survives min_p; a little wider, because weights are compared again in cut_min_p.
+  const double width_max = params.min_p > 0 ? std::min(kWidthMax, -std::log(params.min_p) + 0.01) : kWidthMax;
+  for (double width = params.top_p < 1 ? 4 : width_max;; width *= 4) {
+    width = std::min(width, width_max);
+    const double window = width * params.temperature;
+    gather(logits, static_cast<float>(static_cast<double>(max_) - window));
     weigh(params.temperature);
     double sum = 0;
     for (const Candidate& candidate : candidates_) sum += candidate.weight;
-    if (!last && sum < wanted) continue;
-    std::sort(candidates_.begin(), candidates_.end(), better);
-    if (params.top_p < 1) {
-      double reached = 0;
-      size_t n = 0;
-      while (n < candidates_.size() && (n == 0 || reached < wanted)) reached += candidates_[n++].weight;
-      candidates_.resize(n);
-    }
-    return draw_candidates(params.min_p, u);
+    if (width < width_max && sum < wanted) continue;
+    if (params.top_p < 1) cut_top_p(wanted, window);
+    cut_min_p(params.min_p);
+    return draw_candidates(u);
   }
 }
 

@@ -1,8 +1,8 @@
 // One row of logits to one token.
 //
 // Order: repetition, frequency and presence penalties, logit bias; then temperature (a softmax of logits / temperature); then top_k,
-// top_p of what top_k left, min_p relative to the most likely. Temperature 0 (below 0.0001) takes the largest penalised logit. Wherever
-// values are equal the lower id goes first.
+// top_p of what top_k left, min_p relative to the most likely. The draw walks what is left in order of ids. Temperature 0 (below
+// 0.0001) takes the largest penalised logit. Wherever values are equal the lower id goes first.
 //   repetition_penalty  divides positive and multiplies negative logits of every token of the context (Keskar et al. 2019);
 //   frequency, presence subtract n * frequency + presence of tokens generated n > 0 times (OpenAI API reference).
 // Log-probabilities are of the model's own distribution: the row as it came, at temperature 1.
@@ -10,8 +10,10 @@
 // A result depends on the row, the parameters, the counts and (seed, position) only. No allocation after the first tokens.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "api/generator.h"
@@ -54,6 +56,7 @@ class Sampler {
     float logit;
     double weight;  // exp((logit - max) / temperature)
   };
+  static bool is_better(const Candidate& a, const Candidate& b) { return a.logit != b.logit ? a.logit > b.logit : a.id < b.id; }
   Status look_at(std::span<const float> logits);
   void take_logprobs(std::span<const float> logits, int n_top);
   void penalise(std::span<float> logits, const SamplingParams& params, const TokenCounts& counts);
@@ -65,7 +68,9 @@ class Sampler {
   TokenId draw_any(std::span<const float> logits, double temperature, double u);
   TokenId draw_top_k(std::span<const float> logits, const SamplingParams& params, double u);
   TokenId draw_top_p(std::span<const float> logits, const SamplingParams& params, double u);
-  TokenId draw_candidates(double min_p, double u);
+  TokenId draw_candidates(double u) const;
+  void cut_top_p(double wanted, double window);
+  void cut_min_p(double min_p);
   void find_block_maxima(std::span<const float> logits);
 
   const KernelTable* table_;
@@ -74,6 +79,8 @@ class Sampler {
   std::vector<float> order_;
   std::vector<double> block_sum_;
   std::vector<Candidate> candidates_;
+  std::vector<Candidate> at_cut_;
+  std::array<double, 1024> bins_{};
   std::vector<std::pair<TokenId, float>> untouched_;  // logits before penalties
   std::vector<TokenLogprob> top_;
   float max_ = 0;       // of the row as it is now

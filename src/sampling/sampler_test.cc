@@ -55,6 +55,7 @@ std::map<TokenId, Interval> naive_distribution(std::vector<float> logits, const 
     order.resize(n);
   }
   if (params.min_p > 0) std::erase_if(order, [&](TokenId id) { return weight(id) < params.min_p; });
+  std::sort(order.begin(), order.end());
   total = 0;
   for (TokenId id : order) total += weight(id);
   std::map<TokenId, Interval> result;
