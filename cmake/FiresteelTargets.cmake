@@ -92,6 +92,10 @@ function(fs_add_layer name)
     list(FILTER sources EXCLUDE REGEX "/kernels/absent/arm\\.cc$")
     fs_isa_flags("/kernels/neon/" FLAGS -march=armv8.2-a+dotprod -O3 FILES ${sources})
   endif()
+  # Instrumented intrinsics take ten times as long to compile: only the full tests pay for it.
+  if(FS_SANITIZE AND NOT FS_SANITIZE_ISA)
+    fs_isa_flags("/kernels/(avx2|avx512|neon)/" FLAGS -fno-sanitize=all FILES ${sources})
+  endif()
   # Arithmetic is unusable at -O0; these two folders are always optimised.
   if(name MATCHES "^(kernels|tensor)$")
     fs_isa_flags("/src/(kernels/generic|tensor)/" FLAGS -O2 FILES ${sources})
