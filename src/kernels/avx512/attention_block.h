@@ -156,9 +156,9 @@ void block(const AttnTile* tile, const unsigned char* k, const unsigned char* v)
   }
   if (t0 >= t1) return;
 
-  // Accumulators: at most 12 for scores (loads are shared by groups when there are few queries), 24 for values.
+  // Accumulators: at most 12 for scores (few queries take several groups at once, so that latency is hidden), 24 for values.
   constexpr size_t kG = kQ <= 3 ? 4 : kQ <= 6 ? 2 : 1;
-  constexpr size_t kC = kQ <= 6 ? 4 : 2;
+  constexpr size_t kC = kQ * 4 + sizeof(typename Op::Line) / 16 <= 30 ? 4 : 2;  // accumulators and 4 lines in 32 registers
   alignas(64) float s[kQ * kAttnSlots];
   alignas(64) uint32_t words[kQ * kAttnSlots];
   float scale[kQ];
