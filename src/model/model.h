@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "base/ids.h"
@@ -47,6 +48,8 @@ class Model {
 
   virtual const ModelConfig& config() const = 0;
   virtual const Checkpoint& checkpoint() const = 0;
+  // What cached keys and values belong to. Fakes have no checkpoint.
+  virtual const std::string& identity() const { return checkpoint().identity(); }
   // f32 for models with f32 or f16 matrices and at high precision, else bf16.
   virtual KvType default_kv_type() const = 0;
   KvLayout kv_layout(KvType type) const;
