@@ -19,13 +19,13 @@ struct ConvertProgress {
 
 struct ConvertOptions {
   // A preset or type of quantise_plan.h ("Q4_K_M", "F16"); empty: each matrix keeps its type.
-  std::string type;
+  std::string type = {};
   bool pure = false;           // every matrix in the base type, without the preset's mix
   int n_threads = 1;
   // Name of the pre-tokenizer ("llama-bpe"), for a Hugging Face tokenizer whose pattern is not recognised.
-  std::string pre_tokenizer;
+  std::string pre_tokenizer = {};
   // Called from the calling thread several times per second or per tensor; false stops with kCancelled, and nothing is left behind.
-  std::function<bool(const ConvertProgress&)> progress;
+  std::function<bool(const ConvertProgress&)> progress = {};
 };
 
 struct ConvertReport {

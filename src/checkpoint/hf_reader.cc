@@ -164,7 +164,10 @@ class Assembler {
     std::vector<TensorInfo> out;
     out.reserve(tensors_.size());
     for (auto& [name, info] : tensors_) out.push_back(std::move(info));
-    std::stable_sort(out.begin(), out.end(), [](const TensorInfo& a, const TensorInfo& b) { return rank(a.name) < rank(b.name); });
+    std::sort(out.begin(), out.end(), [](const TensorInfo& a, const TensorInfo& b) {
+      const int64_t rank_a = rank(a.name), rank_b = rank(b.name);
+      return rank_a != rank_b ? rank_a < rank_b : a.name < b.name;
+    });
     return out;
   }
 
