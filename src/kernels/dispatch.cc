@@ -36,6 +36,8 @@ std::vector<Feature> features() {
           {"avx512vbmi2", flag(__builtin_cpu_supports("avx512vbmi2"))}};
 }
 
+void relax() { __builtin_ia32_pause(); }
+
 #elif defined(__aarch64__)
 
 std::vector<Feature> features() {
@@ -45,9 +47,13 @@ std::vector<Feature> features() {
           {"i8mm", (caps2 & (1ul << 13)) != 0}, {"bf16", (caps2 & (1ul << 14)) != 0}};
 }
 
+void relax() { asm volatile("yield"); }
+
 #else
 
 std::vector<Feature> features() { return {}; }
+
+void relax() {}
 
 #endif
 
@@ -103,6 +109,8 @@ Result<const KernelTable*> default_kernel_table() {
   const char* forced = std::getenv("FS_ISA");
   return kernel_table(forced != nullptr ? forced : "");
 }
+
+void cpu_relax() { relax(); }
 
 std::string cpu_features() {
   std::string text;

@@ -22,4 +22,7 @@ Result<const KernelTable*> default_kernel_table();
 // What the CPU reports, for `doctor`: "avx512f avx512vnni ...".
 std::string cpu_features();
 
+// In a spin loop: saves power, and gives a sibling hardware thread the pipeline.
+void cpu_relax();
+
 }  // namespace firesteel

@@ -8,7 +8,8 @@
 
 #include "base/rng.h"
 #include "kernels/dispatch.h"
-#include "kernels/table.h"
+#include "kernels/matmul.h"
+#include "kernels/test_weights.h"
 #include "tensor/half.h"
 
 namespace firesteel {
@@ -104,7 +105,8 @@ TEST_P(DotIsa, QuantisedProductsEqualGenericAtEveryWidthAndLength) {
   for (int kind = 0; kind < 4; ++kind) {
     const std::vector<QTile> tiles = random_tiles(3, kind, &rng);
     for (int w = 1; w <= kMaxCols; ++w) {
-      for (const int n_blocks : {1, 2, 3, 8, 9, 20, 24}) {
+      for (const int n_blocks : {1, 2, 3, 8, 9, 16, 20, 24}) {
+        if (n_blocks % 8 != 0 && (kind == kBiased16 || kind == kMin16)) continue;
         const std::vector<float> x = random_floats(static_cast<size_t>(w * n_blocks * 32), &rng);
         std::vector<uint8_t> acts(static_cast<size_t>(n_blocks * kActBlockColBytes * w));
         generic_.pack_acts_int8(x.data(), n_blocks * 32, nullptr, w, n_blocks * 32, acts.data());
@@ -112,6 +114,32 @@ TEST_P(DotIsa, QuantisedProductsEqualGenericAtEveryWidthAndLength) {
         generic_.qdot[kind](expected.data(), w, tiles.data(), n_blocks, acts.data());
         table_.qdot[kind](actual.data(), w, tiles.data(), n_blocks, acts.data());
         EXPECT_TRUE(same_bytes(actual, expected)) << "kind " << kind << " w " << w << " blocks " << n_blocks;
+      }
+    }
+  }
+}
+
+TEST_P(DotIsa, DecodingAndMultiplyingInOnePassEqualsTiles) {
+  Rng rng(kSeed + 6);
+  for (int type = 0; type < kNDTypes; ++type) {
+    const auto dtype = static_cast<DType>(type);
+    for (int w = 1; w <= kMaxCols; ++w) {
+      if ((table_.qmul_widths[type] >> w & 1) == 0) continue;
+      for (const int n_blocks : {4, 8, 12, 16, 28}) {
+        const int64_t k = n_blocks * 32;
+        if (k % dtype_info(dtype).block_elems != 0) continue;
+        const GuardedBytes src(random_weights(dtype, kPanelRows, k, &rng));
+        const std::vector<float> x = random_floats(static_cast<size_t>(w * k), &rng);
+        std::vector<uint8_t> acts(static_cast<size_t>(n_blocks * kActBlockColBytes * w));
+        generic_.pack_acts_int8(x.data(), k, nullptr, w, k, acts.data());
+        std::vector<float> expected = random_floats(static_cast<size_t>(w * kPanelRows), &rng), actual = expected;
+        std::vector<QTile> tiles(static_cast<size_t>((n_blocks + 7) / 8));
+        for (int t = 0; t * 8 < n_blocks; ++t) {
+          generic_.unpack_q[type](src.data, row_bytes(dtype, k), kPanelRows, t, std::min(8, n_blocks - 8 * t), &tiles[static_cast<size_t>(t)]);
+        }
+        generic_.qdot[tile_kind(dtype)](expected.data(), w, tiles.data(), n_blocks, acts.data());
+        table_.qmul[type](actual.data(), w, src.data, row_bytes(dtype, k), n_blocks, acts.data(), src.data);
+        EXPECT_TRUE(same_bytes(actual, expected)) << dtype_info(dtype).name << " w " << w << " blocks " << n_blocks;
       }
     }
   }

@@ -4,27 +4,19 @@
 #include <sched.h>
 
 #include <atomic>
-#include <chrono>
 #include <cstdlib>
 #include <new>
 #include <thread>
 #include <vector>
 
 #include "base/check.h"
+#include "base/clock.h"
+#include "kernels/dispatch.h"
 
 namespace firesteel {
 namespace {
 
-constexpr auto kSpin = std::chrono::microseconds(20);
-
-// Tells the processor that this is a spin loop: saves power, and a sibling hardware thread gets the pipeline.
-inline void cpu_relax() {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
+constexpr int64_t kSpinUs = 20;
 
 // The CPUs the process could use when the first pool was made. Later queries would see the pinned mask of the calling thread.
 const std::vector<int>& process_cpus() {
@@ -57,14 +49,14 @@ constexpr uint32_t kEpochStep = 1u << 13;
 
 // Spins until gate != seen for about 20 us, then sleeps until it changes. Returns the new value.
 uint32_t wait_change(const std::atomic<uint32_t>& gate, uint32_t seen) {
-  const auto until = std::chrono::steady_clock::now() + kSpin;
+  const int64_t until_us = system_clock().now_us() + kSpinUs;
   for (;;) {
     for (int i = 0; i < 64; ++i) {
       const uint32_t now = gate.load(std::memory_order_acquire);
       if (now != seen) return now;
       cpu_relax();
     }
-    if (std::chrono::steady_clock::now() >= until) break;
+    if (system_clock().now_us() >= until_us) break;
   }
   gate.wait(seen, std::memory_order_acquire);
   return gate.load(std::memory_order_acquire);

@@ -106,10 +106,27 @@ void store(const Pass& pass, int64_t col_tile, int panel) {
   }
 }
 
+// One column tile of a width that the table multiplies in one pass: no tiles. Returns how much of k that covers.
+int64_t run_qmul(const Pass& pass) {
+  const WeightView& w = pass.job.weights;
+  const int width = pass.x.tile_width(pass.first_tile);
+  if (pass.x.kind() != ActKind::kInt8 || pass.x.n_tiles() > 1 || (pass.table.qmul_widths[index_of(w.dtype)] >> width & 1) == 0) return 0;
+  if ((pass.first_panel + pass.n_panels) * kPanelRows > w.n_rows) return 0;  // the last panel is ragged
+  const int64_t n_blocks = w.k / kActBlock % 4 == 0 ? w.k / kActBlock : w.k / kTileK * (kTileK / kActBlock);  // tiles take the rest
+  const size_t panel_bytes = kPanelRows * w.row_bytes();
+  for (int panel = 0; panel < pass.n_panels; ++panel) {
+    const auto* src = reinterpret_cast<const uint8_t*>(w.data) + static_cast<size_t>(pass.first_panel + panel) * panel_bytes;
+    const bool last = (pass.first_panel + panel + 2) * kPanelRows > w.n_rows;
+    pass.table.qmul[index_of(w.dtype)](pass.acc + panel * kMaxCols * kPanelRows, width, src, w.row_bytes(), n_blocks, pass.x.tile(pass.first_tile),
+                                       last ? nullptr : src + panel_bytes);
+  }
+  return n_blocks * kActBlock;
+}
+
 void run_pass(const Pass& pass) {
   std::memset(pass.acc, 0, static_cast<size_t>(pass.n_tiles * pass.n_panels) * kAccBytes);
   const int64_t k = pass.job.weights.k;
-  for (int64_t k0 = 0; k0 < k; k0 += kTileK) {
+  for (int64_t k0 = run_qmul(pass); k0 < k; k0 += kTileK) {
     const int64_t n_k = std::min<int64_t>(kTileK, k - k0);
     for (int panel = 0; panel < pass.n_panels; ++panel) unpack(pass, panel, k0, n_k);
     for (int64_t tile = 0; tile < pass.n_tiles; ++tile) {

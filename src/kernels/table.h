@@ -66,7 +66,12 @@ typedef void (*PackActsFn)(const float* x, int64_t ldx, const int32_t* index, in
 //   kBiased: acc = fma(float(isum(q*a) + corr), d * scale, acc) per sub-block
 //   kMin:    acc = fma(float(isum(q*a)), d * scale, acc); acc = fma(-m, sum, acc) per sub-block
 // tiles: consecutive QTiles covering n_blocks blocks of 32. acts: the column tile at the first of these blocks.
+// With sub-blocks of 16, those of each half of a tile (128 k) come in the order 0, 2, 4, 6, 1, 3, 5, 7: the order in which the
+// file's types decode best. n_blocks is a multiple of 8 then.
 typedef void (*QDotFn)(float* acc, int w, const QTile* tiles, int64_t n_blocks, const void* acts);
+// unpack_q and qdot in one pass without a tile in between, for one column tile: the same bytes. 16 whole rows; n_blocks is a
+// multiple of 4. `next`: 16 * row_bytes bytes that will be read soon, or null.
+typedef void (*QMulFn)(float* acc, int w, const uint8_t* src, size_t row_bytes, int64_t n_blocks, const void* acts, const uint8_t* next);
 // acc[n][r] = fma(tile[k][r], acts[k][n], acc[n][r]) for k in order.
 typedef void (*FDotFn)(float* acc, int w, const float* tile, int64_t n_k, const float* acts);
 // Pairs (2j, 2j+1) of bf16 products added to f32: as vdpbf16ps where there is one, emulated elsewhere.
@@ -130,7 +135,8 @@ typedef void (*RopeFn)(float* head, const float* cs, int64_t n_pairs, int neox);
 typedef void (*AddFn)(float* x, const float* y, int64_t n);          // x += y
 typedef void (*AxpyFn)(float* x, const float* y, float a, int64_t n);  // x = fma(a, y, x)
 typedef float (*MaxFn)(const float* x, int64_t n);                    // n > 0; ignores NaN; -inf if there is nothing else
-// Sum of exp((x - max) * scale), in f64 over fixed lanes of 16, then lanes in order.
+// Sum of exp((x - max) * scale), max >= every x, as 2^((x - max) * (scale * log2(e))): the argument is rounded to f32, so a term is
+// off by 1e-7 of its logarithm. Of each 64, lane j adds (j + j+16) + (j+32 + j+48) in f32 to its sum in f64; then lanes in order.
 typedef double (*SumExpFn)(const float* x, int64_t n, float max, float scale);
 
 struct KernelTable {
@@ -143,6 +149,8 @@ struct KernelTable {
   PackActsFn pack_acts_f32;
   PackActsFn pack_acts_bf16;
   QDotFn qdot[4];  // by QTileKind
+  QMulFn qmul[16];           // by DType, for the widths w with bit w set in ...
+  uint16_t qmul_widths[16];  // ... this: those where it is faster than a tile in between; 0: none
   FDotFn fdot;
   BDotFn bdot;
   AttnPackQFn attn_pack_q[3];  // by KvType

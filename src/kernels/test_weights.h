@@ -1,15 +1,45 @@
 // Random weights for tests and benchmarks: any bytes, with scales that stay finite and of moderate size.
 #pragma once
 
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <vector>
 
+#include "base/check.h"
 #include "base/rng.h"
 #include "tensor/dtype.h"
 #include "tensor/half.h"
 
 namespace firesteel {
+
+// A copy that ends where a page without access begins: one byte read too far is a fault, with and without sanitizers.
+class GuardedBytes {
+ public:
+  explicit GuardedBytes(const std::vector<uint8_t>& bytes) {
+    const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+    n_bytes_ = (bytes.size() + page - 1) / page * page + page;
+    void* p = mmap(nullptr, n_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CHECK(p != MAP_FAILED);
+    map_ = static_cast<uint8_t*>(p);
+    CHECK(mprotect(map_ + n_bytes_ - page, page, PROT_NONE) == 0);
+    data = map_ + n_bytes_ - page - bytes.size();
+    if (!bytes.empty()) std::memcpy(map_ + (data - map_), bytes.data(), bytes.size());
+  }
+  ~GuardedBytes() { munmap(map_, n_bytes_); }
+  GuardedBytes(const GuardedBytes&) = delete;
+  GuardedBytes& operator=(const GuardedBytes&) = delete;
+
+  const uint8_t* data = nullptr;
+
+ private:
+  uint8_t* map_ = nullptr;
+  size_t n_bytes_ = 0;
+};
 
 struct ScaleFields {
   int f16[2] = {-1, -1};  // byte offsets in a block

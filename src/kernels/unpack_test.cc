@@ -1,4 +1,4 @@
-// Unpackers: generic against tensor/quantise.h, every other column against generic, bit for bit, from buffers of exact size.
+// Unpackers: generic against tensor/quantise.h, every other column against generic, bit for bit, from buffers before a forbidden page.
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -24,15 +24,6 @@ std::vector<int64_t> lengths(DType dtype) {
   return {256, 32, 512 + 96, 256 + 224};
 }
 
-// The bytes at the very end of an allocation, so that ASan sees a read beyond them, at an odd address.
-struct ExactBytes {
-  explicit ExactBytes(const std::vector<uint8_t>& bytes) : storage(new uint8_t[bytes.size() + 1]), data(storage.get() + 1) {
-    std::memcpy(storage.get() + 1, bytes.data(), bytes.size());
-  }
-  std::unique_ptr<uint8_t[]> storage;
-  const uint8_t* data;
-};
-
 TEST(UnpackQ, GenericTilesReproduceTheDecoder) {
   const KernelTable table = generic_table();
   Rng rng(kSeed);
@@ -46,7 +37,7 @@ TEST(UnpackQ, GenericTilesReproduceTheDecoder) {
       for (const int n_rows : {16, 1, 7}) {
         SCOPED_TRACE(testing::Message() << dtype_info(dtype).name << " k=" << k << " rows=" << n_rows);
         const size_t ld = row_bytes(dtype, k);
-        const ExactBytes src(random_weights(dtype, n_rows, k, &rng));
+        const GuardedBytes src(random_weights(dtype, n_rows, k, &rng));
         std::vector<float> expected(static_cast<size_t>(k));
         for (int64_t t = 0; t * kTileK < k; ++t) {
           const int n_blocks = static_cast<int>(std::min<int64_t>(8, (k - t * kTileK) / 32));
@@ -77,7 +68,7 @@ TEST(UnpackF32, GenericReproducesTheDecoderFromAnyBlock) {
     const DType dtype = type_at(type);
     const int64_t unit = dtype_info(dtype).block_elems, k = 5 * unit;
     for (const int n_rows : {16, 3}) {
-      const ExactBytes src(random_weights(dtype, n_rows, k, &rng));
+      const GuardedBytes src(random_weights(dtype, n_rows, k, &rng));
       for (const int64_t k0 : {int64_t{0}, unit, 3 * unit}) {
         for (const int64_t n_k : {unit, k - k0}) {
           std::vector<float> out(static_cast<size_t>(n_k * kPanelRows), 7.0f), expected(static_cast<size_t>(k));
@@ -109,7 +100,7 @@ TEST_P(UnpackIsa, QTilesEqualGeneric) {
     for (const int64_t k : lengths(dtype)) {
       for (const int n_rows : {16, 1, 2, 9, 15}) {
         SCOPED_TRACE(testing::Message() << dtype_info(dtype).name << " k=" << k << " rows=" << n_rows);
-        const ExactBytes src(random_weights(dtype, n_rows, k, &rng));
+        const GuardedBytes src(random_weights(dtype, n_rows, k, &rng));
         for (int64_t t = 0; t * kTileK < k; ++t) {
           const int n_blocks = static_cast<int>(std::min<int64_t>(8, (k - t * kTileK) / 32));
           auto expected = std::make_unique<QTile>(), actual = std::make_unique<QTile>();
@@ -137,7 +128,7 @@ TEST_P(UnpackIsa, FloatTilesEqualGeneric) {
     for (const int64_t k : {unit, 3 * unit, std::max<int64_t>(unit, 37), int64_t{512}}) {
       if (k % unit != 0) continue;
       for (const int n_rows : {16, 1, 11}) {
-        const ExactBytes src(random_weights(dtype, n_rows, k, &rng));
+        const GuardedBytes src(random_weights(dtype, n_rows, k, &rng));
         for (int64_t k0 = 0; k0 < k; k0 += k <= 3 * unit ? unit : std::max<int64_t>(unit, 64)) {
           const auto n = static_cast<size_t>((k - k0) * kPanelRows);
           std::vector<float> expected(n), actual(n);
@@ -157,7 +148,7 @@ TEST_P(UnpackIsa, Bf16TilesEqualGeneric) {
   Rng rng(kSeed + 4);
   for (const int64_t k : {int64_t{1}, int64_t{2}, int64_t{31}, int64_t{32}, int64_t{33}, int64_t{64}, int64_t{257}}) {
     for (const int n_rows : {16, 1, 11}) {
-      const ExactBytes src(random_weights(DType::kBF16, n_rows, k, &rng));
+      const GuardedBytes src(random_weights(DType::kBF16, n_rows, k, &rng));
       for (int64_t k0 = 0; k0 < k; k0 += 32) {
         const auto n = static_cast<size_t>((k - k0 + 1) / 2 * 2 * kPanelRows);
         std::vector<uint16_t> expected(n), actual(n);

@@ -80,6 +80,19 @@ void fill_avx512_dot(KernelTable* table) {
   fill_avx512_dot_biased16(table);
   fill_avx512_dot_min32(table);
   fill_avx512_dot_min16(table);
+  fill_avx512_qmul_q8_0(table);
+  fill_avx512_qmul_q4_0(table);
+  fill_avx512_qmul_q4_1(table);
+  fill_avx512_qmul_q5_0(table);
+  fill_avx512_qmul_q5_1(table);
+  fill_avx512_qmul_iq4_nl(table);
+  fill_avx512_qmul_mxfp4(table);
+  fill_avx512_qmul_q2_k(table);
+  fill_avx512_qmul_q3_k(table);
+  fill_avx512_qmul_q4_k(table);
+  fill_avx512_qmul_q5_k(table);
+  fill_avx512_qmul_q6_k(table);
+  fill_avx512_qmul_iq4_xs(table);
   table->fdot = fdot_any;
   table->bdot = bdot_any;
 }

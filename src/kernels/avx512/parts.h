@@ -23,5 +23,18 @@ void fill_avx512_dot_biased32(KernelTable* table);  // dot_biased32.cc
 void fill_avx512_dot_biased16(KernelTable* table);  // dot_biased16.cc
 void fill_avx512_dot_min32(KernelTable* table);     // dot_min32.cc
 void fill_avx512_dot_min16(KernelTable* table);     // dot_min16.cc
+void fill_avx512_qmul_q8_0(KernelTable* table);
+void fill_avx512_qmul_q4_0(KernelTable* table);
+void fill_avx512_qmul_q4_1(KernelTable* table);
+void fill_avx512_qmul_q5_0(KernelTable* table);
+void fill_avx512_qmul_q5_1(KernelTable* table);
+void fill_avx512_qmul_iq4_nl(KernelTable* table);
+void fill_avx512_qmul_mxfp4(KernelTable* table);
+void fill_avx512_qmul_q2_k(KernelTable* table);
+void fill_avx512_qmul_q3_k(KernelTable* table);
+void fill_avx512_qmul_q4_k(KernelTable* table);
+void fill_avx512_qmul_q5_k(KernelTable* table);
+void fill_avx512_qmul_q6_k(KernelTable* table);
+void fill_avx512_qmul_iq4_xs(KernelTable* table);
 
 }  // namespace firesteel

@@ -5,53 +5,57 @@
 #pragma once
 
 #include <immintrin.h>
-#include <string.h>
 
-#include "kernels/table.h"
+#include "kernels/avx512/sink.h"
 
 namespace firesteel {
 namespace {
 
-[[gnu::always_inline]] inline __m512i broadcast_i32(const unsigned char* p) {
-  int32_t value;
-  memcpy(&value, p, sizeof value);
-  return _mm512_set1_epi32(value);
-}
-[[gnu::always_inline]] inline __m512 broadcast_f32(const unsigned char* p) {
-  float value;
-  memcpy(&value, p, sizeof value);
-  return _mm512_set1_ps(value);
-}
-
 template <bool sub16, bool with_min, int w>
-void qdot(float* acc, const QTile* tiles, int64_t n_blocks, const unsigned char* block) {
-  constexpr int kSubs = sub16 ? 2 : 1, kGroups = 8 / kSubs;
+void qdot(float* acc, const QTile* tiles, int64_t n_blocks, const unsigned char* acts) {
   __m512 sum[size_t{w}];
 #pragma GCC unroll 12
   for (int n = 0; n < w; ++n) sum[n] = _mm512_loadu_ps(acc + n * kPanelRows);
-  for (int64_t b = 0; b < n_blocks; ++b, block += kActBlockColBytes * w) {
-    const QTile& tile = tiles[b / 8];
-    const uint8_t* q = tile.q[b % 8][0][0];
-    const unsigned char* a = block + 28 * w;
-#pragma GCC unroll 2
-    for (int s = 0; s < kSubs; ++s) {
-      __m512i isum[size_t{w}];
+
+  // One sub-block: its codes [n_groups][16][4], its scales, and its words among the activations.
+  const auto sub_block = [&sum](const uint8_t* q, const float* d, const float* m, const unsigned char* block, const unsigned char* a,
+                                const unsigned char* sums, const unsigned char* corr) __attribute__((always_inline)) {
+    __m512i isum[size_t{w}];
 #pragma GCC unroll 12
-      for (int n = 0; n < w; ++n) isum[n] = with_min ? _mm512_setzero_si512() : broadcast_i32(block + 4 * ((sub16 ? 4 + s : 6) * w + n));
+    for (int n = 0; n < w; ++n) isum[n] = with_min ? _mm512_setzero_si512() : broadcast_i32(corr + 4 * n);
 #pragma GCC unroll 8
-      for (int g = s * kGroups; g < (s + 1) * kGroups; ++g) {
-        const __m512i weights = _mm512_load_si512(q + 64 * g);
+    for (int g = 0; g < (sub16 ? 4 : 8); ++g) {
+      const __m512i weights = _mm512_load_si512(q + 64 * g);
 #pragma GCC unroll 12
-        for (int n = 0; n < w; ++n) isum[n] = _mm512_dpbusd_epi32(isum[n], weights, broadcast_i32(a + 4 * (g * w + n)));
+      for (int n = 0; n < w; ++n) isum[n] = _mm512_dpbusd_epi32(isum[n], weights, broadcast_i32(a + 4 * (g * w + n)));
+    }
+    const __m512 dv = _mm512_load_ps(d);
+#pragma GCC unroll 12
+    for (int n = 0; n < w; ++n) sum[n] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(isum[n]), _mm512_mul_ps(dv, broadcast_f32(block + 4 * n)), sum[n]);
+    if (with_min) {
+      const __m512 mv = _mm512_load_ps(m);
+#pragma GCC unroll 12
+      for (int n = 0; n < w; ++n) sum[n] = _mm512_fnmadd_ps(mv, broadcast_f32(sums + 4 * n), sum[n]);
+    }
+  };
+
+  const unsigned char* block = acts;
+  if constexpr (sub16) {
+    for (int64_t b = 0; b < n_blocks; b += 4, block += 4 * kActBlockColBytes * w) {
+      const QTile& tile = tiles[b / 8];
+      for (int odd = 0; odd < 2; ++odd) {
+        for (int i = 0; i < 4; ++i) {
+          const unsigned char* at = block + i * kActBlockColBytes * w;
+          const int64_t in_tile = b % 8 + i;
+          sub_block(tile.q[in_tile][4 * odd][0], tile.d[2 * in_tile + odd], tile.m[2 * in_tile + odd], at, at + 28 * w + 16 * w * odd,
+                    at + (1 + odd) * 4 * w, at + (4 + odd) * 4 * w);
+        }
       }
-      const __m512 d = _mm512_load_ps(tile.d[b % 8 * kSubs + s]);
-#pragma GCC unroll 12
-      for (int n = 0; n < w; ++n) sum[n] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(isum[n]), _mm512_mul_ps(d, broadcast_f32(block + 4 * n)), sum[n]);
-      if (with_min) {
-        const __m512 m = _mm512_load_ps(tile.m[b % 8 * kSubs + s]);
-#pragma GCC unroll 12
-        for (int n = 0; n < w; ++n) sum[n] = _mm512_fnmadd_ps(m, broadcast_f32(block + 4 * ((sub16 ? 1 + s : 3) * w + n)), sum[n]);
-      }
+    }
+  } else {
+    for (int64_t b = 0; b < n_blocks; ++b, block += kActBlockColBytes * w) {
+      const QTile& tile = tiles[b / 8];
+      sub_block(tile.q[b % 8][0][0], tile.d[b % 8], tile.m[b % 8], block, block + 28 * w, block + 3 * 4 * w, block + 6 * 4 * w);
     }
   }
 #pragma GCC unroll 12

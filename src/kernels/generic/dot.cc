@@ -33,22 +33,27 @@ void isum_block(const uint8_t (*q)[kPanelRows][4], const unsigned char* a, int w
   }
 }
 
+constexpr int kOrder16[8] = {0, 2, 4, 6, 1, 3, 5, 7};
+
 template <bool sub16, bool with_min>
 void qdot(float* acc, int w, const QTile* tiles, int64_t n_blocks, const void* acts) {
   constexpr int kSubs = sub16 ? 2 : 1;  // sub-blocks per block of 32
-  const unsigned char* block = static_cast<const unsigned char*>(acts);
-  for (int64_t b = 0; b < n_blocks; ++b, block += static_cast<int64_t>(kActBlockColBytes) * w) {
-    const QTile& tile = tiles[b / 8];
-    const int in_tile = static_cast<int>(b % 8);
-    for (int n = 0; n < w; ++n) {
-      const float scale = word_f32(block + 4 * n);
-      for (int s = 0; s < kSubs; ++s) {
+  constexpr int kRun = sub16 ? 4 : 1;   // blocks
+  for (int64_t first = 0; first < n_blocks; first += kRun) {  // a run: the sub-blocks whose order is not by k alone
+    const QTile& tile = tiles[first / 8];
+    for (int i = 0; i < kRun * kSubs; ++i) {
+      const int sub = sub16 ? kOrder16[i] : i;
+      const int64_t b = first + sub / kSubs;
+      const int in_tile = static_cast<int>(b % 8), s = sub % kSubs;
+      const unsigned char* block = static_cast<const unsigned char*>(acts) + b * kActBlockColBytes * w;
+      const float* d = tile.d[in_tile * kSubs + s];
+      const float* m = tile.m[in_tile * kSubs + s];
+      for (int n = 0; n < w; ++n) {
+        const float scale = word_f32(block + 4 * n);
         const float sum = word_f32(block + 4 * ((sub16 ? 1 + s : 3) * w + n));
         const int32_t corr = word_i32(block + 4 * ((sub16 ? 4 + s : 6) * w + n));
         int32_t isum[kPanelRows];
         isum_block(tile.q[in_tile], block + 28 * w, w, n, s * 8 / kSubs, (s + 1) * 8 / kSubs, isum);
-        const float* d = tile.d[in_tile * kSubs + s];
-        const float* m = tile.m[in_tile * kSubs + s];
         float* out = acc + n * kPanelRows;
         for (int r = 0; r < kPanelRows; ++r) {
           if (with_min) {
