@@ -93,9 +93,9 @@ class FieldReader {
 struct TrainerSpec {
   int64_t model_type = 1;  // unigram
   bool space_as_suffix = false;
-  int64_t unknown = 0;
-  int64_t bos = 1;
-  int64_t eos = 2;
+  std::optional<int64_t> unknown;  // 0, 1 and 2 when the file does not say
+  std::optional<int64_t> bos;
+  std::optional<int64_t> eos;
 };
 
 Error damaged(const std::string& path, const std::string& what) { return Error{ErrorCode::kDataLoss, path + ": " + what}; }
@@ -198,18 +198,21 @@ Result<Vocabulary> vocabulary_from_sentencepiece(MappedFile file) {
     const uint32_t first = index.find(v.own_texts[i]);
     if (first != i) return damaged(path, "pieces " + std::to_string(first) + " and " + std::to_string(i) + " have the same text");
   }
-  const auto id_of = [&](int64_t id, TokenType type, const char* what) -> Result<std::optional<TokenId>> {
+  const auto id_of = [&](std::optional<int64_t> given, int64_t usual, TokenType type,
+                         const char* what) -> Result<std::optional<TokenId>> {
+    const int64_t id = given.value_or(usual);
     if (id < 0) return std::optional<TokenId>();
     if (id >= static_cast<int64_t>(v.own_texts.size())) {
+      if (!given) return std::optional<TokenId>();
       return damaged(path, std::string(what) + " " + std::to_string(id) + " is not among the " + std::to_string(v.own_texts.size()) + " pieces");
     }
     // Numbered by default even where the model has none.
     if (v.types[static_cast<size_t>(id)] != type) return std::optional<TokenId>();
     return std::optional(static_cast<TokenId>(id));
   };
-  FS_TRY(v.unknown, id_of(trainer.unknown, TokenType::kUnknown, "unk_id"));
-  FS_TRY(v.bos, id_of(trainer.bos, TokenType::kControl, "bos_id"));
-  FS_TRY(v.eos, id_of(trainer.eos, TokenType::kControl, "eos_id"));
+  FS_TRY(v.unknown, id_of(trainer.unknown, 0, TokenType::kUnknown, "unk_id"));
+  FS_TRY(v.bos, id_of(trainer.bos, 1, TokenType::kControl, "bos_id"));
+  FS_TRY(v.eos, id_of(trainer.eos, 2, TokenType::kControl, "eos_id"));
   v.file = std::move(file);  // the mapping does not move with it
   v.texts = v.own_texts;
   v.scores = v.own_scores;

@@ -1,6 +1,7 @@
 // For tests: where vectors and vocabularies lie, and the formats they come in.
 #pragma once
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <memory>

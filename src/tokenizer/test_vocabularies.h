@@ -1,6 +1,7 @@
 // For tests: small vocabularies as metadata, and BPE as its definition says it, slowly.
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <map>
 #include <string>
@@ -9,6 +10,7 @@
 
 #include "base/json.h"
 #include "base/metadata.h"
+#include "base/utf8.h"
 #include "tokenizer/byte_alphabet.h"
 #include "tokenizer/test_vectors.h"
 
