@@ -13,8 +13,8 @@ void attn_merge(int n_q, int head_dim, float* out, float* m, float* l, const flo
                 const float* part_l) {
   for (int i = 0; i < n_q; ++i, out += head_dim, part_out += head_dim, l += kLanes, part_l += kLanes) {
     const float max = part_m[i] > m[i] ? part_m[i] : m[i];
-    const __m512 a = exp2_approx<6>(_mm512_set1_ps(m[i] - max));
-    const __m512 b = exp2_approx<6>(_mm512_set1_ps(part_m[i] - max));
+    const __m512 a = exp2_of_difference<6>(_mm512_set1_ps(m[i] - max));
+    const __m512 b = exp2_of_difference<6>(_mm512_set1_ps(part_m[i] - max));
     m[i] = max;
     _mm512_store_ps(l, _mm512_fmadd_ps(_mm512_load_ps(part_l), b, _mm512_mul_ps(_mm512_load_ps(l), a)));
     for (int d = 0; d < head_dim; d += kLanes) {

@@ -89,14 +89,14 @@ float softmax(const AttnTile* tile, size_t i, uint64_t visible, const float* s, 
   float m = tile->m[i];
   if (_mm512_cmp_ps_mask(top, _mm512_set1_ps(m), _CMP_GT_OQ) != 0) {
     const float max = _mm512_reduce_max_ps(top);
-    const __m512 r = exp2_approx<Op::kDegree>(_mm512_set1_ps(m - max));
+    const __m512 r = exp2_of_difference<Op::kDegree>(_mm512_set1_ps(m - max));
     for (int d = 0; d < tile->head_dim; d += kLanes) _mm512_store_ps(out + d, _mm512_mul_ps(_mm512_load_ps(out + d), r));
     _mm512_store_ps(l, _mm512_mul_ps(_mm512_load_ps(l), r));
     tile->m[i] = m = max;
   }
   __m512 sum = _mm512_load_ps(l);
   for (int g = 0; g < kGroups; ++g) {
-    x[g] = exp2_approx<Op::kDegree>(_mm512_sub_ps(x[g], _mm512_set1_ps(m)));  // -inf gives 0
+    x[g] = exp2_of_difference<Op::kDegree>(_mm512_sub_ps(x[g], _mm512_set1_ps(m)));  // -inf gives 0
     sum = _mm512_add_ps(sum, x[g]);
   }
   _mm512_store_ps(l, sum);

@@ -22,14 +22,19 @@ inline __m512 exp2_poly6(__m512 f) {
   return _mm512_fmadd_ps(p, f, _mm512_set1_ps(1.0f));
 }
 
-// 0 for x <= -126 (-inf included), inf from 129 on, NaN for NaN: vrndscale, vscalef and vminps (second operand) pass NaN on.
+// For x <= 0 and NaN (+inf gives NaN): 0 for x <= -126 (-inf included), NaN for NaN, which vrndscale and vscalef pass on.
 template <int kDegree>
-inline __m512 exp2_approx(__m512 x) {
+inline __m512 exp2_of_difference(__m512 x) {
   const __mmask16 alive = _mm512_cmp_ps_mask(x, _mm512_set1_ps(-126.0f), _CMP_NLE_UQ);
-  x = _mm512_min_ps(_mm512_set1_ps(129.0f), x);
   const __m512 r = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
   const __m512 f = _mm512_sub_ps(x, r);
   return _mm512_maskz_scalef_ps(alive, kDegree == 4 ? exp2_poly4(f) : exp2_poly6(f), r);
+}
+
+// For any x: inf from 129 on. vminps passes its second operand on when one is NaN.
+template <int kDegree>
+inline __m512 exp2_approx(__m512 x) {
+  return exp2_of_difference<kDegree>(_mm512_min_ps(_mm512_set1_ps(129.0f), x));
 }
 
 inline __m512 exp_approx(__m512 x) {

@@ -57,8 +57,15 @@ float max_value(const float* x, int64_t n) {
 }
 
 double sum_exp(const float* x, int64_t n, float max, float scale) {
+  const float c = scale * kLog2E;
   double lanes[kLanes] = {};
-  for (int64_t i = 0; i < n; ++i) lanes[i % kLanes] += static_cast<double>(exp_approx((x[i] - max) * scale));
+  for (int64_t i = 0; i < n; i += 4 * kLanes) {
+    float e[4 * kLanes] = {};
+    for (int64_t j = 0; j < 4 * kLanes && i + j < n; ++j) e[j] = exp2_approx<6>((x[i + j] - max) * c);
+    for (int lane = 0; lane < kLanes; ++lane) {
+      lanes[lane] += static_cast<double>((e[lane] + e[lane + kLanes]) + (e[lane + 2 * kLanes] + e[lane + 3 * kLanes]));
+    }
+  }
   double sum = 0;
   for (const double lane : lanes) sum += lane;
   return sum;
