@@ -12,6 +12,7 @@
 #include "generation.h"
 #include "input.h"
 #include "load_model.h"
+#include "machine.h"
 #include "terminal.h"
 
 namespace firesteel {

@@ -1,7 +1,6 @@
 // firesteel bench: how fast and how large, on this machine, now.
 #include <fcntl.h>
 #include <spawn.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -47,6 +46,11 @@ class Bench {
   Status decode(int64_t depth);
   Status branch(int64_t prefix, int64_t n_branches);
   Status startup();
+  struct Child {
+    double first_byte_ms = 0;  // from before it was started
+    std::string out;
+  };
+  Result<Child> run_ask(const std::string& prompt, bool json) const;
   void memory();
 
   std::vector<TokenId> random_tokens(int64_t n, uint64_t seed) const;
@@ -233,51 +237,60 @@ Status Bench::startup() {
     FS_TRY_VOID(loaded_.tokenizer->encode(text, {.parse_special = false, .add_special = true}, &ids));
     n_tokens = static_cast<int64_t>(ids.size());
   }
+  std::vector<double> samples, peaks;
+  for (int64_t i = -1; i < options_.n_repetitions; ++i) {
+    FS_TRY(const Child streamed, run_ask(text, /*json=*/false));
+    if (i >= 0) samples.push_back(streamed.first_byte_ms);
+  }
+  report(fmt::format("exec_to_first_token/prompt={}", n_tokens), "ms", samples, {}, "");
+  FS_TRY(const Child measured, run_ask(text, /*json=*/true));
+  FS_TRY(const Json json, Json::parse(measured.out));
+  const Json* const peak = json.find("peak_memory_bytes");
+  if (peak != nullptr && peak->is_int()) peaks.push_back(static_cast<double>(peak->as_int()) / (1 << 20));
+  if (!peaks.empty()) report(fmt::format("peak_rss_of_ask/prompt={}", n_tokens), "MiB", peaks, {}, "mapped weights included");
+  return {};
+}
+
+Result<Bench::Child> Bench::run_ask(const std::string& prompt, bool json) const {
   const std::string n_threads = std::to_string(n_threads_);
   std::vector<std::string> words = {"firesteel", "ask", "--raw", "--max-tokens", "1", "--temperature", "0", "--threads", n_threads,
                                     "--precision", options_.model.precision, "--model", loaded_.path};
   if (!options_.model.kv.empty()) words.insert(words.end(), {"--kv", options_.model.kv});
-  words.push_back(text);
+  if (json) words.emplace_back("--json");
+  words.push_back(prompt);
   std::vector<char*> arguments;
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);
 
-  std::vector<double> samples, peaks;
-  for (int64_t i = -1; i < options_.n_repetitions; ++i) {
-    int pipe_fds[2];
-    if (pipe2(pipe_fds, O_CLOEXEC) != 0) return Error{ErrorCode::kIo, std::string("pipe: ") + std::strerror(errno)};
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, pipe_fds[1], STDOUT_FILENO);
-    const int64_t start_us = system_clock().now_us();
-    pid_t child = 0;
-    const int error = posix_spawn(&child, "/proc/self/exe", &actions, nullptr, arguments.data(), environ);
-    posix_spawn_file_actions_destroy(&actions);
-    close(pipe_fds[1]);
-    if (error != 0) {
-      close(pipe_fds[0]);
-      return Error{ErrorCode::kIo, std::string("cannot start myself: ") + std::strerror(error)};
-    }
-    char byte = 0;
-    while (read(pipe_fds[0], &byte, 1) < 0 && errno == EINTR) {
-    }
-    const double first_ms = seconds_since(start_us) * 1e3;
-    char rest[256];
-    while (read(pipe_fds[0], rest, sizeof rest) > 0) {
-    }
+  int pipe_fds[2];
+  if (pipe2(pipe_fds, O_CLOEXEC) != 0) return Error{ErrorCode::kIo, std::string("pipe: ") + std::strerror(errno)};
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_adddup2(&actions, pipe_fds[1], STDOUT_FILENO);
+  const int64_t start_us = system_clock().now_us();
+  pid_t pid = 0;
+  const int error = posix_spawn(&pid, "/proc/self/exe", &actions, nullptr, arguments.data(), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  close(pipe_fds[1]);
+  if (error != 0) {
     close(pipe_fds[0]);
-    int status = 0;
-    rusage usage{};
-    while (wait4(child, &status, 0, &usage) < 0 && errno == EINTR) {
-    }
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) return Error{ErrorCode::kInternal, "firesteel ask failed; its message is above"};
-    if (i < 0) continue;
-    samples.push_back(first_ms);
-    peaks.push_back(static_cast<double>(usage.ru_maxrss) / 1024);
+    return Error{ErrorCode::kIo, std::string("cannot start myself: ") + std::strerror(error)};
   }
-  report(fmt::format("exec_to_first_token/prompt={}", n_tokens), "ms", samples, {}, "");
-  report(fmt::format("peak_rss_of_ask/prompt={}", n_tokens), "MiB", peaks, {}, "mapped weights included");
-  return {};
+  Child child;
+  char buffer[4096];
+  for (;;) {
+    const ssize_t n = read(pipe_fds[0], buffer, sizeof buffer);
+    if (n < 0 && errno == EINTR) continue;
+    if (child.out.empty()) child.first_byte_ms = seconds_since(start_us) * 1e3;
+    if (n <= 0) break;
+    child.out.append(buffer, static_cast<size_t>(n));
+  }
+  close(pipe_fds[0]);
+  int status = 0;
+  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) return Error{ErrorCode::kInternal, "firesteel ask failed; its message is above"};
+  return child;
 }
 
 void Bench::memory() {

@@ -93,7 +93,12 @@ void Command::text(const char* names, std::string* value, const char* help, cons
 
 void Command::texts(const char* names, std::vector<std::string>* values, const char* help) {
   CLI::Option* option = app_->add_option(names, *values, help)->type_name("TEXT");
-  if (names[0] == '-') option->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  if (names[0] == '-') {
+    option->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  } else {
+    option->expected(1, 1 << 20);
+  }
+  option->allow_extra_args(false);  // or the text "[a,b]" would be taken apart
 }
 
 void Command::integer(const char* names, int64_t* value, int64_t min, int64_t max, const char* help, const char* env) {

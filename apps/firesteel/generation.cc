@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/clock.h"
+#include "machine.h"
 #include "terminal.h"
 
 namespace firesteel {

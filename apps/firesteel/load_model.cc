@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include <cstring>
 #include <optional>
 #include <thread>
 
@@ -18,6 +19,11 @@ constexpr uint64_t kTemplateBytesMax = 1u << 20;
 bool is_folder(const std::string& path) {
   struct stat info {};
   return stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+bool begins_as_gguf(const std::string& path) {
+  const Result<MappedFile> file = MappedFile::open(path);
+  return file.ok() && file->bytes().size() >= 4 && std::memcmp(file->bytes().data(), "GGUF", 4) == 0;
 }
 
 // The tokenizer's views point into the checkpoint's metadata, so it keeps the checkpoint alive.
@@ -117,9 +123,8 @@ Result<LoadedModel> load_model(const ModelOptions& options, bool want_template) 
 
 Result<std::shared_ptr<const Tokenizer>> load_tokenizer(const ModelOptions& options) {
   FS_TRY(const std::string path, resolve_model(options.model));
-  // Every name but a model's is a tokenizer's own file. A folder may hold a tokenizer without weights.
-  const bool is_gguf = path.ends_with(".gguf");
-  if (!is_gguf) {
+  // What is not GGUF is a tokenizer's own file, or a folder that may hold a tokenizer without weights.
+  if (is_folder(path) || !begins_as_gguf(path)) {
     Result<std::unique_ptr<const Tokenizer>> loaded = Tokenizer::from_file(path);
     if (!loaded.ok()) return std::move(loaded).error();
     return std::shared_ptr<const Tokenizer>(std::move(loaded).value());

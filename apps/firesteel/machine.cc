@@ -85,6 +85,8 @@ std::optional<double> cgroup_cpus() {
   return period > 0 ? std::optional(quota / period) : std::nullopt;
 }
 
+uint64_t peak_rss_bytes() { return meminfo_bytes(system_file("/proc/self/status"), "VmHWM:"); }
+
 uint64_t last_level_cache_bytes() {
   const long l3 = sysconf(_SC_LEVEL3_CACHE_SIZE);
   const long l2 = sysconf(_SC_LEVEL2_CACHE_SIZE);

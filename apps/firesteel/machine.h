@@ -13,6 +13,10 @@ struct MemoryFacts {
 };
 MemoryFacts memory_facts();
 
+// Most memory this program has had, mapped weights included. Not getrusage's figure: that one begins with the memory of the process
+// that started this one.
+uint64_t peak_rss_bytes();
+
 // CPUs' worth of time that the control group grants; nullopt: no limit.
 std::optional<double> cgroup_cpus();
 

@@ -144,7 +144,9 @@ Result<std::string> resolve_model(const std::string& name) {
     if (const std::optional<fs::path> snapshot = hub_snapshot(folder)) return resolve_folder(*snapshot, file);
   }
   std::vector<std::string> known;
-  for (const StoredModel& model : list_models()) known.push_back(model.name);
+  for (const StoredModel& model : list_models()) {
+    known.push_back(model.name.ends_with(".gguf") ? model.name.substr(0, model.name.size() - 5) : model.name);
+  }
   const std::string near = nearest(name, known);
   return Error{ErrorCode::kNotFound, "no model '" + name + "': no such file or folder, not in the store (" + store.string() +
                                          "), not in the hub cache (" + hub_cache_dir() + ")" +

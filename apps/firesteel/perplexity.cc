@@ -28,7 +28,7 @@ struct PerplexityOptions {
 
 // -log p(target) from a row of logits, in f64.
 double negative_log_likelihood(std::span<const float> row, TokenId target) {
-  const double highest = *std::max_element(row.begin(), row.end());
+  const auto highest = static_cast<double>(*std::max_element(row.begin(), row.end()));
   double sum = 0;
   for (const float logit : row) sum += std::exp(static_cast<double>(logit) - highest);
   return std::log(sum) + highest - static_cast<double>(row[static_cast<size_t>(target)]);

@@ -44,7 +44,6 @@ struct Spread {
 };
 Spread spread_of(std::vector<double> values);  // not empty
 
-uint64_t peak_rss_bytes();
 int n_usable_cpus();
 
 }  // namespace firesteel
