@@ -160,6 +160,13 @@ void Scheduler::drop_context(const std::shared_ptr<KvContext>& context) {
   contexts_.remove(context);
 }
 
+void Scheduler::drop_all_contexts() {
+  while (!contexts_.empty()) {
+    const std::shared_ptr<KvContext> context = contexts_.front();
+    drop_context(context);
+  }
+}
+
 // ---- Admission ------------------------------------------------------------------------------------------------------
 
 // True when a running sequence is about to compute a block that this one needs as well: it will be in the prefix cache then.

@@ -88,6 +88,7 @@ class Scheduler {
   Result<BlockTable> acquire_table(int64_t n_tokens);
   void add_context(std::shared_ptr<KvContext> context);
   void drop_context(const std::shared_ptr<KvContext>& context);
+  void drop_all_contexts();
 
   bool idle() const { return running_.empty() && n_waiting_ == 0; }
   int64_t n_running() const { return static_cast<int64_t>(running_.size()); }

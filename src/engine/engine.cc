@@ -1,0 +1,378 @@
+#include "engine/engine.h"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <thread>
+#include <utility>
+
+#include "base/check.h"
+#include "engine/mailbox.h"
+#include "engine/prompt.h"
+#include "engine/step_loop.h"
+#include "engine/stream.h"
+#include "engine/thinking.h"
+#include "kernels/dispatch.h"
+#include "kvcache/snapshot.h"
+#include "sampling/sampler.h"
+
+namespace firesteel {
+namespace {
+
+constexpr int64_t kPositionsMax = int64_t{1} << 30;  // positions are int32 in kernels
+
+Error invalid(std::string message) { return {ErrorCode::kInvalidArgument, std::move(message)}; }
+
+int usable_cpus() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  return sched_getaffinity(0, sizeof(set), &set) == 0 ? std::max(1, CPU_COUNT(&set)) : 1;
+}
+
+// MemAvailable of /proc/meminfo, bytes; 0 when the system does not say.
+uint64_t available_memory_bytes() {
+  std::FILE* file = std::fopen("/proc/meminfo", "r");
+  if (file == nullptr) return 0;
+  char line[256];
+  unsigned long long kib = 0;
+  while (std::fgets(line, sizeof(line), file) != nullptr) {
+    if (std::sscanf(line, "MemAvailable: %llu kB", &kib) == 1) break;
+  }
+  std::fclose(file);
+  return uint64_t{kib} * 1024;
+}
+
+Status check_range(const char* name, int64_t value, int64_t low, int64_t high) {
+  if (value >= low && value <= high) return {};
+  return invalid(std::string(name) + ": expected " + std::to_string(low) + " to " + std::to_string(high) + ", found " +
+                 std::to_string(value));
+}
+
+// A caller's hold on a prefix. Dropping it gives the blocks back.
+class ContextHandle final : public Context {
+ public:
+  ContextHandle(std::shared_ptr<KvContext> kv, std::shared_ptr<Mailbox> mailbox, FlowId flow_id, Priority priority_class, bool cached)
+      : kv_(std::move(kv)), mailbox_(std::move(mailbox)), flow(flow_id), priority(priority_class), use_prefix_cache(cached) {}
+  ~ContextHandle() override { mailbox_->drop_context(kv_); }
+  int64_t n_tokens() const override { return static_cast<int64_t>(kv_->tokens.size()); }
+  const std::shared_ptr<KvContext>& kv() const { return kv_; }
+  const Mailbox* mailbox() const { return mailbox_.get(); }
+
+ private:
+  std::shared_ptr<KvContext> kv_;
+  std::shared_ptr<Mailbox> mailbox_;
+
+ public:
+  const FlowId flow;
+  const Priority priority;
+  const bool use_prefix_cache;
+};
+
+}  // namespace
+
+struct Engine::Impl {
+  std::shared_ptr<const Model> model;
+  std::shared_ptr<const Tokenizer> tokenizer;
+  std::shared_ptr<const ChatTemplate> chat_template;
+  PromptEncoder encoder;
+  ThinkMarkers think_markers;
+  const Clock* clock = nullptr;
+  int64_t context_length = 0;
+  int n_threads = 1;
+  KvLayout layout;
+  std::shared_ptr<Mailbox> mailbox;
+  std::unique_ptr<StepLoop> loop;
+  std::thread thread;
+
+  ~Impl() {
+    mailbox->stop();
+    thread.join();
+  }
+
+  std::unique_ptr<Job> new_job(FlowId flow, Priority priority, CacheNamespace cache_namespace, bool use_prefix_cache,
+                               std::vector<TokenId> tokens) const {
+    auto job = std::make_unique<Job>();
+    job->flow = flow;
+    job->priority = priority;
+    job->key = {cache_namespace, model->identity()};
+    job->use_prefix_cache = use_prefix_cache;
+    job->n_prompt = static_cast<int64_t>(tokens.size());
+    job->n_tokens_max = job->n_prompt;
+    job->tokens = std::move(tokens);
+    job->stream = std::make_shared<StreamState>();
+    job->submitted_us = clock->now_us();
+    return job;
+  }
+
+  // Everything that a generating job needs beyond its prompt. Tokens are known to fit.
+  void prepare_generation(Job* job, SamplingParams sampling, StopParams stop) const {
+    const int64_t n_room = context_length - job->n_prompt;
+    job->n_tokens_max = job->n_prompt + (stop.max_tokens < 0 ? n_room : std::min(stop.max_tokens, n_room));
+    job->tokens.reserve(static_cast<size_t>(std::min(job->n_tokens_max, job->n_prompt + 4096)));
+    if (uses_counts(sampling)) {
+      for (const TokenId id : job->tokens) job->counts.add_prompt(id);
+    }
+    if (tokenizer != nullptr) {
+      job->decoder.emplace(*tokenizer);
+      job->thinking.emplace(*tokenizer, think_markers, job->tokens, stop.thinking_budget);
+    }
+    job->stop_matcher = StopMatcher(std::move(stop.strings));
+    stop.strings.clear();
+    job->sampling = std::move(sampling);
+    job->stop = std::move(stop);
+  }
+
+  Status check_length(int64_t n_prompt, bool generates) const {
+    if (n_prompt == 0) return invalid("prompt: it has no tokens");
+    if (n_prompt > context_length || (generates && n_prompt == context_length)) {
+      return invalid("prompt: too long: " + std::to_string(n_prompt) + " tokens" + (generates ? " and at least one of answer" : "") +
+                     ", the context holds " + std::to_string(context_length));
+    }
+    return {};
+  }
+
+  Status check_params(const SamplingParams& sampling, const StopParams& stop) const {
+    FS_TRY_VOID(validate_sampling(sampling, encoder.n_vocab));
+    return validate_stop(stop, encoder.n_vocab, tokenizer != nullptr);
+  }
+
+  Result<const ContextHandle*> own(const std::shared_ptr<Context>& context) const {
+    const auto* handle = dynamic_cast<const ContextHandle*>(context.get());
+    if (handle == nullptr || handle->mailbox() != mailbox.get()) return invalid("context: it is not of this engine");
+    return handle;
+  }
+
+  // Waits for a prefill-only job to end.
+  Status wait_prefilled(StreamState* stream) const {
+    while (auto event = stream->take()) {
+      if (event->kind != GenerateEvent::Kind::kDone) continue;
+      switch (event->reason) {
+        case FinishReason::kStop:
+        case FinishReason::kLength: return {};
+        case FinishReason::kCancelled: return Error{ErrorCode::kCancelled, "prefill: the engine has ended"};
+        case FinishReason::kDeadline: return Error{ErrorCode::kDeadlineExceeded, "prefill: its deadline has passed"};
+        case FinishReason::kError: return event->error;
+      }
+    }
+    return Error{ErrorCode::kInternal, "prefill: no end"};
+  }
+
+  Status post(std::unique_ptr<Job> job) const {
+    std::vector<std::unique_ptr<Job>> jobs;
+    jobs.push_back(std::move(job));
+    return mailbox->post(std::move(jobs));
+  }
+};
+
+Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Engine::~Engine() = default;
+
+Result<std::unique_ptr<Engine>> Engine::create(std::shared_ptr<const Model> model, std::shared_ptr<const Tokenizer> tokenizer,
+                                               std::shared_ptr<const ChatTemplate> chat_template, Options options) {
+  CHECK(model != nullptr);
+  FS_TRY_VOID(check_range("threads", options.n_threads, 0, 256));
+  FS_TRY_VOID(check_range("batch rows", options.max_batch_rows, 1, 65536));
+  FS_TRY_VOID(check_range("sequences", options.max_sequences, 1, options.max_batch_rows));
+  FS_TRY_VOID(check_range("queue", options.max_queue, 0, 1'000'000));
+  FS_TRY_VOID(check_range("prefill chunk", options.prefill_chunk, 1, options.max_batch_rows));
+  FS_TRY_VOID(check_range("contexts", options.max_contexts, 0, 1'000'000));
+  const ModelConfig& config = model->config();
+  if (tokenizer != nullptr && tokenizer->n_vocab() > config.n_vocab) {
+    return Error{ErrorCode::kFailedPrecondition, "tokenizer: it has " + std::to_string(tokenizer->n_vocab()) +
+                                                     " tokens, the model knows " + std::to_string(config.n_vocab)};
+  }
+  const int64_t model_context = config.context_length > 0 ? std::min(config.context_length, kPositionsMax) : kPositionsMax;
+  FS_TRY_VOID(check_range("context length", options.context_length, 0, model_context));
+  if (options.table == nullptr) {
+    FS_TRY(options.table, default_kernel_table());
+  }
+
+  const KvLayout layout = model->kv_layout(options.kv_type.value_or(model->default_kv_type()));
+  const uint64_t kv_bytes_max = options.kv_bytes_max != 0 ? options.kv_bytes_max : available_memory_bytes() / 4;
+  const uint64_t n_blocks = std::min<uint64_t>(kv_bytes_max / layout.block_bytes(), 1u << 24);
+  const auto n_held = static_cast<int64_t>(n_blocks) * kKvBlockTokens;
+  const int64_t context_length = options.context_length != 0 ? options.context_length : std::min(model_context, n_held);
+  if (context_length > n_held || n_held == 0) {
+    return Error{ErrorCode::kResourceExhausted,
+                 "kv cache: " + std::to_string(kv_bytes_max) + " bytes hold " + std::to_string(n_held) + " tokens, the context needs " +
+                     std::to_string(std::max<int64_t>(context_length, 1)) + " (" + std::to_string(layout.block_bytes()) + " bytes per " +
+                     std::to_string(kKvBlockTokens) + ")"};
+  }
+  FS_TRY(std::unique_ptr<BlockPool> pool,
+         BlockPool::create(layout, static_cast<uint32_t>(n_blocks), {.poison_free_blocks = options.poison_free_blocks}));
+
+  auto impl = std::make_unique<Impl>();
+  impl->model = model;
+  impl->tokenizer = std::move(tokenizer);
+  impl->chat_template = std::move(chat_template);
+  impl->encoder = {impl->tokenizer.get(), impl->tokenizer == nullptr ? nullptr : impl->chat_template.get(), config.n_vocab};
+  if (impl->tokenizer != nullptr) impl->think_markers = ThinkMarkers::of(*impl->tokenizer);
+  impl->clock = options.clock != nullptr ? options.clock : &system_clock();
+  impl->context_length = context_length;
+  impl->n_threads = options.n_threads != 0 ? options.n_threads : usable_cpus();
+  impl->layout = layout;
+  impl->mailbox = std::make_shared<Mailbox>(int64_t{options.max_queue} + options.max_sequences, options.max_contexts);
+
+  StepLoop::Config loop_config;
+  loop_config.model = std::move(model);
+  loop_config.tokenizer = impl->tokenizer;
+  loop_config.table = options.table;
+  loop_config.clock = impl->clock;
+  loop_config.layout = layout;
+  loop_config.n_threads = impl->n_threads;
+  loop_config.context_length = context_length;
+  loop_config.kv_bytes_max = kv_bytes_max;
+  loop_config.scheduler.max_batch_rows = options.max_batch_rows;
+  loop_config.scheduler.max_sequences = options.max_sequences;
+  loop_config.scheduler.prefill_chunk = options.prefill_chunk;
+  loop_config.scheduler.batch_ageing_us = options.batch_ageing_us;
+  impl->loop = std::make_unique<StepLoop>(std::move(loop_config), std::move(pool), impl->mailbox);
+  impl->thread = std::thread([loop = impl->loop.get()] { loop->run(); });
+  return std::unique_ptr<Engine>(new Engine(std::move(impl)));
+}
+
+Result<std::vector<TokenId>> Engine::encode(const Prompt& prompt) const { return impl_->encoder.encode(prompt, /*is_suffix=*/false); }
+
+Result<std::unique_ptr<TokenStream>> Engine::submit(GenerateRequest request) {
+  FS_TRY_VOID(impl_->check_params(request.sampling, request.stop));
+  FS_TRY(std::vector<TokenId> tokens, impl_->encoder.encode(request.prompt, /*is_suffix=*/false));
+  FS_TRY_VOID(impl_->check_length(static_cast<int64_t>(tokens.size()), /*generates=*/true));
+  auto job = impl_->new_job(request.flow, request.priority, request.cache_namespace, request.use_prefix_cache, std::move(tokens));
+  job->deadline_us = request.deadline_us;
+  impl_->prepare_generation(job.get(), std::move(request.sampling), std::move(request.stop));
+  auto stream = std::make_unique<EngineStream>(job->stream, impl_->mailbox);
+  FS_TRY_VOID(impl_->post(std::move(job)));
+  return std::unique_ptr<TokenStream>(std::move(stream));
+}
+
+Result<std::shared_ptr<Context>> Engine::prefill(GenerateRequest request) {
+  FS_TRY(std::vector<TokenId> tokens, impl_->encoder.encode(request.prompt, /*is_suffix=*/false));
+  FS_TRY_VOID(impl_->check_length(static_cast<int64_t>(tokens.size()), /*generates=*/false));
+  auto kv = std::make_shared<KvContext>();
+  kv->tokens = tokens;
+  auto job = impl_->new_job(request.flow, request.priority, request.cache_namespace, request.use_prefix_cache, std::move(tokens));
+  kv->key = job->key;
+  job->deadline_us = request.deadline_us;
+  job->prefill_only = true;
+  job->becomes = kv;
+  const std::shared_ptr<StreamState> stream = job->stream;
+  FS_TRY_VOID(impl_->mailbox->reserve_context());
+  Status status = impl_->post(std::move(job));
+  if (status.ok()) status = impl_->wait_prefilled(stream.get());
+  if (!status.ok()) {
+    impl_->mailbox->release_context();
+    return std::move(status).error();
+  }
+  return std::shared_ptr<Context>(
+      std::make_shared<ContextHandle>(std::move(kv), impl_->mailbox, request.flow, request.priority, request.use_prefix_cache));
+}
+
+Result<std::vector<std::unique_ptr<TokenStream>>> Engine::fork(const std::shared_ptr<Context>& context,
+                                                               std::vector<BranchRequest> branches) {
+  FS_TRY(const ContextHandle* handle, impl_->own(context));
+  std::vector<std::unique_ptr<Job>> jobs;
+  std::vector<std::unique_ptr<TokenStream>> streams;
+  for (size_t i = 0; i < branches.size(); ++i) {
+    BranchRequest& branch = branches[i];
+    const auto prepare = [&]() -> Result<std::unique_ptr<Job>> {
+      FS_TRY_VOID(impl_->check_params(branch.sampling, branch.stop));
+      FS_TRY(const std::vector<TokenId> suffix, impl_->encoder.encode(branch.suffix, /*is_suffix=*/true));
+      std::vector<TokenId> tokens = handle->kv()->tokens;
+      tokens.insert(tokens.end(), suffix.begin(), suffix.end());
+      FS_TRY_VOID(impl_->check_length(static_cast<int64_t>(tokens.size()), /*generates=*/true));
+      auto job = impl_->new_job(handle->flow, handle->priority, handle->kv()->key.cache_namespace, handle->use_prefix_cache,
+                                std::move(tokens));
+      job->context = handle->kv();
+      impl_->prepare_generation(job.get(), std::move(branch.sampling), std::move(branch.stop));
+      return job;
+    };
+    auto job = prepare();
+    if (!job.ok()) {
+      Error error = std::move(job).error();
+      error.message = "branch " + std::to_string(i) + ": " + error.message;
+      return error;
+    }
+    streams.push_back(std::make_unique<EngineStream>((*job)->stream, impl_->mailbox));
+    jobs.push_back(std::move(job).value());
+  }
+  FS_TRY_VOID(impl_->mailbox->post(std::move(jobs)));
+  return streams;
+}
+
+Status Engine::save_context(const std::shared_ptr<Context>& context, const std::string& path) {
+  FS_TRY(const ContextHandle* handle, impl_->own(context));
+  const std::shared_ptr<KvContext> kv = handle->kv();
+  StepLoop* loop = impl_->loop.get();
+  BlockTable table;
+  // Shared blocks are never written, so this thread may read them while the engine goes on.
+  for (int attempt = 0; attempt < 4 && table.empty(); ++attempt) {
+    FS_TRY_VOID(impl_->mailbox->run([&] {
+      if (!kv->table.empty()) table = kv->table.fork(loop->pool(), kv->table.n_tokens());
+    }));
+    if (!table.empty()) break;
+    // Its blocks were taken back: compute them again.
+    auto job = impl_->new_job(handle->flow, handle->priority, kv->key.cache_namespace, handle->use_prefix_cache, kv->tokens);
+    job->prefill_only = true;
+    job->context = kv;
+    const std::shared_ptr<StreamState> stream = job->stream;
+    FS_TRY_VOID(impl_->post(std::move(job)));
+    FS_TRY_VOID(impl_->wait_prefilled(stream.get()));
+  }
+  if (table.empty()) return Error{ErrorCode::kResourceExhausted, "kv cache: no room to keep the context while it is written"};
+  const Status status = save_snapshot(path, impl_->model->identity(), impl_->layout, kv->tokens,
+                                      {table.addresses(), static_cast<size_t>(table.n_blocks())});
+  const Status released = impl_->mailbox->run([&] { table.release(loop->pool()); });
+  CHECK(released.ok());  // the engine cannot end during a call to it
+  return status;
+}
+
+Result<std::shared_ptr<Context>> Engine::load_context(const std::string& path, CacheNamespace cache_namespace) {
+  FS_TRY(const Snapshot snapshot, Snapshot::open(path, impl_->model->identity(), impl_->layout));
+  const auto n_tokens = static_cast<int64_t>(snapshot.tokens().size());
+  FS_TRY_VOID(impl_->check_length(n_tokens, /*generates=*/false));
+  for (const TokenId id : snapshot.tokens()) {
+    if (id < 0 || id >= impl_->encoder.n_vocab) return Error{ErrorCode::kDataLoss, path + ": snapshot: token " + std::to_string(id)};
+  }
+  auto kv = std::make_shared<KvContext>();
+  kv->key = {cache_namespace, impl_->model->identity()};
+  kv->tokens.assign(snapshot.tokens().begin(), snapshot.tokens().end());
+  FS_TRY_VOID(impl_->mailbox->reserve_context());
+  StepLoop* loop = impl_->loop.get();
+  BlockTable table;
+  Status status;
+  Status ran = impl_->mailbox->run([&] {
+    auto acquired = loop->scheduler().acquire_table(n_tokens);
+    if (acquired.ok()) {
+      table = std::move(acquired).value();
+    } else {
+      status = std::move(acquired).error();
+    }
+  });
+  if (!ran.ok()) status = ran;
+  // Nobody else knows these blocks yet, so this thread may fill them while the engine goes on.
+  for (int64_t i = 0; i < table.n_blocks() && status.ok(); ++i) status = snapshot.read_block(i, table.addresses()[i]);
+  if (!table.empty()) {
+    ran = impl_->mailbox->run([&] {
+      if (!status.ok()) return table.release(loop->pool());
+      table.advance(n_tokens);
+      kv->table = std::move(table);
+      kv->last_used_us = loop->clock().now_us();
+      loop->scheduler().add_context(kv);
+    });
+    CHECK(ran.ok());  // the engine cannot end during a call to it
+  }
+  if (!status.ok()) {
+    impl_->mailbox->release_context();
+    return std::move(status).error();
+  }
+  return std::shared_ptr<Context>(
+      std::make_shared<ContextHandle>(std::move(kv), impl_->mailbox, FlowId{0}, Priority::kInteractive, /*cached=*/true));
+}
+
+EngineStats Engine::stats() const { return impl_->loop->stats(); }
+int64_t Engine::context_length() const { return impl_->context_length; }
+KvLayout Engine::kv_layout() const { return impl_->layout; }
+int Engine::n_threads() const { return impl_->n_threads; }
+
+}  // namespace firesteel

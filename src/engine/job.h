@@ -1,0 +1,34 @@
+// A request on its way through the engine: its sequence, and what turns tokens into events. Made by a caller's thread, then owned
+// by the engine thread.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "api/generator.h"
+#include "engine/sequence.h"
+#include "engine/stop_matcher.h"
+#include "engine/thinking.h"
+#include "sampling/token_counts.h"
+#include "tokenizer/tokenizer.h"
+
+namespace firesteel {
+
+class StreamState;
+
+struct Job final : Sequence {
+  SamplingParams sampling;
+  StopParams stop;
+  std::shared_ptr<StreamState> stream;
+  std::shared_ptr<KvContext> becomes;   // prefill_only: where the blocks go; null to only compute `context` again
+  TokenCounts counts;                   // kept when penalties want them
+  std::optional<StreamDecoder> decoder;    // with a tokenizer only
+  std::optional<ThinkTracker> thinking;
+  StopMatcher stop_matcher;
+  int64_t submitted_us = 0;
+  int64_t started_us = -1;              // first step
+  int64_t first_token_us = -1;
+  int64_t n_generated() const { return n_tokens() - n_prompt; }
+};
+
+}  // namespace firesteel

@@ -1,0 +1,236 @@
+#include "engine/step_loop.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+#include "engine/stream.h"
+
+namespace firesteel {
+namespace {
+
+constexpr int64_t kRetryUs = 1000;
+
+}  // namespace
+
+StepLoop::StepLoop(Config config, std::unique_ptr<BlockPool> pool, std::shared_ptr<Mailbox> mailbox)
+    : config_(std::move(config)), pool_(std::move(pool)), tree_(pool_.get()), scheduler_(pool_.get(), &tree_, config_.scheduler),
+      mailbox_(std::move(mailbox)) {
+  const auto max_sequences = static_cast<size_t>(config_.scheduler.max_sequences);
+  workspace_ = config_.model->new_workspace(config_.scheduler.max_batch_rows, config_.scheduler.max_sequences, config_.context_length);
+  rows_.reserve(static_cast<size_t>(config_.scheduler.max_batch_rows));
+  seqs_.reserve(max_sequences);
+  const int64_t n_vocab = config_.model->config().n_vocab;
+  logits_.reset(new float[max_sequences * static_cast<size_t>(n_vocab)]);  // not zeroed: only used rows are ever touched
+  for (int i = 0; i < config_.n_threads; ++i) samplers_.push_back(std::make_unique<Sampler>(*config_.table, n_vocab));
+  outcomes_.resize(max_sequences);
+  planned_.reserve(max_sequences);
+  sampled_.reserve(max_sequences);
+  publish_stats();
+}
+
+StepLoop::~StepLoop() = default;
+
+void StepLoop::run() {
+  Exec exec(config_.n_threads);
+  bool busy = false;
+  for (;;) {
+    int64_t timeout_us = 0;
+    if (!busy) {
+      // Nothing can be computed: sleep until mail comes, or the next deadline. (Work that waits although nothing runs waits for
+      // blocks of a snapshot that is being written or read.)
+      const int64_t deadline_us = scheduler_.next_deadline_us();
+      timeout_us = deadline_us == 0 ? -1 : std::max<int64_t>(1, deadline_us - config_.clock->now_us());
+      if (!scheduler_.idle()) timeout_us = kRetryUs;
+    }
+    Mailbox::Mail mail = mailbox_->take(timeout_us);
+    const bool stop = mail.stop;
+    receive(std::move(mail));
+    if (stop) break;
+    end_expired();
+    busy = step(&exec);
+    publish_stats();
+  }
+  while (!jobs_.empty()) finish(jobs_.begin()->second.get(), FinishReason::kCancelled);
+  scheduler_.drop_all_contexts();
+  publish_stats();
+}
+
+void StepLoop::receive(Mailbox::Mail mail) {
+  for (auto& context : mail.dropped) scheduler_.drop_context(context);
+  for (const auto* task : mail.tasks) (*task)();
+  if (!mail.tasks.empty()) mailbox_->tasks_done(mail.tasks.size());
+  const int64_t now_us = config_.clock->now_us();
+  for (auto& job : mail.jobs) {
+    job->id = SeqId{next_id_++};
+    ++counters_.n_requests;
+    scheduler_.add(job.get(), now_us);
+    jobs_.emplace(job->id, std::move(job));
+  }
+  if (mail.has_cancels) end_cancelled();
+}
+
+void StepLoop::end_cancelled() {
+  std::vector<Job*> cancelled;
+  for (const auto& [id, job] : jobs_) {
+    if (job->stream->cancelled.load()) cancelled.push_back(job.get());
+  }
+  for (Job* job : cancelled) finish(job, FinishReason::kCancelled);
+}
+
+void StepLoop::end_expired() {
+  const int64_t now_us = config_.clock->now_us();
+  while (Sequence* sequence = scheduler_.expired(now_us)) finish(static_cast<Job*>(sequence), FinishReason::kDeadline);
+}
+
+bool StepLoop::step(Exec* exec) {
+  const int64_t begin_us = config_.clock->now_us();
+  const StepPlan& plan = scheduler_.plan(begin_us);
+  if (plan.n_rows == 0) return false;
+  planned_.clear();
+  sampled_.clear();
+  for (const PlannedSequence& planned : plan.sequences) {
+    Job* job = static_cast<Job*>(planned.sequence);
+    if (job->started_us < 0) job->started_us = begin_us;
+    planned_.push_back(job);
+    if (planned.wants_logits) sampled_.push_back(job);
+  }
+  forward(exec, plan);
+  counters_.forward_us += config_.clock->now_us() - begin_us;
+  ++counters_.n_steps;
+  counters_.n_prefill_tokens += static_cast<uint64_t>(plan.n_rows - plan.n_decode);
+  counters_.n_decode_tokens += static_cast<uint64_t>(plan.n_logits);
+  scheduler_.commit();
+
+  for (Job* job : planned_) {
+    if (!job->prefill_only || job->n_pending() > 0) continue;
+    if (job->becomes != nullptr) scheduler_.keep_as_context(job, job->becomes, begin_us);
+    finish(job, FinishReason::kStop);
+  }
+  sample(exec, sampled_);
+  for (size_t i = 0; i < sampled_.size(); ++i) publish_token(sampled_[i], &outcomes_[i]);
+  counters_.step_us += config_.clock->now_us() - begin_us;
+  return true;
+}
+
+void StepLoop::forward(Exec* exec, const StepPlan& plan) {
+  rows_.clear();
+  seqs_.clear();
+  for (const PlannedSequence& planned : plan.sequences) {
+    const Sequence& sequence = *planned.sequence;
+    const auto seq = static_cast<int32_t>(seqs_.size());
+    seqs_.push_back({sequence.table.addresses(), static_cast<int32_t>(sequence.table.n_blocks())});
+    for (int32_t i = 0; i < planned.n_rows; ++i) {
+      const int64_t position = planned.first + i;
+      rows_.push_back({sequence.tokens[static_cast<size_t>(position)], static_cast<int32_t>(position), seq,
+                       planned.wants_logits && i + 1 == planned.n_rows});
+    }
+  }
+  config_.model->forward(exec, *config_.table, workspace_.get(), config_.layout, {rows_, seqs_}, logits_.get());
+}
+
+// Rows are independent of each other, so which thread takes which does not matter.
+void StepLoop::sample(Exec* exec, const std::vector<Job*>& jobs) {
+  const auto n_vocab = static_cast<size_t>(config_.model->config().n_vocab);
+  exec->parallel_for(static_cast<int64_t>(jobs.size()), [&](int64_t task, int thread) {
+    const auto i = static_cast<size_t>(task);
+    const Job& job = *jobs[i];
+    Outcome& outcome = outcomes_[i];
+    Sampler& sampler = *samplers_[static_cast<size_t>(thread)];
+    const std::span<float> logits(logits_.get() + i * n_vocab, n_vocab);
+    const auto forced = job.thinking ? job.thinking->forced() : std::nullopt;
+    auto sampled = forced ? sampler.score(logits, job.sampling, *forced)
+                          : sampler.sample(logits, job.sampling, job.counts, static_cast<uint64_t>(job.n_tokens()));
+    if (!sampled.ok()) {
+      outcome.status = std::move(sampled).error();
+      return;
+    }
+    outcome.status = {};
+    outcome.id = sampled->id;
+    outcome.logprob = sampled->logprob;
+    outcome.top.assign(sampled->top.begin(), sampled->top.end());
+  });
+}
+
+void StepLoop::publish_token(Job* job, Outcome* outcome) {
+  if (!outcome->status.ok()) return finish(job, FinishReason::kError, {}, {}, outcome->status.error());
+  const TokenId id = outcome->id;
+  const auto& stop_ids = job->stop.token_ids;
+  const bool ends = (config_.tokenizer != nullptr && !job->stop.ignore_end_of_generation && config_.tokenizer->is_end_of_generation(id)) ||
+                    std::find(stop_ids.begin(), stop_ids.end(), id) != stop_ids.end();
+  if (ends) return finish(job, FinishReason::kStop);
+
+  job->tokens.push_back(id);
+  if (uses_counts(job->sampling)) job->counts.add_generated(id);
+  GenerateEvent event;
+  event.token = id;
+  event.logprob = outcome->logprob;
+  event.top = std::move(outcome->top);
+  event.thinking = job->thinking && job->thinking->push(id);
+  if (job->decoder) {
+    std::string text = job->decoder->push(id);
+    // Stop strings are for the answer; what the model thinks does not end it.
+    event.text = event.thinking ? job->stop_matcher.flush() + text : job->stop_matcher.push(text);
+  }
+  if (job->first_token_us < 0) job->first_token_us = config_.clock->now_us();
+  job->stream->publish(std::move(event));
+
+  if (const std::string* stop = job->stop_matcher.matched()) return finish(job, FinishReason::kStop, {}, *stop);
+  if (job->n_tokens() == job->n_tokens_max) finish(job, FinishReason::kLength);
+}
+
+void StepLoop::finish(Job* job, FinishReason reason, std::string text, std::string stop_string, Error error) {
+  const auto it = jobs_.find(job->id);
+  CHECK(it != jobs_.end());
+  const std::unique_ptr<Job> owner = std::move(it->second);
+  jobs_.erase(it);
+  scheduler_.finish(job, /*keep_prefix=*/reason != FinishReason::kError);
+
+  GenerateEvent event;
+  event.kind = GenerateEvent::Kind::kDone;
+  event.reason = reason;
+  event.text = std::move(text);
+  if (job->decoder && stop_string.empty()) {
+    event.text += job->stop_matcher.push(job->decoder->flush());
+    if (job->stop_matcher.matched() == nullptr) event.text += job->stop_matcher.flush();
+  }
+  event.error = std::move(error);
+  event.stop_string = std::move(stop_string);
+  const int64_t now_us = config_.clock->now_us();
+  event.usage.prompt_tokens = job->n_prompt;
+  event.usage.cached_tokens = job->n_cached;
+  event.usage.generated_tokens = job->n_generated();
+  event.usage.queued_us = (job->started_us < 0 ? now_us : job->started_us) - job->submitted_us;
+  event.usage.first_token_us = job->first_token_us < 0 ? 0 : job->first_token_us - job->submitted_us;
+  event.usage.total_us = now_us - job->submitted_us;
+  ++counters_.n_finished;
+  // Before the event: who has seen the end may submit again at once.
+  mailbox_->job_done();
+  publish_stats();
+  job->stream->cancelled.store(true);  // nothing is left to cancel
+  job->stream->publish(std::move(event));
+}
+
+void StepLoop::publish_stats() {
+  counters_.n_waiting = scheduler_.n_waiting();
+  counters_.n_running = scheduler_.n_running();
+  counters_.n_contexts = scheduler_.n_contexts();
+  counters_.n_blocks = pool_->n_blocks();
+  counters_.n_free_blocks = pool_->n_free();
+  counters_.n_cached_blocks = static_cast<uint64_t>(tree_.n_blocks());
+  counters_.kv_bytes_touched = pool_->bytes_touched();
+  counters_.kv_bytes_max = config_.kv_bytes_max;
+  counters_.workspace_bytes = workspace_->n_bytes();
+  counters_.n_cached_tokens = scheduler_.counters().n_cached_tokens;
+  counters_.n_preempted = scheduler_.counters().n_preempted;
+  counters_.n_evicted_blocks = tree_.n_evicted();
+  MutexLock lock(stats_mutex_);
+  stats_ = counters_;
+}
+
+EngineStats StepLoop::stats() const {
+  MutexLock lock(stats_mutex_);
+  return stats_;
+}
+
+}  // namespace firesteel

@@ -1,0 +1,92 @@
+// The engine thread: mail in, one step after the other, events out. Owns everything a step touches.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/mutex.h"
+#include "engine/mailbox.h"
+#include "engine/scheduler.h"
+#include "engine/stats.h"
+#include "kernels/exec.h"
+#include "kernels/table.h"
+#include "kvcache/block_pool.h"
+#include "kvcache/prefix_tree.h"
+#include "model/model.h"
+#include "sampling/sampler.h"
+#include "tokenizer/tokenizer.h"
+
+namespace firesteel {
+
+class StepLoop {
+ public:
+  struct Config {
+    std::shared_ptr<const Model> model;
+    std::shared_ptr<const Tokenizer> tokenizer;  // nullable
+    const KernelTable* table = nullptr;
+    const Clock* clock = nullptr;
+    KvLayout layout;
+    int n_threads = 1;
+    int64_t context_length = 0;
+    uint64_t kv_bytes_max = 0;
+    Scheduler::Options scheduler;
+  };
+  StepLoop(Config config, std::unique_ptr<BlockPool> pool, std::shared_ptr<Mailbox> mailbox);
+  ~StepLoop();
+
+  // Until the mailbox says stop. On the engine thread; the pool of worker threads lives and dies with it.
+  void run();
+
+  // For tasks on the engine thread (Mailbox::run).
+  Scheduler& scheduler() { return scheduler_; }
+  BlockPool& pool() { return *pool_; }
+  const Clock& clock() const { return *config_.clock; }
+
+  EngineStats stats() const FS_EXCLUDES(stats_mutex_);  // any thread
+
+ private:
+  struct Outcome {
+    Status status;
+    TokenId id = 0;
+    float logprob = 0;
+    std::vector<TokenLogprob> top;
+  };
+
+  void receive(Mailbox::Mail mail);
+  void end_cancelled();
+  void end_expired();
+  bool step(Exec* exec);
+  void forward(Exec* exec, const StepPlan& plan);
+  void sample(Exec* exec, const std::vector<Job*>& jobs);
+  void publish_token(Job* job, Outcome* outcome);
+  void finish(Job* job, FinishReason reason, std::string text = {}, std::string stop_string = {}, Error error = {});
+  void publish_stats() FS_EXCLUDES(stats_mutex_);
+
+  Config config_;
+  std::unique_ptr<BlockPool> pool_;
+  PrefixTree tree_;
+  Scheduler scheduler_;
+  std::shared_ptr<Mailbox> mailbox_;
+  std::unordered_map<SeqId, std::unique_ptr<Job>> jobs_;
+  uint64_t next_id_ = 1;
+
+  // Buffers of a step, allocated once.
+  std::unique_ptr<Workspace> workspace_;
+  std::vector<ForwardRow> rows_;
+  std::vector<AttnSeq> seqs_;
+  std::unique_ptr<float[]> logits_;      // [max_sequences][n_vocab]; touched only as far as used
+  std::vector<std::unique_ptr<Sampler>> samplers_;  // one per thread
+  std::vector<Outcome> outcomes_;
+  std::vector<Job*> planned_;
+  std::vector<Job*> sampled_;
+
+  EngineStats counters_;                 // engine thread's own
+  mutable Mutex stats_mutex_;
+  EngineStats stats_ FS_GUARDED_BY(stats_mutex_);
+};
+
+}  // namespace firesteel
