@@ -43,19 +43,25 @@ class [[nodiscard]] Result {
   bool ok() const { return state_.index() == 0; }
   explicit operator bool() const { return ok(); }
 
-  // CHECKs ok(): reading the value of a failed Result is our bug.
-  T& value() & { CHECK(ok()); return *std::get_if<0>(&state_); }
-  const T& value() const& { CHECK(ok()); return *std::get_if<0>(&state_); }
-  T&& value() && { CHECK(ok()); return std::move(*std::get_if<0>(&state_)); }
+  // Reading the value of a failed Result, or the error of a good one, is our bug and CHECKs.
+  T& value() & { return checked(std::get_if<0>(&state_)); }
+  const T& value() const& { return checked(std::get_if<0>(&state_)); }
+  T&& value() && { return std::move(checked(std::get_if<0>(&state_))); }
   T& operator*() & { return value(); }
   const T& operator*() const& { return value(); }
   T* operator->() { return &value(); }
   const T* operator->() const { return &value(); }
 
-  const Error& error() const& { CHECK(!ok()); return *std::get_if<1>(&state_); }
-  Error&& error() && { CHECK(!ok()); return std::move(*std::get_if<1>(&state_)); }
+  const Error& error() const& { return checked(std::get_if<1>(&state_)); }
+  Error&& error() && { return std::move(checked(std::get_if<1>(&state_))); }
 
  private:
+  template <typename U>
+  static U& checked(U* alternative) {
+    CHECK(alternative != nullptr);
+    return *alternative;
+  }
+
   std::variant<T, Error> state_;
 };
 

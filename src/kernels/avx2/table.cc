@@ -1,8 +1,17 @@
-#include "kernels/table.h"
+#include "kernels/avx2/parts.h"
 
 namespace firesteel {
 
-// Nothing faster than generic yet; the name stays "generic", so dispatch does not offer this column.
-KernelTable avx2_table() { return generic_table(); }
+KernelTable avx2_table() {
+  KernelTable table = generic_table();
+  table.isa = "avx2";
+  fill_avx2_unpack(&table);
+  fill_avx2_pack(&table);
+  fill_avx2_dot_float(&table);
+  fill_avx2_dot(&table);
+  fill_avx2_attention(&table);
+  fill_avx2_elementwise(&table);
+  return table;
+}
 
 }  // namespace firesteel

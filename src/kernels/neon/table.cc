@@ -1,8 +1,17 @@
-#include "kernels/table.h"
+#include "kernels/neon/parts.h"
 
 namespace firesteel {
 
-// Nothing faster than generic yet; the name stays "generic", so dispatch does not offer this column.
-KernelTable neon_table() { return generic_table(); }
+KernelTable neon_table() {
+  KernelTable table = generic_table();
+  table.isa = "neon";
+  fill_neon_unpack(&table);
+  fill_neon_pack(&table);
+  fill_neon_dot_float(&table);
+  fill_neon_dot(&table);
+  fill_neon_attention(&table);
+  fill_neon_elementwise(&table);
+  return table;
+}
 
 }  // namespace firesteel
