@@ -131,8 +131,8 @@ TEST_F(Files, QuantisesMatricesAndLeavesTheRest) {
     const std::vector<float> a = values(*source->find(tensor.name)), b = values(tensor);
     double error = 0, energy = 0;
     for (size_t i = 0; i < a.size(); ++i) {
-      error += std::pow(double{a[i]} - double{b[i]}, 2);
-      energy += double{a[i]} * double{a[i]};
+      error += std::pow(static_cast<double>(a[i]) - static_cast<double>(b[i]), 2);
+      energy += static_cast<double>(a[i]) * static_cast<double>(a[i]);
     }
     EXPECT_LT(std::sqrt(error / energy), 0.09) << tensor.name;
   }

@@ -178,7 +178,7 @@ class Parser {
       case ValueType::kI32: *value = int64_t{load<int32_t>(p)}; break;
       case ValueType::kU64: *value = uint64_t{load<uint64_t>(p)}; break;
       case ValueType::kI64: *value = int64_t{load<int64_t>(p)}; break;
-      case ValueType::kF32: *value = double{load<float>(p)}; break;
+      case ValueType::kF32: *value = static_cast<double>(load<float>(p)); break;
       case ValueType::kF64: *value = load<double>(p); break;
       case ValueType::kBool: *value = load<uint8_t>(p) != 0; break;
       case ValueType::kString: case ValueType::kArray: break;

@@ -126,14 +126,14 @@ void encode(const float* x, const float* importance, BlockMXFP4* b) {
   double best_error = -1;
   for (int e = exponent + 1; e >= exponent - 1; --e) {
     const auto candidate = static_cast<uint8_t>(std::clamp(e, 0, 252));  // 12 * 2^124 is the largest finite product
-    const double scale = double{mxfp4_scale(candidate)};
+    const double scale = static_cast<double>(mxfp4_scale(candidate));
     double error = 0;
     uint8_t q[32];
     for (int j = 0; j < 32; ++j) {
-      const double v = double{x[j]} / scale;
+      const double v = static_cast<double>(x[j]) / scale;
       q[j] = static_cast<uint8_t>(nearest_mxfp4(static_cast<float>(v)));
       const double miss = (v - static_cast<double>(kMxfp4Values[q[j]])) * scale;
-      error += (importance != nullptr ? double{importance[j]} : 1.0) * miss * miss;
+      error += (importance != nullptr ? static_cast<double>(importance[j]) : 1.0) * miss * miss;
     }
     if (best_error >= 0 && error >= best_error) continue;
     best_error = error;

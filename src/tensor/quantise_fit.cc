@@ -63,7 +63,7 @@ AffineFit fit_affine(const float* x, const float* weights, int n, const AffineSe
   const float range = high - low;
   if (range <= kTiny) return {0, -low};
   const auto top = static_cast<float>(search.max_level);
-  const double w1 = double{sum(w_sum)}, wx = double{sum(wx_sum)}, wxx = double{sum(wxx_sum)};
+  const double w1 = static_cast<double>(sum(w_sum)), wx = static_cast<double>(sum(wx_sum)), wxx = static_cast<double>(sum(wxx_sum));
   AffineFit best{range / top, -low};
   double best_error = -1;
   for (int trial = 0; trial < search.n_trials; ++trial) {
@@ -77,7 +77,7 @@ AffineFit fit_affine(const float* x, const float* weights, int n, const AffineSe
       qq_sum += wq * q;
       qx_sum += wq * v;
     }
-    const double q1 = double{sum(q_sum)}, qq = double{sum(qq_sum)}, qx = double{sum(qx_sum)};
+    const double q1 = static_cast<double>(sum(q_sum)), qq = static_cast<double>(sum(qq_sum)), qx = static_cast<double>(sum(qx_sum));
     const double determinant = w1 * qq - q1 * q1;
     if (!(determinant > 0) || !(qq > 0)) continue;
     double scale = (w1 * qx - wx * q1) / determinant;
@@ -115,7 +115,7 @@ float fit_symmetric(const float* x, const float* weights, int n, int half, float
       qq_sum += wq * q;
       qx_sum += wq * v;
     }
-    const double qq = double{sum(qq_sum)}, qx = double{sum(qx_sum)};
+    const double qq = static_cast<double>(sum(qq_sum)), qx = static_cast<double>(sum(qx_sum));
     if (qq > 0 && qx * qx / qq > best_gain) {  // the error is sum(w x x) minus this
       best_gain = qx * qx / qq;
       best_scale = static_cast<float>(qx / qq);
@@ -145,8 +145,8 @@ float fit_iq4(const float* x, const float* weights, int n) {
       qq += weights[i] * q * q;
       qx += weights[i] * q * x[i];
     }
-    if (qq > 0 && double{qx} * double{qx} / double{qq} > best_gain) {
-      best_gain = double{qx} * double{qx} / double{qq};
+    if (qq > 0 && static_cast<double>(qx) * static_cast<double>(qx) / static_cast<double>(qq) > best_gain) {
+      best_gain = static_cast<double>(qx) * static_cast<double>(qx) / static_cast<double>(qq);
       best_scale = qx / qq;
     }
   }

@@ -34,8 +34,8 @@ std::vector<float> round_trip(DType dtype, const std::vector<float>& x, const fl
 double relative_error(const std::vector<float>& x, const std::vector<float>& y) {
   double error = 0, energy = 0;
   for (size_t i = 0; i < x.size(); ++i) {
-    error += std::pow(double{x[i]} - double{y[i]}, 2);
-    energy += double{x[i]} * double{x[i]};
+    error += std::pow(static_cast<double>(x[i]) - static_cast<double>(y[i]), 2);
+    energy += static_cast<double>(x[i]) * static_cast<double>(x[i]);
   }
   return std::sqrt(error / energy);
 }
@@ -89,7 +89,7 @@ TEST(Quantise, ImportantElementsComeOutBetter) {
   for (size_t i = 0; i < x.size(); i += 4) importance[i] = 100.0f;
   const auto important_error = [&](const std::vector<float>& y) {
     double error = 0;
-    for (size_t i = 0; i < x.size(); i += 4) error += std::pow(double{x[i]} - double{y[i]}, 2);
+    for (size_t i = 0; i < x.size(); i += 4) error += std::pow(static_cast<double>(x[i]) - static_cast<double>(y[i]), 2);
     return error;
   };
   for (const DType dtype : {DType::kQ4_0, DType::kQ5_0, DType::kQ2_K, DType::kQ3_K, DType::kQ4_K, DType::kIQ4_NL, DType::kIQ4_XS, DType::kMXFP4}) {
