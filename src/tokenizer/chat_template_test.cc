@@ -92,6 +92,22 @@ TEST(ChatTemplate, LazySequencesAreLists) {
   EXPECT_EQ(render("{{ [1, 2] | map('string') }} {{ {'a': 1}.items() }} {{ [2, 1] | reverse | length }}"), "['1', '2'] [('a', 1)] 2");
 }
 
+TEST(ChatTemplate, SplitAtSpacesKeepsTheRestAsItIs) {
+  EXPECT_EQ(render("{{ '  a  b  c  '.split(none, 1) }}{{ '  a  b  c  '.rsplit(none, 1) }}{{ ' a b '.split() }}"), "['a', 'b  c  ']['  a  b', 'c']['a', 'b']");
+}
+
+TEST(ChatTemplate, ElseOfALoopRunsWhenNoRoundCompletes) {
+  EXPECT_EQ(render("{% for i in [1] %}{% continue %}{% else %}none{% endfor %}{% for i in [1] %}{% break %}{% else %}none{% endfor %}"), "nonenone");
+  EXPECT_EQ(render("{% for i in [1, 2] %}{% if i == 2 %}{% break %}{% endif %}{% else %}none{% endfor %}"), "");
+}
+
+TEST(ChatTemplate, ANameThatTheTemplateSetsFirstIsItsOwnFromTheStart) {
+  const char* context = R"({"n": 5})";
+  EXPECT_EQ(render("{% for i in [1] %}[{{ n }}]{% endfor %}{% set n = 1 %}{{ n }}", context), "[]1");
+  EXPECT_EQ(render("{{ n }}{% for i in [1] %}[{{ n }}]{% endfor %}{% set n = 1 %}{{ n }}", context), "5[5]1");
+  EXPECT_EQ(render("{% for i in [1] %}[{{ n }}]{% endfor %}{% if true %}{% set n = 1 %}{% endif %}{{ n }}", context), "[5]1");
+}
+
 TEST(ChatTemplate, StrftimeUsesTheGivenTime) {
   const auto compiled = compile("{{ strftime_now('%Y-%m-%d %H:%M:%S %a %A %b %B %j %y %e %I %p %F %T %-d %%') }}");
   EXPECT_EQ(*compiled->render_text(parse("{}"), 1709210096), "2024-02-29 12:34:56 Thu Thursday Feb February 060 24 29 12 PM 2024-02-29 12:34:56 29 %");

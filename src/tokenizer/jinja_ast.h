@@ -111,6 +111,8 @@ struct Statement {
   bool uses_kwargs = false;
   uint32_t line = 0;
   uint32_t index = 0;
+  uint32_t body_scope = 0;       // Program::hidden of the body, and of kFor's otherwise
+  uint32_t otherwise_scope = 0;
   NameId name = 0;
   Target target;
   std::vector<Target> targets;
@@ -129,6 +131,9 @@ struct Program {
   std::vector<std::string> strings;
   std::vector<std::string> names;
   std::vector<bool> name_is_read;  // somewhere in the template
+  // For each scope (0 is the outermost) the names that are undefined when it begins, although the context may have them: Jinja decides
+  // by the source that a name which a scope sets, before it reads it and not under a condition, is the scope's own.
+  std::vector<std::vector<NameId>> hidden;
   // Names the interpreter itself binds.
   NameId loop = 0;
   NameId caller = 0;

@@ -124,20 +124,20 @@ bool center(Runtime* rt, const Value& value, const Arguments& arguments, Value* 
 bool truncate(Runtime* rt, const Value& value, const Arguments& arguments, Value* out) {
   Value slots[4];
   if (!bind_arguments(rt, "filter 'truncate'", arguments, {"length", "killwords", "end", "leeway"}, slots)) return false;
-  if (!value.is_string()) return rt->fail("filter 'truncate' needs a string");
+  int64_t n = 0;
+  if (!length(rt, value, &n)) return false;
   int64_t n_max = 255;
   int64_t leeway = 5;
   if (!integer_or(rt, slots[0], 255, &n_max)) return false;
   if (given_and_not_none(slots[3]) && !integer_or(rt, slots[3], 5, &leeway)) return false;
   const TextView end = slots[2].is_string() ? slots[2].text() : TextView("...", false);
   const int64_t n_end = static_cast<int64_t>(count_code_points(end.bytes()));
-  const int64_t n = static_cast<int64_t>(count_code_points(value.bytes()));
   if (n_max < n_end || leeway < 0 || n_max > INT64_MAX / 2 || leeway > INT64_MAX / 2) return rt->fail("filter 'truncate': bad length or leeway");
-  if (!rt->tick_bytes(value.bytes().size())) return false;
   if (n <= n_max + leeway) {
     *out = value;
     return true;
   }
+  if (!value.is_string()) return rt->fail("filter 'truncate' needs a string");
   size_t cut = byte_offset(value.bytes(), static_cast<size_t>(n_max - n_end));
   if (!truth(slots[1])) {
     const size_t space = value.bytes().substr(0, cut).rfind(' ');
@@ -335,7 +335,8 @@ bool round(Runtime* rt, const Value& value, const Arguments& arguments, Value* o
   if (method != "ceil" && method != "floor") return rt->fail("filter 'round': method is common, ceil or floor");
   const double unit = std::pow(10.0, static_cast<double>(places));
   const double scaled = value.real() * unit;
-  *out = Value::real((method == "ceil" ? std::ceil(scaled) : std::floor(scaled)) / unit);
+  if (!std::isfinite(scaled)) return rt->fail("filter 'round': not a finite number");
+  *out = Value::real(((method == "ceil" ? std::ceil(scaled) : std::floor(scaled)) + 0.0) / unit);  // never -0.0
   return true;
 }
 
@@ -386,7 +387,6 @@ bool first(Runtime* rt, const Value& value, const Arguments&, Value* out) {
 
 bool last(Runtime* rt, const Value& value, const Arguments&, Value* out) {
   if (value.is_string() || value.is_list_or_tuple() || value.is(Kind::kRange)) return get_item(rt, value, Value::integer(-1), out);
-  if (value.is_undefined()) return rt->fail_undefined(value);
   std::vector<Value> items;
   if (!iterate(rt, value, &items)) return false;
   *out = items.empty() ? Value() : items.back();
@@ -462,7 +462,7 @@ bool sort(Runtime* rt, const Value& value, const Arguments& arguments, Value* ou
     for (size_t i = 0; i < paths.size(); ++i) {
       if (!get_path(rt, item, paths[i], &key[i]) || !lower_key(rt, truth(slots[1]), &key[i])) return false;
     }
-    keys.push_back(key.size() == 1 ? key[0] : rt->heap.list(std::move(key)));
+    keys.push_back(rt->heap.list(std::move(key)));  // a list even of one: lists compare equal items first
   }
   return sort_by(rt, &items, keys, truth(slots[0])) && rt->finish(std::move(items), out);
 }
@@ -517,6 +517,7 @@ bool unique(Runtime* rt, const Value& value, const Arguments& arguments, Value* 
     Value key;
     bool known = false;
     if (!get_path(rt, item, slots[1], &key) || !lower_key(rt, truth(slots[0]), &key)) return false;
+    if (!is_hashable(key)) return rt->fail(std::string("unhashable type: '") + type_name(key) + "'");
     for (size_t i = 0; i < seen.size() && !known; ++i) {
       if (!equal(rt, seen[i], key, &known)) return false;
     }
@@ -579,7 +580,7 @@ bool attribute(Runtime* rt, const Value& value, const Arguments& arguments, Valu
 
 bool map(Runtime* rt, const Value& value, const Arguments& arguments, Value* out) {
   std::vector<Value> items;
-  if (!iterate(rt, value, &items)) return false;
+  if (truth(value) && !iterate(rt, value, &items)) return false;  // what is false is empty, none and 0 included
   std::vector<Value> results(items.size());
   if (arguments.positional.empty()) {
     Value slots[2];
@@ -604,7 +605,7 @@ bool map(Runtime* rt, const Value& value, const Arguments& arguments, Value* out
 
 bool select_items(Runtime* rt, const Value& value, const Arguments& arguments, bool by_attribute, bool wanted, Value* out) {
   std::vector<Value> items;
-  if (!iterate(rt, value, &items)) return false;
+  if (truth(value) && !iterate(rt, value, &items)) return false;
   Arguments rest = arguments;
   Value path = Value::missing();
   if (by_attribute) {

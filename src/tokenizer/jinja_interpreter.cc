@@ -18,6 +18,7 @@ bool is_known_role(std::string_view role) {
 }
 
 constexpr int kContextDepthMax = 200;
+constexpr uint32_t kNothingHidden = UINT32_MAX;
 
 }  // namespace
 
@@ -33,6 +34,7 @@ Result<std::vector<PromptSpan>> Interpreter::run() {
   Text text = rt_.new_text();
   out_ = &text;
   scopes_.push_back({0, 0, n_scopes_made_++});
+  for (const NameId name : program_.hidden[0]) top_[name] = Value::undefined(&program_.names[name]);
   if (run_block(program_.body) == Flow::kError || rt_.failed()) return rt_.error();
   std::vector<PromptSpan> spans;
   text.view().for_each_run([&](std::string_view bytes, bool user) { spans.push_back({std::string(bytes), !user}); });
@@ -72,7 +74,7 @@ Interpreter::Flow Interpreter::run_statement(const Statement& statement) {
       return flow(evaluate(*statement.expressions[0], &value) && assign(statement.target, std::move(value)));
     }
     case Statement::Kind::kSetBlock: {
-      push_scope(scopes_.size() - 1);
+      push_scope(scopes_.size() - 1, statement.body_scope);
       Value value;
       const Flow inner = capture(statement.body, &value);
       pop_scope();
@@ -90,7 +92,7 @@ Interpreter::Flow Interpreter::run_statement(const Statement& statement) {
     }
     case Statement::Kind::kCall: return flow(run_call_block(statement));
     case Statement::Kind::kFilter: {
-      push_scope(scopes_.size() - 1);
+      push_scope(scopes_.size() - 1, statement.body_scope);
       Value value;
       const Flow inner = capture(statement.body, &value);
       pop_scope();
@@ -133,7 +135,7 @@ Interpreter::Flow Interpreter::run_for(const Statement& statement, const Value& 
   if (statement.expressions[1] != nullptr) {
     std::vector<Value> kept;
     for (Value& item : items) {
-      push_scope(parent);
+      push_scope(parent, kNothingHidden);
       Value condition;
       const bool ok = rt_.tick() && assign(statement.target, item) && evaluate(*statement.expressions[1], &condition);
       pop_scope();
@@ -141,13 +143,6 @@ Interpreter::Flow Interpreter::run_for(const Statement& statement, const Value& 
       if (truth(condition)) kept.push_back(std::move(item));
     }
     items = std::move(kept);
-  }
-  if (items.empty()) {
-    if (statement.otherwise.empty()) return Flow::kNormal;
-    push_scope(parent);
-    const Flow flow = run_block(statement.otherwise);
-    pop_scope();
-    return flow;
   }
   LoopObject* loop = nullptr;
   Value loop_value;
@@ -160,9 +155,10 @@ Interpreter::Flow Interpreter::run_for(const Statement& statement, const Value& 
     loop->scope = parent;
     loop->scope_id = scopes_[parent].id;
   }
+  bool completed = false;  // Jinja runs "else" when no round came to its end: after "continue" and "break" too
   for (size_t i = 0; i < items.size(); ++i) {
     if (!rt_.tick()) return Flow::kError;
-    push_scope(parent);
+    push_scope(parent, statement.body_scope);
     if (loop != nullptr) {
       loop->index = i;
       bind(program_.loop, loop_value);
@@ -170,15 +166,20 @@ Interpreter::Flow Interpreter::run_for(const Statement& statement, const Value& 
     const Flow flow = assign(statement.target, std::move(items[i])) ? run_block(statement.body) : Flow::kError;
     pop_scope();
     if (flow == Flow::kError) return flow;
+    completed = completed || flow == Flow::kNormal;
     if (flow == Flow::kBreak) break;
   }
-  return Flow::kNormal;
+  if (completed || statement.otherwise.empty()) return Flow::kNormal;
+  push_scope(parent, statement.otherwise_scope);
+  const Flow flow = run_block(statement.otherwise);
+  pop_scope();
+  return flow;
 }
 
 Interpreter::Flow Interpreter::run_with(const Statement& statement) {
   std::vector<Value> values;
   if (!evaluate_items(statement.expressions, &values)) return Flow::kError;  // all in the outer scope
-  push_scope(scopes_.size() - 1);
+  push_scope(scopes_.size() - 1, statement.body_scope);
   Flow flow = Flow::kNormal;
   for (size_t i = 0; i < values.size() && flow == Flow::kNormal; ++i) {
     if (!assign(statement.targets[i], std::move(values[i]))) flow = Flow::kError;
@@ -215,7 +216,11 @@ Interpreter::Flow Interpreter::capture(const Block& body, Value* out) {
 
 // --- variables
 
-void Interpreter::push_scope(size_t parent) { scopes_.push_back({bindings_.size(), parent, n_scopes_made_++}); }
+void Interpreter::push_scope(size_t parent, uint32_t hidden) {
+  scopes_.push_back({bindings_.size(), parent, n_scopes_made_++});
+  if (hidden == kNothingHidden) return;
+  for (const NameId name : program_.hidden[hidden]) bindings_.push_back({name, Value::undefined(&program_.names[name])});
+}
 
 void Interpreter::pop_scope() {
   bindings_.resize(scopes_.back().first_binding, Binding{0, Value()});
@@ -362,7 +367,7 @@ bool Interpreter::call_macro(const MacroObject& macro, Arguments arguments, Valu
   }
   if (!rt_.enter()) return false;
   const uint32_t line = rt_.line();
-  push_scope(macro.scope);
+  push_scope(macro.scope, statement.body_scope);
   bool ok = bind_macro_arguments(statement, std::move(arguments));
   if (ok) ok = capture(statement.body, out) == Flow::kNormal;
   pop_scope();
@@ -428,7 +433,7 @@ bool Interpreter::call_loop(const LoopObject& loop, const Arguments& arguments, 
   Text text = rt_.new_text();
   Text* saved = out_;
   out_ = &text;
-  push_scope(loop.scope);
+  push_scope(loop.scope, kNothingHidden);
   const Flow flow = run_for(statement, arguments.positional[0], depth0);
   pop_scope();
   out_ = saved;

@@ -63,7 +63,8 @@ class Interpreter {
   Value context_value(NameId name);
   void bind(NameId name, Value value);
   bool assign(const Target& target, Value value);
-  void push_scope(size_t parent);
+  // `hidden`: number of the scope in Program::hidden.
+  void push_scope(size_t parent, uint32_t hidden);
   void pop_scope();
   bool scope_lives(size_t scope, uint64_t id) const { return scope < scopes_.size() && scopes_[scope].id == id; }
 

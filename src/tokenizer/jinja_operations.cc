@@ -103,11 +103,10 @@ bool less_at(Runtime* rt, const Value& a, const Value& b, int depth, bool* out) 
   return rt->fail(std::string("cannot order ") + type_name(a) + " and " + type_name(b));
 }
 
-bool is_hashable(const Value& value, int depth = 0) {
-  if (value.is(Kind::kTuple)) {
-    return depth < kValueDepthMax && std::all_of(value.items().begin(), value.items().end(), [&](const Value& v) { return is_hashable(v, depth + 1); });
-  }
-  return !value.is(Kind::kList) && !value.is(Kind::kDict);
+bool is_hashable_at(const Value& value, int depth) {
+  if (!value.is(Kind::kTuple)) return !value.is(Kind::kList) && !value.is(Kind::kDict);
+  const auto& items = value.items();
+  return depth < kValueDepthMax && std::all_of(items.begin(), items.end(), [&](const Value& v) { return is_hashable_at(v, depth + 1); });
 }
 
 // Position of a key, or size().
@@ -375,6 +374,8 @@ bool truth(const Value& value) {
   }
 }
 
+bool is_hashable(const Value& value) { return is_hashable_at(value, 0); }
+
 bool equal(Runtime* rt, const Value& a, const Value& b, bool* out) { return equal_at(rt, a, b, 0, out); }
 bool less(Runtime* rt, const Value& a, const Value& b, bool* out) { return less_at(rt, a, b, 0, out); }
 
@@ -595,10 +596,7 @@ bool get_item(Runtime* rt, const Value& value, const Value& key, Value* out) {
 bool get_slice(Runtime* rt, const Value& value, const Value& start, const Value& stop, const Value& step, Value* out) {
   if (value.is_string()) return slice_text(rt, value.text(), start, stop, step, out);
   if (value.is_undefined()) return rt->fail_undefined(value);
-  if (!value.is_list_or_tuple() && !value.is(Kind::kRange)) {
-    *out = Value();
-    return true;
-  }
+  if (!value.is_list_or_tuple() && !value.is(Kind::kRange)) return rt->fail(std::string("a ") + type_name(value) + " cannot be sliced");
   std::vector<Value> items;
   int64_t first = 0;
   int64_t stride = 1;

@@ -1,7 +1,9 @@
 // Recursive descent over the tokens, following the grammar of Jinja 3.1 (its oddities included: unary minus binds tighter than "**",
 // "is" takes one argument without brackets).
+#include <algorithm>
 #include <array>
 #include <unordered_map>
+#include <utility>
 
 #include "base/utf8.h"
 #include "tokenizer/jinja_ast.h"
@@ -29,7 +31,9 @@ class Parser {
     program_.varargs = intern("varargs");
     program_.kwargs = intern("kwargs");
     std::string end;
+    scopes_.emplace_back();
     if (!block({}, &program_.body, &end)) return std::move(error_);
+    hide_names();
     for (size_t i = 0; i < program_.names.size(); ++i) program_.name_is_read.push_back(n_reads_[i] > 0);
     return std::move(program_);
   }
@@ -114,6 +118,58 @@ class Parser {
     return entry->second;
   }
 
+  // --- scopes, only to know which names begin undefined
+
+  struct ScopeRecord {
+    uint32_t parent = 0;
+    std::unordered_map<NameId, bool> references;  // true: the first reference stores, unconditionally
+  };
+
+  // Runs f, which parses what belongs to the scope, and returns its result.
+  template <typename F>
+  bool in_scope(uint32_t scope, F&& f) {
+    const uint32_t saved_scope = std::exchange(scope_, scope);
+    const int saved_conditions = std::exchange(n_conditions_, 0);
+    const bool ok = f();
+    scope_ = saved_scope;
+    n_conditions_ = saved_conditions;
+    return ok;
+  }
+
+  uint32_t new_scope() {
+    scopes_.push_back({scope_, {}});
+    return static_cast<uint32_t>(scopes_.size() - 1);
+  }
+
+  void reference(NameId name, bool hides) { scopes_[scope_].references.emplace(name, hides); }
+
+  void store(const Target& target) {
+    if (target.is_tuple) {
+      for (const Target& item : target.items) store(item);
+    } else {
+      reference(target.name, target.attribute.empty() && n_conditions_ == 0);
+    }
+  }
+
+  void parameter(const Target& target) {
+    if (!target.is_tuple) return reference(target.name, false);
+    for (const Target& item : target.items) parameter(item);
+  }
+
+  void hide_names() {
+    program_.hidden.resize(scopes_.size());
+    for (uint32_t scope = 0; scope < scopes_.size(); ++scope) {
+      for (const auto& [name, hides] : scopes_[scope].references) {
+        bool inherited = !hides;
+        for (uint32_t outer = scope; outer != 0 && !inherited;) {
+          outer = scopes_[outer].parent;
+          inherited = scopes_[outer].references.contains(name);
+        }
+        if (!inherited) program_.hidden[scope].push_back(name);
+      }
+    }
+  }
+
   uint32_t intern_string(std::string text) {
     program_.strings.push_back(std::move(text));
     return static_cast<uint32_t>(program_.strings.size() - 1);
@@ -196,12 +252,14 @@ class Parser {
     if (tag == "filter") {
       Statement& s = add(out, Statement::Kind::kFilter);
       next();
-      return filters(true, &s.filters) && body({"endfilter"}, &s.body, &end);
+      s.body_scope = new_scope();
+      return filters(true, &s.filters) && in_scope(s.body_scope, [&] { return body({"endfilter"}, &s.body, &end); });
     }
     if (tag == "generation") {  // marks what the model wrote, for training; rendering ignores it
       Statement& s = add(out, Statement::Kind::kScope);
       next();
-      return without_loop([&] { return body({"endgeneration"}, &s.body, &end); });
+      s.body_scope = new_scope();
+      return in_scope(s.body_scope, [&] { return without_loop([&] { return body({"endgeneration"}, &s.body, &end); }); });
     }
     if (tag == "print") {
       Statement& s = add(out, Statement::Kind::kOutput);
@@ -232,9 +290,15 @@ class Parser {
     while (tag == "elif") {
       s.branches.emplace_back();
       if (!tuple(false, {}, &s.branches.back().condition)) return false;
-      if (!body({"elif", "else", "endif"}, &s.branches.back().body, &tag)) return false;
+      ++n_conditions_;
+      const bool ok = body({"elif", "else", "endif"}, &s.branches.back().body, &tag);
+      --n_conditions_;
+      if (!ok) return false;
     }
-    return tag == "endif" || body({"endif"}, &s.otherwise, &tag);
+    ++n_conditions_;
+    const bool ok = tag == "endif" || body({"endif"}, &s.otherwise, &tag);
+    --n_conditions_;
+    return ok;
   }
 
   bool for_statement(Statement& s) {
@@ -244,15 +308,21 @@ class Parser {
     if (!skip_name("in")) return fail("expected 'in', found " + describe(current()));
     s.expressions.resize(2);
     if (!tuple(false, "recursive", &s.expressions[0])) return false;
-    if (skip_name("if") && !expression(&s.expressions[1])) return false;
+    if (skip_name("if") && !in_scope(new_scope(), [&] { return expression(&s.expressions[1]); })) return false;
     s.recursive = skip_name("recursive");
     const uint32_t reads_before = n_reads_[program_.loop];
+    s.body_scope = new_scope();
     ++loop_depth_;
-    const bool ok = body({"else", "endfor"}, &s.body, &end);
+    const bool ok = in_scope(s.body_scope, [&] {
+      parameter(s.target);
+      reference(program_.loop, false);
+      return body({"else", "endfor"}, &s.body, &end);
+    });
     --loop_depth_;
     s.uses_loop = s.recursive || n_reads_[program_.loop] != reads_before;
     if (!ok) return false;
-    return end == "endfor" || body({"endfor"}, &s.otherwise, &end);
+    s.otherwise_scope = new_scope();
+    return end == "endfor" || in_scope(s.otherwise_scope, [&] { return body({"endfor"}, &s.otherwise, &end); });
   }
 
   bool set_statement(Statement& s) {
@@ -261,10 +331,14 @@ class Parser {
     if (!target_tuple({}, &s.target)) return false;
     if (skip_op("=")) {
       s.expressions.emplace_back();
-      return tuple(true, {}, &s.expressions.back());
+      if (!tuple(true, {}, &s.expressions.back())) return false;
+      store(s.target);
+      return true;
     }
     s.kind = Statement::Kind::kSetBlock;
-    return filters(false, &s.filters) && body({"endset"}, &s.body, &end);
+    s.body_scope = new_scope();
+    store(s.target);
+    return filters(false, &s.filters) && in_scope(s.body_scope, [&] { return body({"endset"}, &s.body, &end); });
   }
 
   bool with_statement(Statement& s) {
@@ -276,7 +350,11 @@ class Parser {
       s.expressions.emplace_back();
       if (!target(false, &s.targets.back()) || !expect_op("=") || !expression(&s.expressions.back())) return false;
     }
-    return body({"endwith"}, &s.body, &end);
+    s.body_scope = new_scope();
+    return in_scope(s.body_scope, [&] {
+      for (const Target& t : s.targets) parameter(t);
+      return body({"endwith"}, &s.body, &end);
+    });
   }
 
   // Bodies that are functions of their own: no break out of them.
@@ -291,17 +369,21 @@ class Parser {
 
   bool macro_statement(Statement& s) {
     next();
-    return stored_name(&s.name) && signature(&s) && function_body(&s, "endmacro");
+    if (!stored_name(&s.name)) return false;
+    reference(s.name, n_conditions_ == 0);
+    s.body_scope = new_scope();
+    return in_scope(s.body_scope, [&] { return signature(&s) && function_body(&s, "endmacro"); });
   }
 
   bool call_statement(Statement& s) {
     next();
-    if (at_op("(") && !signature(&s)) return false;
+    s.body_scope = new_scope();
+    if (at_op("(") && !in_scope(s.body_scope, [&] { return signature(&s); })) return false;
     s.expressions.emplace_back();
     if (!expression(&s.expressions.back())) return false;
     const Expression& call = *s.expressions.back();
     if (call.kind != Expression::Kind::kSuffixed || call.suffixes.back().kind != Suffix::Kind::kCall) return fail("expected a call");
-    return function_body(&s, "endcall");
+    return in_scope(s.body_scope, [&] { return function_body(&s, "endcall"); });
   }
 
   bool function_body(Statement* s, std::string_view end_tag) {
@@ -323,6 +405,7 @@ class Parser {
       NameId name = 0;
       if (!stored_name(&name)) return false;
       s->parameters.push_back(name);
+      reference(name, false);
       if (skip_op("=")) {
         s->defaults.emplace_back();
         if (!expression(&s->defaults.back())) return false;
@@ -528,6 +611,7 @@ class Parser {
           if (!make(Expression::Kind::kName, out)) return false;
           (*out)->index = intern(token.text);
           ++n_reads_[(*out)->index];
+          reference((*out)->index, false);
         }
         next();
         return true;
@@ -659,8 +743,16 @@ class Parser {
     if (!add_suffix(Suffix::Kind::kSubscript, out, &suffix)) return false;
     next();
     if (!at_op(":") && !expression(&suffix->index)) return false;
-    if (at_op(",")) return fail("tuples as subscripts are not supported", ErrorCode::kUnsupported);
-    if (skip_op(":")) {
+    if (suffix->index != nullptr && at_op(",")) {
+      ExpressionPtr tuple_index;
+      if (!make(Expression::Kind::kTuple, &tuple_index)) return false;
+      tuple_index->items.push_back(std::move(suffix->index));
+      while (skip_op(",") && !at_op("]")) {
+        tuple_index->items.emplace_back();
+        if (!expression(&tuple_index->items.back())) return false;
+      }
+      suffix->index = std::move(tuple_index);
+    } else if (skip_op(":")) {
       suffix->kind = Suffix::Kind::kSlice;
       if (!at_op(":") && !at_op("]") && !expression(&suffix->stop)) return false;
       if (skip_op(":") && !at_op("]") && !expression(&suffix->step)) return false;
@@ -755,6 +847,9 @@ class Parser {
   Program program_;
   std::unordered_map<std::string, NameId> ids_;
   std::vector<uint32_t> n_reads_;
+  std::vector<ScopeRecord> scopes_;
+  uint32_t scope_ = 0;
+  int n_conditions_ = 0;  // "if" around this place, within its scope
   Error error_;
 };
 

@@ -85,6 +85,7 @@ class Runtime {
 
 const char* type_name(const Value& value);  // "str", "dict", ...
 bool truth(const Value& value);
+bool is_hashable(const Value& value);  // can be a key
 bool equal(Runtime* rt, const Value& a, const Value& b, bool* out);
 bool less(Runtime* rt, const Value& a, const Value& b, bool* out);
 bool contains(Runtime* rt, const Value& container, const Value& item, bool* out);

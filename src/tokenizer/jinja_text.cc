@@ -270,9 +270,8 @@ bool split_at_spaces(std::string_view text, int64_t max_splits, size_t parts_max
   for (skip(true); i < text.size(); skip(true)) {
     if (parts->size() >= parts_max) return false;
     const size_t from = i;
-    if (max_splits == 0) {  // the rest, as it is but for the spaces around it
-      const TextView rest = strip(TextView(text.substr(from), false), nullptr, false, true);
-      parts->emplace_back(from, from + rest.size());
+    if (max_splits == 0) {  // the rest as it is, with the spaces at its end
+      parts->emplace_back(from, text.size());
       break;
     }
     skip(false);
@@ -294,9 +293,8 @@ bool rsplit_at_spaces(std::string_view text, int64_t max_splits, size_t parts_ma
   for (skip(true); end > 0; skip(true)) {
     if (parts->size() >= parts_max) return false;
     const size_t to = end;
-    if (max_splits == 0) {
-      const TextView rest = strip(TextView(text.substr(0, to), false), nullptr, true, false);
-      parts->emplace_back(to - rest.size(), to);
+    if (max_splits == 0) {  // the rest as it is, with the spaces at its front
+      parts->emplace_back(0, to);
       break;
     }
     skip(false);
