@@ -187,18 +187,21 @@ TEST_P(DotIsa, ColumnsDoNotInfluenceEachOtherAndChunksAddUp) {
 TEST_P(DotIsa, F32ProductsEqualGeneric) {
   Rng rng(kSeed + 4);
   for (int w = 1; w <= kMaxCols; ++w) {
-    for (const int n_k : {1, 2, 5, 64, 129}) {
-      const std::vector<float> tile = random_floats(static_cast<size_t>(n_k * kPanelRows), &rng);
-      const std::vector<float> acts = random_floats(static_cast<size_t>(n_k * w), &rng);
-      std::vector<float> expected = random_floats(static_cast<size_t>(w * kPanelRows), &rng), actual = expected;
-      generic_.fdot(expected.data(), w, tile.data(), n_k, acts.data());
-      table_.fdot(actual.data(), w, tile.data(), n_k, acts.data());
-      EXPECT_TRUE(same_bytes(actual, expected)) << "w " << w << " k " << n_k;
+    for (const int n_panels : {1, 2, 3, 4}) {
+      for (const int n_k : {1, 2, 5, 64, 129}) {
+        const std::vector<float> tiles = random_floats(static_cast<size_t>(n_panels * n_k * kPanelRows), &rng);
+        const std::vector<float> acts = random_floats(static_cast<size_t>(n_k * w), &rng);
+        std::vector<float> expected = random_floats(static_cast<size_t>(n_panels * kMaxCols * kPanelRows), &rng), actual = expected;
+        generic_.fdot(expected.data(), w, n_panels, tiles.data(), n_k, acts.data());
+        table_.fdot(actual.data(), w, n_panels, tiles.data(), n_k, acts.data());
+        EXPECT_TRUE(same_bytes(actual, expected)) << "w " << w << " panels " << n_panels << " k " << n_k;
+      }
     }
   }
 }
 
 // bf16 products are exact in f32, so only the additions round: |error| <= 2 * n_additions * 2^-24 * sum |w a| for two orders.
+// Which panels are multiplied together must not show at all.
 TEST_P(DotIsa, Bf16ProductsAreWithinRoundingOfGeneric) {
   Rng rng(kSeed + 5);
   const auto random_bf16 = [&rng](size_t n) {
@@ -208,22 +211,29 @@ TEST_P(DotIsa, Bf16ProductsAreWithinRoundingOfGeneric) {
   };
   for (int w = 1; w <= kMaxCols; ++w) {
     for (const int n_pairs : {1, 3, 64, 130}) {
-      const std::vector<uint16_t> tile = random_bf16(static_cast<size_t>(n_pairs * kPanelRows * 2));
+      constexpr int kPanels = 4;
+      const int tile_size = n_pairs * kPanelRows * 2;
+      const std::vector<uint16_t> tiles = random_bf16(static_cast<size_t>(kPanels * tile_size));
       const std::vector<uint16_t> acts = random_bf16(static_cast<size_t>(n_pairs * w * 2));
-      std::vector<float> expected(static_cast<size_t>(w * kPanelRows), 0.0f), actual = expected;
-      generic_.bdot(expected.data(), w, tile.data(), n_pairs, acts.data());
-      table_.bdot(actual.data(), w, tile.data(), n_pairs, acts.data());
-      for (int n = 0; n < w; ++n) {
-        for (int r = 0; r < kPanelRows; ++r) {
-          double magnitude = 0;
-          for (int i = 0; i < 2 * n_pairs; ++i) {
-            magnitude += std::fabs(static_cast<double>(bf16_to_f32(tile[static_cast<size_t>((i / 2 * kPanelRows + r) * 2 + i % 2)])) *
-                                   static_cast<double>(bf16_to_f32(acts[static_cast<size_t>((i / 2 * w + n) * 2 + i % 2)])));
+      std::vector<float> expected(kPanels * kMaxCols * kPanelRows, 0.0f), actual = expected, one_by_one = expected;
+      generic_.bdot(expected.data(), w, kPanels, tiles.data(), n_pairs, acts.data());
+      table_.bdot(actual.data(), w, kPanels, tiles.data(), n_pairs, acts.data());
+      for (int p = 0; p < kPanels; ++p) {
+        table_.bdot(one_by_one.data() + p * kMaxCols * kPanelRows, w, 1, tiles.data() + p * tile_size, n_pairs, acts.data());
+        for (int n = 0; n < w; ++n) {
+          for (int r = 0; r < kPanelRows; ++r) {
+            double magnitude = 0;
+            for (int i = 0; i < 2 * n_pairs; ++i) {
+              const auto weight_at = static_cast<size_t>(p * tile_size + (i / 2 * kPanelRows + r) * 2 + i % 2);
+              magnitude += std::fabs(static_cast<double>(bf16_to_f32(tiles[weight_at])) *
+                                     static_cast<double>(bf16_to_f32(acts[static_cast<size_t>((i / 2 * w + n) * 2 + i % 2)])));
+            }
+            const auto at = static_cast<size_t>((p * kMaxCols + n) * kPanelRows + r);
+            EXPECT_NEAR(actual[at], expected[at], 4.0 * n_pairs * 0x1.0p-24 * magnitude);
           }
-          const auto at = static_cast<size_t>(n * kPanelRows + r);
-          EXPECT_NEAR(actual[at], expected[at], 4.0 * n_pairs * 0x1.0p-24 * magnitude);
         }
       }
+      EXPECT_TRUE(same_bytes(one_by_one, actual));
     }
   }
 }

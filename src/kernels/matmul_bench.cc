@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <map>
@@ -40,12 +41,12 @@ std::byte* map_bytes(size_t n) {
 
 double read_gbps(Exec* exec, const std::byte* data, size_t n_bytes) {
   double best = 0;
-  for (int rep = 0; rep < 5; ++rep) {
+  constexpr size_t chunk = 1u << 18, part = 1u << 24;
+  for (size_t at = 0; at + part <= n_bytes; at += part) {
     const int64_t begin_us = system_clock().now_us();
-    const size_t chunk = 1u << 20;
-    std::vector<uint64_t> sums(n_bytes / chunk);
-    exec->parallel_for(static_cast<int64_t>(n_bytes / chunk), [&](int64_t task, int) {
-      const std::byte* p = data + static_cast<size_t>(task) * chunk;
+    std::vector<uint64_t> sums(part / chunk);
+    exec->parallel_for(static_cast<int64_t>(part / chunk), [&](int64_t task, int) {
+      const std::byte* p = data + at + static_cast<size_t>(task) * chunk;
       uint64_t sum[8] = {};
       for (size_t i = 0; i < chunk; i += 64) {
         __builtin_prefetch(p + i + 4096);
@@ -58,7 +59,7 @@ double read_gbps(Exec* exec, const std::byte* data, size_t n_bytes) {
       for (const uint64_t s : sum) sums[static_cast<size_t>(task)] += s;
     });
     const auto us = static_cast<double>(system_clock().now_us() - begin_us);
-    best = std::max(best, static_cast<double>(n_bytes) / us / 1e3);
+    best = std::max(best, static_cast<double>(part) / us / 1e3);
   }
   return best;
 }
@@ -116,20 +117,20 @@ int run(const std::map<std::string, std::string>& options) {
         for (float& value : x) value = static_cast<float>(rng.uniform() - 0.5);
         Activations acts;
         acts.set(&exec, **table, kind, x.data(), k, nullptr, n, k);
-        // Few columns: all matrices, from memory. Many: one.
-        const size_t n_used = n <= 16 ? n_matrices : 1;
+        // A repetition is one matrix, the next one each time: a large set of weights comes from memory, and a short run has a chance
+        // to be undisturbed on a busy machine.
         std::vector<double> seconds;
-        for (int rep = 0; rep < reps; ++rep) {
-          const int64_t begin_us = system_clock().now_us();
-          for (size_t i = 0; i < n_used; ++i) {
-            const MatmulJob job = {{dtype, memory + i * matrix_bytes, rows, k}, out.data(), rows, nullptr, false};
-            matmul(&exec, **table, acts, {&job, 1});
-          }
-          seconds.push_back(static_cast<double>(system_clock().now_us() - begin_us) * 1e-6);
+        const int n_reps = std::max(reps, static_cast<int>(n <= 16 ? n_matrices : 1));
+        for (int rep = 0; rep < n_reps; ++rep) {
+          const std::byte* weights = memory + static_cast<size_t>(rep) % n_matrices * matrix_bytes;
+          const MatmulJob job = {{dtype, weights, rows, k}, out.data(), rows, nullptr, false};
+          const auto begin = std::chrono::steady_clock::now();
+          matmul(&exec, **table, acts, {&job, 1});
+          seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
         }
         std::sort(seconds.begin(), seconds.end());
-        const double macs = static_cast<double>(n_used) * static_cast<double>(rows * k * n);
-        const double bytes = static_cast<double>(n_used * matrix_bytes);
+        const double macs = static_cast<double>(rows * k * n);
+        const double bytes = static_cast<double>(matrix_bytes);
         const double peak = macs_per_cycle(kind) * clock_ghz * std::stod(threads);
         const double best = seconds.front(), median = seconds[seconds.size() / 2];
         fmt::print("{{\"name\": \"kernels/matmul/{}/n={}/k={}/{}\", \"threads\": {}, \"GMACps\": {:.1f}, \"GMACps_median\": {:.1f}, \"peak_share\": {:.3f}, "

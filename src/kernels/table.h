@@ -72,10 +72,12 @@ typedef void (*QDotFn)(float* acc, int w, const QTile* tiles, int64_t n_blocks, 
 // unpack_q and qdot in one pass without a tile in between, for one column tile: the same bytes. 16 whole rows; n_blocks is a
 // multiple of 4. `next`: 16 * row_bytes bytes that will be read soon, or null.
 typedef void (*QMulFn)(float* acc, int w, const uint8_t* src, size_t row_bytes, int64_t n_blocks, const void* acts, const uint8_t* next);
-// acc[n][r] = fma(tile[k][r], acts[k][n], acc[n][r]) for k in order.
-typedef void (*FDotFn)(float* acc, int w, const float* tile, int64_t n_k, const float* acts);
-// Pairs (2j, 2j+1) of bf16 products added to f32: as vdpbf16ps where there is one, emulated elsewhere.
-typedef void (*BDotFn)(float* acc, int w, const uint16_t* tile, int64_t n_pairs, const uint16_t* acts);
+// Several panels at once, so that narrow column tiles have enough independent sums: tiles [n_panels][n_k][16], and the sums of
+// panel p at acc + p * kMaxCols * 16. acc[n][r] = fma(tile[k][r], acts[k][n], acc[n][r]) for k in order.
+typedef void (*FDotFn)(float* acc, int w, int n_panels, const float* tiles, int64_t n_k, const float* acts);
+// The same with pairs (2j, 2j+1) of bf16, tiles [n_panels][n_pairs][16][2]: as vdpbf16ps where there is one, emulated elsewhere
+// (the odd product is added first, then the even one, each with one rounding).
+typedef void (*BDotFn)(float* acc, int w, int n_panels, const uint16_t* tiles, int64_t n_pairs, const uint16_t* acts);
 
 // ---- Attention ------------------------------------------------------------------------------------------------------
 // Online softmax over one KV block (kAttnSlots positions; layouts: tensor/kv_layout.h) for a tile of up to kAttnQueries queries

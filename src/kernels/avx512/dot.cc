@@ -7,69 +7,71 @@
 namespace firesteel {
 namespace {
 
-template <int w>
-void fdot(float* acc, const float* tile, int64_t n_k, const float* acts) {
-  __m512 sum[size_t{w}];
+// What differs between f32 and bf16: one step of k (or of a pair) for one column.
+struct F32Step {
+  using Weight = float;
+  using Act = float;
+  static constexpr int kPerRow = 1;
+  [[gnu::always_inline]] static __m512 add(__m512 sum, __m512i weights, const float* act) {
+    return _mm512_fmadd_ps(_mm512_castsi512_ps(weights), _mm512_set1_ps(*act), sum);
+  }
+};
+struct Bf16Step {
+  using Weight = uint16_t;
+  using Act = uint16_t;
+  static constexpr int kPerRow = 2;
+  [[gnu::always_inline]] static __m512 add(__m512 sum, __m512i weights, const uint16_t* act) {
+    int32_t pair;
+    memcpy(&pair, act, sizeof pair);
+    return _mm512_dpbf16_ps(sum, reinterpret_cast<__m512bh>(weights), reinterpret_cast<__m512bh>(_mm512_set1_epi32(pair)));
+  }
+};
+
+// Sums of `panels` panels and w columns in registers. The latency of a step is 4 (bf16: 6) cycles, so w * panels should be at least
+// that; also a broadcast from memory then serves several panels.
+template <typename Step, int w, int panels>
+void dot(float* acc, const typename Step::Weight* tiles, int64_t n_steps, const typename Step::Act* acts) {
+  constexpr int kUnit = kPanelRows * Step::kPerRow;
+  __m512 sum[size_t{panels * w}];
 #pragma GCC unroll 12
-  for (int n = 0; n < w; ++n) sum[n] = _mm512_loadu_ps(acc + n * kPanelRows);
-  for (int64_t k = 0; k < n_k; ++k) {
-    const __m512 weights = _mm512_loadu_ps(tile + k * kPanelRows);
+  for (int i = 0; i < panels * w; ++i) sum[i] = _mm512_loadu_ps(acc + (i / w * kMaxCols + i % w) * kPanelRows);
+  const typename Step::Weight* tile = tiles;
+#pragma GCC unroll 2
+  for (int64_t j = 0; j < n_steps; ++j, tile += kUnit, acts += w * Step::kPerRow) {
+    __m512i weights[size_t{panels}];
+#pragma GCC unroll 4
+    for (int p = 0; p < panels; ++p) weights[p] = _mm512_loadu_si512(tile + p * n_steps * kUnit);
 #pragma GCC unroll 12
-    for (int n = 0; n < w; ++n) sum[n] = _mm512_fmadd_ps(weights, _mm512_set1_ps(acts[k * w + n]), sum[n]);
+    for (int i = 0; i < panels * w; ++i) sum[i] = Step::add(sum[i], weights[i / w], acts + i % w * Step::kPerRow);
   }
 #pragma GCC unroll 12
-  for (int n = 0; n < w; ++n) _mm512_storeu_ps(acc + n * kPanelRows, sum[n]);
+  for (int i = 0; i < panels * w; ++i) _mm512_storeu_ps(acc + (i / w * kMaxCols + i % w) * kPanelRows, sum[i]);
 }
 
-template <int w>
-void bdot(float* acc, const uint16_t* tile, int64_t n_pairs, const uint16_t* acts) {
-  __m512 sum[size_t{w}];
-#pragma GCC unroll 12
-  for (int n = 0; n < w; ++n) sum[n] = _mm512_loadu_ps(acc + n * kPanelRows);
-  for (int64_t j = 0; j < n_pairs; ++j) {
-    const __m512i weights = _mm512_loadu_si512(tile + j * 2 * kPanelRows);
-#pragma GCC unroll 12
-    for (int n = 0; n < w; ++n) {
-      int32_t pair;
-      memcpy(&pair, acts + (j * w + n) * 2, sizeof pair);
-      sum[n] = _mm512_dpbf16_ps(sum[n], reinterpret_cast<__m512bh>(weights), reinterpret_cast<__m512bh>(_mm512_set1_epi32(pair)));
-    }
-  }
-#pragma GCC unroll 12
-  for (int n = 0; n < w; ++n) _mm512_storeu_ps(acc + n * kPanelRows, sum[n]);
+template <typename Step, int w>
+void dot_panels(float* acc, int n_panels, const typename Step::Weight* tiles, int64_t n_steps, const typename Step::Act* acts) {
+  constexpr int kPanels = w <= 2 ? 4 : w <= 6 ? 2 : 1;
+  const int64_t tile = n_steps * kPanelRows * Step::kPerRow;
+  int p = 0;
+  for (; p + kPanels <= n_panels; p += kPanels) dot<Step, w, kPanels>(acc + p * kMaxCols * kPanelRows, tiles + p * tile, n_steps, acts);
+  for (; p < n_panels; ++p) dot<Step, w, 1>(acc + p * kMaxCols * kPanelRows, tiles + p * tile, n_steps, acts);
 }
 
-void fdot_any(float* acc, int w, const float* tile, int64_t n_k, const float* acts) {
+template <typename Step>
+void dot_any(float* acc, int w, int n_panels, const typename Step::Weight* tiles, int64_t n_steps, const typename Step::Act* acts) {
   switch (w) {
-    case 1: return fdot<1>(acc, tile, n_k, acts);
-    case 2: return fdot<2>(acc, tile, n_k, acts);
-    case 3: return fdot<3>(acc, tile, n_k, acts);
-    case 4: return fdot<4>(acc, tile, n_k, acts);
-    case 5: return fdot<5>(acc, tile, n_k, acts);
-    case 6: return fdot<6>(acc, tile, n_k, acts);
-    case 7: return fdot<7>(acc, tile, n_k, acts);
-    case 8: return fdot<8>(acc, tile, n_k, acts);
-    case 9: return fdot<9>(acc, tile, n_k, acts);
-    case 10: return fdot<10>(acc, tile, n_k, acts);
-    case 11: return fdot<11>(acc, tile, n_k, acts);
-    default: return fdot<12>(acc, tile, n_k, acts);
-  }
-}
-
-void bdot_any(float* acc, int w, const uint16_t* tile, int64_t n_pairs, const uint16_t* acts) {
-  switch (w) {
-    case 1: return bdot<1>(acc, tile, n_pairs, acts);
-    case 2: return bdot<2>(acc, tile, n_pairs, acts);
-    case 3: return bdot<3>(acc, tile, n_pairs, acts);
-    case 4: return bdot<4>(acc, tile, n_pairs, acts);
-    case 5: return bdot<5>(acc, tile, n_pairs, acts);
-    case 6: return bdot<6>(acc, tile, n_pairs, acts);
-    case 7: return bdot<7>(acc, tile, n_pairs, acts);
-    case 8: return bdot<8>(acc, tile, n_pairs, acts);
-    case 9: return bdot<9>(acc, tile, n_pairs, acts);
-    case 10: return bdot<10>(acc, tile, n_pairs, acts);
-    case 11: return bdot<11>(acc, tile, n_pairs, acts);
-    default: return bdot<12>(acc, tile, n_pairs, acts);
+    case 1: return dot_panels<Step, 1>(acc, n_panels, tiles, n_steps, acts);
+    case 2: return dot_panels<Step, 2>(acc, n_panels, tiles, n_steps, acts);
+    case 3: return dot_panels<Step, 3>(acc, n_panels, tiles, n_steps, acts);
+    case 4: return dot_panels<Step, 4>(acc, n_panels, tiles, n_steps, acts);
+    case 5: return dot_panels<Step, 5>(acc, n_panels, tiles, n_steps, acts);
+    case 6: return dot_panels<Step, 6>(acc, n_panels, tiles, n_steps, acts);
+    case 7: return dot_panels<Step, 7>(acc, n_panels, tiles, n_steps, acts);
+    case 8: return dot_panels<Step, 8>(acc, n_panels, tiles, n_steps, acts);
+    case 9: return dot_panels<Step, 9>(acc, n_panels, tiles, n_steps, acts);
+    case 10: return dot_panels<Step, 10>(acc, n_panels, tiles, n_steps, acts);
+    case 11: return dot_panels<Step, 11>(acc, n_panels, tiles, n_steps, acts);
+    default: return dot_panels<Step, 12>(acc, n_panels, tiles, n_steps, acts);
   }
 }
 
@@ -93,8 +95,8 @@ void fill_avx512_dot(KernelTable* table) {
   fill_avx512_qmul_q5_k(table);
   fill_avx512_qmul_q6_k(table);
   fill_avx512_qmul_iq4_xs(table);
-  table->fdot = fdot_any;
-  table->bdot = bdot_any;
+  table->fdot = dot_any<F32Step>;
+  table->bdot = dot_any<Bf16Step>;
 }
 
 }  // namespace firesteel

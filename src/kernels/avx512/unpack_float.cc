@@ -58,6 +58,12 @@ void unpack(const uint8_t* src, size_t row_bytes, int n_rows, int64_t k0, int64_
   src += k0 * kSize;
   int64_t k = 0;
   if (n_rows == kPanelRows) {
+    for (; k + 4 * Type::kValues <= n_k; k += 4 * Type::kValues) {
+      __m512i v[16];
+      load_columns_64(src + k * kSize, row_bytes, v);
+#pragma GCC unroll 4
+      for (int c = 0; c < 4; ++c) Type::write(v + 4 * c, out + (k + c * Type::kValues) * kPanelRows);
+    }
     for (; k + Type::kValues <= n_k; k += Type::kValues) {
       __m512i v[4];
       load_columns(src + k * kSize, row_bytes, v);

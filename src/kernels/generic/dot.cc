@@ -68,7 +68,7 @@ void qdot(float* acc, int w, const QTile* tiles, int64_t n_blocks, const void* a
   }
 }
 
-void fdot(float* acc, int w, const float* tile, int64_t n_k, const float* acts) {
+void fdot_panel(float* acc, int w, const float* tile, int64_t n_k, const float* acts) {
   for (int64_t k = 0; k < n_k; ++k) {
     for (int n = 0; n < w; ++n) {
       const float a = acts[k * w + n];
@@ -77,7 +77,11 @@ void fdot(float* acc, int w, const float* tile, int64_t n_k, const float* acts) 
   }
 }
 
-void bdot(float* acc, int w, const uint16_t* tile, int64_t n_pairs, const uint16_t* acts) {
+void fdot(float* acc, int w, int n_panels, const float* tiles, int64_t n_k, const float* acts) {
+  for (int p = 0; p < n_panels; ++p) fdot_panel(acc + p * kMaxCols * kPanelRows, w, tiles + p * n_k * kPanelRows, n_k, acts);
+}
+
+void bdot_panel(float* acc, int w, const uint16_t* tile, int64_t n_pairs, const uint16_t* acts) {
   for (int64_t j = 0; j < n_pairs; ++j) {
     for (int n = 0; n < w; ++n) {
       const float a0 = bf16_to_f32(acts[(j * w + n) * 2]);
@@ -90,6 +94,10 @@ void bdot(float* acc, int w, const uint16_t* tile, int64_t n_pairs, const uint16
       }
     }
   }
+}
+
+void bdot(float* acc, int w, int n_panels, const uint16_t* tiles, int64_t n_pairs, const uint16_t* acts) {
+  for (int p = 0; p < n_panels; ++p) bdot_panel(acc + p * kMaxCols * kPanelRows, w, tiles + p * n_pairs * 2 * kPanelRows, n_pairs, acts);
 }
 
 }  // namespace
