@@ -339,7 +339,9 @@ std::string float_repr(double value) {
   // Shortest digits that read back the same; Python writes them plainly for exponents in [-4, 16).
   const std::string text(buffer, std::to_chars(buffer, buffer + sizeof buffer, value, std::chars_format::scientific).ptr);
   const size_t e = text.find('e');
-  const int exponent = std::atoi(text.c_str() + e + 1);
+  int exponent = 0;
+  const size_t first = e + (text[e + 1] == '+' ? 2 : 1);  // from_chars takes no plus sign
+  std::from_chars(text.data() + first, text.data() + text.size(), exponent);
   std::string digits;
   for (const char c : text.substr(0, e)) {
     if (c >= '0' && c <= '9') digits.push_back(c);
