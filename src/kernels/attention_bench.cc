@@ -77,6 +77,7 @@ class Blocks {
       }
       for (int r = 0; r < work.n_rows; ++r) rows_.push_back({static_cast<int32_t>(s), work.depth + r});
     }
+    args_.layer = 0;
   }
 
   AttnArgs args_;
