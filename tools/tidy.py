@@ -55,7 +55,7 @@ ISA_FOLDER = re.compile(r"^src/kernels/(avx2|avx512|neon)/")
 # A column may compile generic's loops with its own flags: those files keep everything in unnamed namespaces, too.
 ISA_INCLUDES = re.compile(r'^(kernels/table\.h|kernels/(avx2|avx512|neon)/\w+\.h|kernels/generic/\w+\.cc|immintrin\.h|arm_neon\.h|math\.h|stddef\.h|stdint\.h|string\.h|float\.h|limits\.h)$')
 # Headers written ahead of their user, and the folder of src/ that will bring one: excused until that folder is there.
-AHEAD_OF_USE = {"src/base/queue.h": "server"}
+AHEAD_OF_USE = {"src/base/queue.h": "agents"}
 THIS_FILE = "tools/tidy.py"
 
 
