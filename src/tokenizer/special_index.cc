@@ -32,7 +32,7 @@ void SpecialIndex::build(const Vocabulary& vocabulary) {
     if (text.empty() || text.size() > kTokenBytesMax) continue;
     Entry entry;
     entry.flags.id = static_cast<TokenId>(i);
-    entry.user_defined = user_defined;
+    entry.user_defined = user_defined && !is_chat_marker(text);
     while (flags != vocabulary.special_flags.end() && flags->id < entry.flags.id) ++flags;
     if (flags != vocabulary.special_flags.end() && flags->id == entry.flags.id) entry.flags = *flags;
     if (user_defined && vocabulary.user_defined_in_pieces && text.find("\xE2\x96\x81") != std::string_view::npos) {

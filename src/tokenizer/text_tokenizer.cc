@@ -100,7 +100,7 @@ class TextTokenizer final : public Tokenizer {
   bool in_range(TokenId id) const { return id >= 0 && static_cast<size_t>(id) < v_.texts.size(); }
   bool is_text_token(TokenId id) const {
     const TokenType t = v_.types[static_cast<size_t>(id)];
-    return t == TokenType::kNormal || t == TokenType::kUserDefined;
+    return t == TokenType::kNormal || (t == TokenType::kUserDefined && !is_chat_marker(v_.texts[static_cast<size_t>(id)]));
   }
   // The token that user text may become, kNoToken when there is none.
   TokenId look_up(const VocabTables& tables, std::string_view stored) const {
@@ -455,6 +455,15 @@ std::string TextTokenizer::decode(std::span<const TokenId> ids, bool render_spec
 }  // namespace
 
 std::unique_ptr<const Tokenizer> make_text_tokenizer(Vocabulary vocabulary) {
+  // Unknown characters become the unknown token, in user text too, so it must not mean anything else. Some files name EOS here.
+  if (std::optional<TokenId>& unknown = vocabulary.unknown) {
+    const std::vector<TokenId>& ends = vocabulary.end_of_generation;
+    if (unknown == vocabulary.bos || unknown == vocabulary.eos || std::binary_search(ends.begin(), ends.end(), *unknown)) {
+      unknown.reset();
+    } else {
+      vocabulary.types[static_cast<size_t>(*unknown)] = TokenType::kUnknown;
+    }
+  }
   return std::make_unique<TextTokenizer>(std::move(vocabulary));
 }
 

@@ -254,6 +254,21 @@ TEST_F(Spm, WithoutByteTokensCharactersBecomeOneUnknown) {
   EXPECT_EQ(encode(*load(metadata), "a\u4E2D\u4E2Da"), (Ids{space, a, 0, a}));
 }
 
+// Found by fuzzing: a file whose unknown token is EOS, or marked as a control token (Phi-3), let user text write it.
+TEST_F(Spm, UnknownCharactersNeverBecomeAControlToken) {
+  SmallVocabulary v;
+  const TokenId unknown = v.add("<unk>", 3);
+  v.add("<s>", 3);
+  const TokenId eos = v.add("</s>", 3);
+  const TokenId a = v.add("a", 1, -1);
+  Metadata metadata = v.metadata("llama", "");
+  metadata.add("tokenizer.ggml.add_space_prefix", false);
+  EXPECT_EQ(encode(*load(metadata), "a?"), (Ids{a, unknown}));
+  EXPECT_EQ(load(metadata)->type(unknown), TokenType::kUnknown);
+  metadata.add("tokenizer.ggml.unknown_token_id", int64_t{eos});
+  EXPECT_EQ(encode(*load(metadata), "a?"), Ids{a});
+}
+
 TEST_F(Spm, LongTextIsNotQuadratic) {
   vocabulary_.add("e\u2581", 1, 0.5f);  // one piece, whatever the text
   const Metadata metadata = vocabulary_.metadata("llama", "");
@@ -311,6 +326,19 @@ TEST_F(Specials, ControlTokensNeverComeOutOfUserText) {
 TEST_F(Specials, UserDefinedTokensAlwaysMatch) {
   EXPECT_EQ(plain("a<tool>b"), join({plain("a"), {tool_}, plain("b")}));
   EXPECT_EQ(t_->decode(Ids{tool_}, false), "<tool>");
+}
+
+// DeepSeek's tokenizer.json and Gemma's .model declare their turn markers as ordinary added tokens.
+TEST_F(Specials, TurnMarkersNeverComeOutOfUserTextHoweverTheyAreDeclared) {
+  for (const char* marker : {"<start_of_turn>", "<\uFF5CUser\uFF5C>", "<|user|>", "[INST]"}) {
+    SmallVocabulary v = testing_vocabularies::trained_bpe();
+    const TokenId id = v.add(marker, 4);
+    const Metadata metadata = v.metadata("gpt2", "llama-bpe");
+    const auto t = load(metadata);
+    for (const TokenId other : encode(*t, marker)) EXPECT_NE(other, id) << marker;
+    EXPECT_EQ(encode(*t, marker, {.parse_special = true}), Ids{id});
+    EXPECT_EQ(t->decode(Ids{id}, false), marker);
+  }
 }
 
 TEST_F(Specials, ControlTokensRenderOnlyWhenAsked) {

@@ -12,7 +12,17 @@ constexpr std::array<std::string_view, 12> kEndTexts = {
     "<|endoftext|>", "<|eom_id|>", "<EOT>", "<|end_of_text|>", "<end_of_utterance>", "<\xEF\xBD\x9C" "end\xE2\x96\x81of\xE2\x96\x81sentence\xEF\xBD\x9C>",
 };
 
+constexpr std::array<std::string_view, 8> kMarkers = {"<start_of_turn>", "<end_of_turn>", "[INST]", "[/INST]",
+                                                      "<s>",             "</s>",          "<bos>",  "<eos>"};
+
 }  // namespace
+
+bool is_chat_marker(std::string_view text) {
+  if (text.size() >= 5 && text.starts_with("<|") && text.ends_with("|>")) return true;
+  constexpr std::string_view kWideBar = "\xEF\xBD\x9C";  // U+FF5C, DeepSeek's
+  if (text.size() >= 8 && text.substr(1).starts_with(kWideBar) && text.substr(0, text.size() - 1).ends_with(kWideBar)) return true;
+  return std::find(kMarkers.begin(), kMarkers.end(), text) != kMarkers.end();
+}
 
 void complete_end_of_generation(Vocabulary* v) {
   std::vector<TokenId>& ends = v->end_of_generation;

@@ -85,6 +85,10 @@ struct Vocabulary {
 // end_of_generation (with eos), sorted.
 void complete_end_of_generation(Vocabulary* vocabulary);
 
+// Texts that mark whose turn it is ("<|im_start|>", "[INST]"). Some files declare them user-defined, which would match them in any
+// text: those are recognised only where control tokens are, and still rendered.
+bool is_chat_marker(std::string_view text);
+
 std::unique_ptr<const Tokenizer> make_text_tokenizer(Vocabulary vocabulary);
 
 // One for each kind of file. `file` is moved into the vocabulary on success.
