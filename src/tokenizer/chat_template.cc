@@ -1,5 +1,6 @@
 #include "tokenizer/chat_template.h"
 
+#include "tokenizer/chat_template_fit.h"
 #include "tokenizer/jinja_interpreter.h"
 
 namespace firesteel {
@@ -7,12 +8,16 @@ namespace {
 
 class JinjaTemplate final : public ChatTemplate {
  public:
-  explicit JinjaTemplate(jinja::Program program) : program_(std::move(program)) {}
+  explicit JinjaTemplate(jinja::Program program) : program_(std::move(program)), traits_(probe_template(program_)) {}
 
   Result<std::vector<PromptSpan>> render(const Json& context, int64_t now_unix_s, const TemplateBudget& budget) const override {
     if (!context.is_object()) return Error{ErrorCode::kInvalidArgument, "chat template: the context must be an object"};
-    return jinja::Interpreter(program_, context, budget, now_unix_s).run();
+    if (!needs_fitting(traits_, context)) return jinja::Interpreter(program_, context, budget, now_unix_s).run();
+    FS_TRY(const Json fitted, fit_context(traits_, context));
+    return jinja::Interpreter(program_, fitted, budget, now_unix_s).run();
   }
+
+  Result<Json> fit(const Json& context) const override { return fit_context(traits_, context); }
 
   bool mentions(std::string_view variable) const override {
     for (size_t i = 0; i < program_.names.size(); ++i) {
@@ -23,6 +28,7 @@ class JinjaTemplate final : public ChatTemplate {
 
  private:
   jinja::Program program_;
+  TemplateTraits traits_;
 };
 
 }  // namespace

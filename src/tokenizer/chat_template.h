@@ -38,9 +38,16 @@ class ChatTemplate {
   virtual ~ChatTemplate() = default;
 
   // context: an object with messages, tools, add_generation_prompt, bos_token, eos_token, enable_thinking ... Message contents
-  // may be strings or arrays of typed parts, as in the API. raise_exception in the template: kInvalidArgument with its text.
+  // may be strings or arrays of typed parts, as in the API, and arguments of tool calls JSON text or objects: what the template
+  // cannot take is converted first (see fit). raise_exception in the template: kInvalidArgument with its text.
   // now_unix_s: for strftime_now, so that rendering is repeatable.
+  // Every string in the context counts as a user's text, but for bos_token, eos_token, unk_token and pad_token, which must therefore
+  // come from the model, and for the message roles system, user, assistant, tool, developer, function and ipython.
   virtual Result<std::vector<PromptSpan>> render(const Json& context, int64_t now_unix_s, const TemplateBudget& budget) const = 0;
+
+  // The context as render passes it on: text parts as one string, or a string as one text part; arguments parsed or printed.
+  // kUnsupported when a message has an image or the like and the template takes only text.
+  virtual Result<Json> fit(const Json& context) const = 0;
 
   // Convenience: spans joined.
   Result<std::string> render_text(const Json& context, int64_t now_unix_s) const;
