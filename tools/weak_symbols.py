@@ -5,6 +5,7 @@ An inline function or template compiled with AVX flags is a weak symbol, and the
 on a CPU without AVX. At -O0 nothing is inlined away, so what could leak shows.
 """
 
+import concurrent.futures
 import json
 import os
 import re
@@ -47,16 +48,19 @@ def main():
     assert weak(["0000000000000000 W std::max", "                 U f", "0000000000000010 T g", "                 w h"]) == ["std::max", "h"]
     found = list(commands(sys.argv[1]))
     n_bad = 0
-    with tempfile.TemporaryDirectory() as folder:
-        output = os.path.join(folder, "isa.o")
-        for source, directory, command in found:
+    with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        def symbols(job):
+            number, (source, directory, command) = job
+            output = os.path.join(folder, f"{number}.o")
             subprocess.run(at_o0(command, output), cwd=directory, check=True)
             lines = subprocess.run(["nm", "-C", output], check=True, capture_output=True, text=True).stdout.splitlines()
-            for symbol in weak(lines):
-                n_bad += 1
-                print(f"{source}: weak symbol {symbol}: the linker may take this copy for every caller")
+            return source, weak(lines)
+        for source, names in pool.map(symbols, enumerate(found)):
+            n_bad += len(names)
+            for name in names:
+                print(f"{source}: weak symbol {name}: the linker may take this copy for every caller")
     print(f"weak_symbols: {len(found)} ISA files, {n_bad} weak symbols")
-    return 1 if n_bad else 0
+    return 1 if n_bad or not found else 0
 
 
 if __name__ == "__main__":
