@@ -27,8 +27,8 @@ TEST_P(InvarianceTest, SameRequestSameBytes) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, InvarianceTest, ::testing::Values("llama", "mistral-window", "qwen3", "llama-moe", "gemma3"),
-                         [](const auto& info) {
-                           std::string name = info.param;
+                         [](const auto& family) {
+                           std::string name = family.param;
                            for (char& c : name) {
                              if (c == '-') c = '_';
                            }

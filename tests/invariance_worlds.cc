@@ -150,7 +150,7 @@ void check_world(const std::shared_ptr<const Model>& model, const std::string& m
       if (neighbour.ok() && rng.below(2) == 0) read_trace(neighbour->get());
     }
     if (c.prompt.size() > 1 && rng.below(3) == 0) {
-      const auto n_shared = static_cast<ptrdiff_t>(rng.between(1, static_cast<int64_t>(c.prompt.size())));
+      const int64_t n_shared = rng.between(1, static_cast<int64_t>(c.prompt.size()));
       request.prompt = TokenPrompt{{c.prompt.begin(), c.prompt.begin() + n_shared}};
       auto context = engine->prefill(request).value();
       const int n_twins = static_cast<int>(rng.between(1, 3));
@@ -171,7 +171,7 @@ void check_world(const std::shared_ptr<const Model>& model, const std::string& m
   for (Open& o : open) {
     expect_same(alone[o.index], read_trace(o.stream.get()), world + " request " + std::to_string(o.index) + " " + o.how);
   }
-  const EngineStats engine_stats = engine->stats();
+  const EngineStats engine_stats = engine->engine_stats();
   stats->n_requests += n_requests;
   stats->n_preempted += engine_stats.n_preempted;
   stats->n_cached_tokens += engine_stats.n_cached_tokens;

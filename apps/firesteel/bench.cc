@@ -294,7 +294,7 @@ Result<Bench::Child> Bench::run_ask(const std::string& prompt, bool json) const 
 }
 
 void Bench::memory() {
-  const EngineStats stats = engine_->stats();
+  const EngineStats stats = engine_->engine_stats();
   Json extra;
   extra.set("kv_bytes_touched", static_cast<int64_t>(stats.kv_bytes_touched));
   extra.set("workspace_bytes", static_cast<int64_t>(stats.workspace_bytes));

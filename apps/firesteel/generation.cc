@@ -11,7 +11,7 @@
 namespace firesteel {
 
 void add_generation_options(Command* command, GenerationOptions* options) {
-  command->integer("-n,--max-tokens", &options->max_tokens, 0, 1 << 24, "At most N tokens of answer (default: until the context is full)");
+  command->integer("-n,--max-tokens", &options->max_tokens, 1, 1 << 24, "At most N tokens of answer (default: until the context is full)");
   command->number("--temperature", &options->temperature, 0, 100, "0: always the likeliest token (default 0.8)");
   command->integer("--top-k", &options->top_k, 0, 1 << 24, "Sample from the K likeliest tokens (0: off)");
   command->number("--top-p", &options->top_p, 0, 1, "Sample from the likeliest tokens that hold this probability (1: off)");

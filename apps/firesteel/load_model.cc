@@ -2,7 +2,10 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cstring>
+#include <filesystem>
+#include <map>
 #include <optional>
 #include <thread>
 
@@ -55,6 +58,27 @@ Result<std::shared_ptr<const ChatTemplate>> make_template(const Checkpoint& chec
     return error;
   }
   return std::shared_ptr<const ChatTemplate>(std::move(compiled).value());
+}
+
+// What the engine cannot know: facts of the file. Its name is the file's or folder's.
+Result<ModelInfo> describe(const LoadedModel& loaded, const ModelOptions& options) {
+  const Checkpoint& checkpoint = *loaded.checkpoint;
+  ModelInfo info;
+  info.name = std::filesystem::path(checkpoint.path()).filename().replace_extension().string();
+  std::map<DType, uint64_t> bytes_of_type;
+  for (const TensorInfo& tensor : checkpoint.tensors()) {
+    info.n_parameters += tensor.n_elements();
+    bytes_of_type[tensor.dtype] += tensor.n_bytes;
+  }
+  const auto most = std::max_element(bytes_of_type.begin(), bytes_of_type.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+  if (most != bytes_of_type.end()) info.quantisation = dtype_info(most->first).name;
+  info.file_bytes = static_cast<int64_t>(checkpoint.file_bytes());
+  struct stat file {};
+  if (stat(checkpoint.path().c_str(), &file) == 0) info.created_unix_s = int64_t{file.st_mtime};
+  if (loaded.chat_template != nullptr) {
+    FS_TRY(info.chat_template, chat_template_source(checkpoint, options.chat_template_file));
+  }
+  return info;
 }
 
 }  // namespace
@@ -150,6 +174,7 @@ Result<std::unique_ptr<Engine>> create_engine(const LoadedModel& loaded, const M
   engine_options.n_threads = threads_to_use(options);
   if (options.context_length > 0) engine_options.context_length = options.context_length;
   engine_options.kv_type = kv_type_to_use(options, loaded.model->default_kv_type());
+  FS_TRY(engine_options.info, describe(loaded, options));
   return Engine::create(loaded.model, loaded.tokenizer, loaded.chat_template, engine_options);
 }
 

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -26,15 +27,15 @@ struct SamplingParams {
   double repetition_penalty = 1.0; // > 0; divides positive, multiplies negative logits of seen tokens
   double presence_penalty = 0.0;   // -2..2
   double frequency_penalty = 0.0;  // -2..2
-  std::vector<std::pair<TokenId, float>> logit_bias;
+  std::vector<std::pair<TokenId, float>> logit_bias = {};
   uint64_t seed = 0;
   int n_top_logprobs = -1;         // -1: none; 0: of the sampled token only; up to 20 alternatives
 };
 
 struct StopParams {
   int64_t max_tokens = -1;                 // -1: until the context is full
-  std::vector<std::string> strings;        // at most 16, not part of the text
-  std::vector<TokenId> token_ids;
+  std::vector<std::string> strings = {};   // at most 16, not part of the text
+  std::vector<TokenId> token_ids = {};
   bool ignore_end_of_generation = false;
   // At most this many tokens between the model's think markers; then the end marker is forced. -1: no limit; 0: no thinking.
   int64_t thinking_budget = -1;
@@ -56,6 +57,16 @@ using Prompt = std::variant<ChatPrompt, RawPrompt, TokenPrompt>;
 
 enum class Priority : uint8_t { kInteractive, kBatch };
 
+// The form that the answer must have, for every token of it; thinking before the answer is free. A language that is not understood
+// whole is refused with the place in it, never ignored. The answer ends (kStop) where the language has no continuation, or where the
+// model ends it and the language allows that; cut off (kLength, a stop string) it is a beginning of a text of the language.
+struct Constraint {
+  enum class Kind : uint8_t { kJsonObject, kJsonSchema, kRegex, kGrammar };
+  Kind kind = Kind::kJsonObject;
+  std::string text = {};  // the schema as JSON; a pattern for the whole answer; a grammar. kJsonObject: empty
+  bool operator==(const Constraint&) const = default;
+};
+
 struct GenerateRequest {
   Prompt prompt;
   SamplingParams sampling;
@@ -65,6 +76,7 @@ struct GenerateRequest {
   CacheNamespace cache_namespace;  // prefix reuse happens inside one namespace only
   bool use_prefix_cache = true;
   int64_t deadline_us = 0;         // on the engine's clock; 0: none
+  std::optional<Constraint> constraint = {};
 };
 
 // One branch of a fork: what differs from the others.
@@ -72,6 +84,7 @@ struct BranchRequest {
   Prompt suffix;                   // RawPrompt or TokenPrompt: appended to the context
   SamplingParams sampling;
   StopParams stop;
+  std::optional<Constraint> constraint = {};
 };
 
 enum class FinishReason : uint8_t { kStop, kLength, kCancelled, kDeadline, kError };
@@ -104,12 +117,21 @@ struct GenerateEvent {
   Usage usage;                           // kDone
 };
 
-// The reader's end of one request. Dropping it cancels the request.
+// The reader's end of one request, for one thread at a time (cancel: any). Dropping it cancels the request.
 class TokenStream {
  public:
   virtual ~TokenStream() = default;
   // Waits for the next event; nullopt after kDone was returned.
   virtual std::optional<GenerateEvent> next() = 0;
+  // Does not wait: nullopt when nothing is ready, or after kDone was returned.
+  virtual std::optional<GenerateEvent> try_next() = 0;
+  // kDone was returned.
+  virtual bool done() const = 0;
+  // `waker` is called when try_next may have something: from any thread, once per event at most, without locks held, and at once
+  // from here when something is ready already. It must be cheap, and must not call or destroy the stream itself (it may post to
+  // someone who does). Set it before the first try_next. An empty function removes it; after that call, or the destructor, has
+  // returned, the old one is never called again.
+  virtual void set_waker(std::function<void()> waker) = 0;
   // Asks for the end: blocks are free within one step, the stream ends with kCancelled.
   virtual void cancel() = 0;
 };
@@ -119,6 +141,37 @@ class Context {
  public:
   virtual ~Context() = default;
   virtual int64_t n_tokens() const = 0;
+};
+
+// What a generator serves. Facts of the file; the caller that loads it gives the name.
+struct ModelInfo {
+  std::string name;
+  std::string architecture;          // "llama", "qwen3" ...
+  std::string quantisation;          // of most weights: "Q4_K", "F16" ...
+  std::string digest;                // of the content, hexadecimal: what caches are keyed by
+  int64_t context_length = 0;        // effective: of this generator, tokens
+  int64_t n_parameters = 0;
+  int64_t n_vocab = 0;
+  int64_t embedding_dim = 0;
+  int64_t file_bytes = 0;
+  bool has_chat_template = false;
+  bool can_think = false;            // the template can switch thinking, or the vocabulary has its markers
+  std::string chat_template = {};    // source; empty when there is none
+  int64_t created_unix_s = 0;        // of the file
+};
+
+// Sums are since the start, of accepted requests.
+struct GeneratorStats {
+  int64_t n_running = 0, n_waiting = 0;
+  uint64_t kv_bytes_used = 0;        // by sequences, contexts and the prefix cache
+  uint64_t kv_bytes_max = 0;
+  uint64_t prompt_tokens = 0;
+  uint64_t cached_tokens = 0;        // of them, not computed
+  uint64_t generated_tokens = 0;
+  uint64_t n_requests = 0;
+  uint64_t n_preemptions = 0;
+  uint64_t prefix_queries = 0;       // requests that looked into the prefix cache
+  uint64_t prefix_hits = 0;          // those that found something
 };
 
 // Thread-safe.
@@ -136,6 +189,20 @@ class Generator {
   // Forks the context once per branch, copy-on-write, all advanced in one batch. Same bytes as separate requests with the
   // concatenated prompts and the same seeds.
   virtual Result<std::vector<std::unique_ptr<TokenStream>>> fork(const std::shared_ptr<Context>& context, std::vector<BranchRequest> branches) = 0;
+
+  // The ids that a prompt becomes (template rendered, BOS added) and their count, as submit would have them. Same refusals.
+  virtual Result<int64_t> count_tokens(const Prompt& prompt) = 0;
+  virtual Result<std::vector<TokenId>> tokenize(const Prompt& prompt) = 0;
+  // Bytes become UTF-8 (U+FFFD for what no character can contain); control tokens give nothing. kInvalidArgument: an id out of range.
+  virtual Result<std::string> detokenize(std::span<const TokenId> ids) = 0;
+  // The bytes of one token, control tokens with their name; not necessarily UTF-8. Empty for ids out of range.
+  virtual std::string token_text(TokenId id) const = 0;
+
+  virtual ModelInfo info() const = 0;
+  virtual GeneratorStats stats() const = 0;  // cheap
+
+  // The mean of the prompt tokens' last hidden states (after the output norm), scaled to length 1: [embedding_dim]. Waits.
+  virtual Result<std::vector<float>> embed(const Prompt& prompt) = 0;
 };
 
 }  // namespace firesteel

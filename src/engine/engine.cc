@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/utf8.h"
 #include "engine/mailbox.h"
 #include "engine/prompt.h"
 #include "engine/step_loop.h"
@@ -23,6 +24,8 @@ namespace {
 constexpr int64_t kPositionsMax = int64_t{1} << 30;  // positions are int32 in kernels
 
 Error invalid(std::string message) { return {ErrorCode::kInvalidArgument, std::move(message)}; }
+
+Error unsupported_constraint() { return {ErrorCode::kUnsupported, "constraint: not yet: answers cannot be constrained"}; }
 
 int usable_cpus() {
   cpu_set_t set;
@@ -81,6 +84,7 @@ struct Engine::Impl {
   int64_t context_length = 0;
   int n_threads = 1;
   KvLayout layout;
+  ModelInfo info;
   std::shared_ptr<Mailbox> mailbox;
   std::unique_ptr<StepLoop> loop;
   std::thread thread;
@@ -214,6 +218,16 @@ Result<std::unique_ptr<Engine>> Engine::create(std::shared_ptr<const Model> mode
   impl->layout = layout;
   impl->mailbox = std::make_shared<Mailbox>(int64_t{options.max_queue} + options.max_sequences, options.max_contexts);
 
+  impl->info = std::move(options.info);
+  impl->info.architecture = config.architecture;
+  impl->info.digest = impl->model->identity();
+  impl->info.context_length = context_length;
+  impl->info.n_vocab = config.n_vocab;
+  impl->info.embedding_dim = config.dim;
+  impl->info.has_chat_template = impl->encoder.chat_template != nullptr;
+  impl->info.can_think = (impl->tokenizer != nullptr && impl->think_markers.is_one_token(*impl->tokenizer)) ||
+                         (impl->encoder.chat_template != nullptr && impl->encoder.chat_template->mentions("enable_thinking"));
+
   StepLoop::Config loop_config;
   loop_config.model = std::move(model);
   loop_config.tokenizer = impl->tokenizer;
@@ -236,6 +250,7 @@ Result<std::vector<TokenId>> Engine::encode(const Prompt& prompt) const { return
 
 Result<std::unique_ptr<TokenStream>> Engine::submit(GenerateRequest request) {
   FS_TRY_VOID(impl_->check_params(request.sampling, request.stop));
+  if (request.constraint) return unsupported_constraint();
   FS_TRY(std::vector<TokenId> tokens, impl_->encoder.encode(request.prompt, /*is_suffix=*/false));
   FS_TRY_VOID(impl_->check_length(static_cast<int64_t>(tokens.size()), /*generates=*/true));
   auto job = impl_->new_job(request.flow, request.priority, request.cache_namespace, request.use_prefix_cache, std::move(tokens));
@@ -277,6 +292,7 @@ Result<std::vector<std::unique_ptr<TokenStream>>> Engine::fork(const std::shared
     BranchRequest& branch = branches[i];
     const auto prepare = [&]() -> Result<std::unique_ptr<Job>> {
       FS_TRY_VOID(impl_->check_params(branch.sampling, branch.stop));
+      if (branch.constraint) return unsupported_constraint();
       FS_TRY(const std::vector<TokenId> suffix, impl_->encoder.encode(branch.suffix, /*is_suffix=*/true));
       std::vector<TokenId> tokens = handle->kv()->tokens;
       tokens.insert(tokens.end(), suffix.begin(), suffix.end());
@@ -370,7 +386,57 @@ Result<std::shared_ptr<Context>> Engine::load_context(const std::string& path, C
       std::make_shared<ContextHandle>(std::move(kv), impl_->mailbox, FlowId{0}, Priority::kInteractive, /*cached=*/true));
 }
 
-EngineStats Engine::stats() const { return impl_->loop->stats(); }
+Result<int64_t> Engine::count_tokens(const Prompt& prompt) {
+  FS_TRY(const std::vector<TokenId> ids, encode(prompt));
+  return static_cast<int64_t>(ids.size());
+}
+
+Result<std::vector<TokenId>> Engine::tokenize(const Prompt& prompt) { return encode(prompt); }
+
+Result<std::string> Engine::detokenize(std::span<const TokenId> ids) {
+  if (impl_->tokenizer == nullptr) return Error{ErrorCode::kFailedPrecondition, "detokenize: the model has no tokenizer"};
+  FS_TRY_VOID(validate_ids("token ids", ids, impl_->encoder.n_vocab));
+  const std::string bytes = impl_->tokenizer->decode(ids, /*render_special=*/false);
+  std::string text;
+  text.reserve(bytes.size());
+  for (size_t i = 0; i < bytes.size();) {
+    const Utf8Char c = decode_utf8(bytes, i);
+    append_utf8(&text, c.code_point);
+    i += c.n_bytes;
+  }
+  return text;
+}
+
+std::string Engine::token_text(TokenId id) const {
+  std::string bytes;
+  if (impl_->tokenizer != nullptr && id >= 0 && id < impl_->tokenizer->n_vocab()) impl_->tokenizer->append_piece(id, /*render_special=*/true, &bytes);
+  return bytes;
+}
+
+ModelInfo Engine::info() const { return impl_->info; }
+
+GeneratorStats Engine::stats() const {
+  const EngineStats now = engine_stats();
+  GeneratorStats stats;
+  stats.n_running = now.n_running;
+  stats.n_waiting = now.n_waiting;
+  stats.kv_bytes_used = (now.n_blocks - now.n_free_blocks) * impl_->layout.block_bytes();
+  stats.kv_bytes_max = now.kv_bytes_max;
+  stats.prompt_tokens = now.n_prompt_tokens;
+  stats.cached_tokens = now.n_cached_tokens;
+  stats.generated_tokens = now.n_generated_tokens;
+  stats.n_requests = now.n_requests;
+  stats.n_preemptions = now.n_preempted;
+  stats.prefix_queries = now.n_prefix_queries;
+  stats.prefix_hits = now.n_prefix_hits;
+  return stats;
+}
+
+Result<std::vector<float>> Engine::embed(const Prompt&) {
+  return Error{ErrorCode::kUnsupported, "embeddings: not yet: the forward pass gives logits only"};
+}
+
+EngineStats Engine::engine_stats() const { return impl_->loop->stats(); }
 int64_t Engine::context_length() const { return impl_->context_length; }
 KvLayout Engine::kv_layout() const { return impl_->layout; }
 int Engine::n_threads() const { return impl_->n_threads; }

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -30,7 +31,7 @@ class Engine final : public Generator {
     int n_threads = 0;               // of the forward pass, 1..256; 0: the CPUs the process may use
     int64_t context_length = 0;      // tokens per sequence (prompt and answer); 0: the model's, lowered to what kv_bytes_max holds
     uint64_t kv_bytes_max = 0;       // hard limit of KV memory (reserved, committed when used); 0: a quarter of the available memory
-    std::optional<KvType> kv_type;   // default: the model's
+    std::optional<KvType> kv_type = {};  // default: the model's
     int max_batch_rows = 512;        // tokens of one step
     int max_sequences = 64;          // that hold KV blocks and advance together; <= max_batch_rows
     int max_queue = 1024;            // requests that wait
@@ -40,6 +41,7 @@ class Engine final : public Generator {
     const KernelTable* table = nullptr;    // nullptr: default_kernel_table()
     const Clock* clock = nullptr;          // nullptr: system_clock()
     bool poison_free_blocks = false;       // tests: released blocks are filled with NaN, so that a stray read is seen
+    ModelInfo info = {};                   // what info() cannot know from here: name, quantisation, sizes and date of the file, template
   };
 
   // tokenizer and chat_template may be null: then only TokenPrompt is accepted, texts are empty, and stop strings are refused.
@@ -54,7 +56,16 @@ class Engine final : public Generator {
   Result<std::vector<std::unique_ptr<TokenStream>>> fork(const std::shared_ptr<Context>& context,
                                                          std::vector<BranchRequest> branches) override;
 
-  // The ids a prompt becomes (template rendered, BOS added): for counting and for tests.
+  Result<int64_t> count_tokens(const Prompt& prompt) override;
+  Result<std::vector<TokenId>> tokenize(const Prompt& prompt) override;
+  Result<std::string> detokenize(std::span<const TokenId> ids) override;
+  std::string token_text(TokenId id) const override;
+  ModelInfo info() const override;
+  GeneratorStats stats() const override;
+  // kUnsupported for now.
+  Result<std::vector<float>> embed(const Prompt& prompt) override;
+
+  // As tokenize.
   Result<std::vector<TokenId>> encode(const Prompt& prompt) const;
 
   // Writes a context's tokens, keys and values to a file, and back. The file is for this model and KV layout only: kFailedPrecondition
@@ -62,7 +73,7 @@ class Engine final : public Generator {
   Status save_context(const std::shared_ptr<Context>& context, const std::string& path);
   Result<std::shared_ptr<Context>> load_context(const std::string& path, CacheNamespace cache_namespace);
 
-  EngineStats stats() const;
+  EngineStats engine_stats() const;
   int64_t context_length() const;  // effective
   KvLayout kv_layout() const;
   int n_threads() const;

@@ -13,15 +13,6 @@ constexpr size_t kStopTokensMax = 256;
 
 Error invalid(std::string message) { return {ErrorCode::kInvalidArgument, std::move(message)}; }
 
-Status validate_ids(const char* name, const std::vector<TokenId>& ids, int64_t n_vocab) {
-  for (size_t i = 0; i < ids.size(); ++i) {
-    if (ids[i] >= 0 && ids[i] < n_vocab) continue;
-    return invalid(std::string(name) + "[" + std::to_string(i) + "]: expected 0 to " + std::to_string(n_vocab - 1) + ", found " +
-                   std::to_string(ids[i]));
-  }
-  return {};
-}
-
 Result<std::vector<TokenId>> encode_chat(const PromptEncoder& encoder, const ChatPrompt& chat) {
   if (encoder.chat_template == nullptr) {
     return Error{ErrorCode::kFailedPrecondition, "prompt: the model has no chat template; send text without one"};
@@ -47,6 +38,15 @@ Result<std::vector<TokenId>> encode_chat(const PromptEncoder& encoder, const Cha
 }
 
 }  // namespace
+
+Status validate_ids(const char* name, std::span<const TokenId> ids, int64_t n_vocab) {
+  for (size_t i = 0; i < ids.size(); ++i) {
+    if (ids[i] >= 0 && ids[i] < n_vocab) continue;
+    return invalid(std::string(name) + "[" + std::to_string(i) + "]: expected 0 to " + std::to_string(n_vocab - 1) + ", found " +
+                   std::to_string(ids[i]));
+  }
+  return {};
+}
 
 Result<std::vector<TokenId>> PromptEncoder::encode(const Prompt& prompt, bool is_suffix) const {
   std::vector<TokenId> ids;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "api/generator.h"
@@ -22,6 +23,7 @@ struct PromptEncoder {
 };
 
 // kInvalidArgument names the parameter.
+Status validate_ids(const char* name, std::span<const TokenId> ids, int64_t n_vocab);
 Status validate_stop(const StopParams& stop, int64_t n_vocab, bool has_tokenizer);
 
 }  // namespace firesteel

@@ -228,6 +228,10 @@ bool Scheduler::try_admit(Sequence* sequence, int64_t now_us) {
     sequence->was_admitted = true;
     sequence->n_cached = sequence->table.n_tokens();
     counters_.n_cached_tokens += static_cast<uint64_t>(sequence->n_cached);
+    if (sequence->use_prefix_cache) {
+      ++counters_.n_prefix_queries;
+      counters_.n_prefix_hits += sequence->n_cached > 0 ? 1 : 0;
+    }
   }
   if (sequence->context != nullptr) sequence->context->last_used_us = now_us;
   running_.push_back(sequence);

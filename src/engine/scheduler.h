@@ -59,6 +59,8 @@ class Scheduler {
   struct Counters {
     uint64_t n_preempted = 0;
     uint64_t n_cached_tokens = 0;
+    uint64_t n_prefix_queries = 0;  // first admissions that looked into the prefix cache
+    uint64_t n_prefix_hits = 0;
     uint64_t n_reclaimed_contexts = 0;
   };
 

@@ -23,6 +23,10 @@ struct EngineStats {
   uint64_t n_steps = 0;
   uint64_t n_prefill_tokens = 0;  // rows computed of prompts (and of resumed sequences)
   uint64_t n_decode_tokens = 0;   // tokens sampled
+  uint64_t n_prompt_tokens = 0;   // of accepted requests
+  uint64_t n_generated_tokens = 0;  // published: without ends of generation
+  uint64_t n_prefix_queries = 0;  // requests that looked into the prefix cache
+  uint64_t n_prefix_hits = 0;     // and found something
   uint64_t n_cached_tokens = 0;   // prompt tokens taken from prefix cache or contexts instead
   uint64_t n_preempted = 0;
   uint64_t n_evicted_blocks = 0;

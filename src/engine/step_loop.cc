@@ -64,6 +64,7 @@ void StepLoop::receive(Mailbox::Mail mail) {
   for (auto& job : mail.jobs) {
     job->id = SeqId{next_id_++};
     ++counters_.n_requests;
+    counters_.n_prompt_tokens += static_cast<uint64_t>(job->n_prompt);
     scheduler_.add(job.get(), now_us);
     jobs_.emplace(job->id, std::move(job));
   }
@@ -161,6 +162,7 @@ void StepLoop::publish_token(Job* job, Outcome* outcome) {
   if (ends) return finish(job, FinishReason::kStop);
 
   job->tokens.push_back(id);
+  ++counters_.n_generated_tokens;
   if (uses_counts(job->sampling)) job->counts.add_generated(id);
   GenerateEvent event;
   event.token = id;
@@ -222,6 +224,8 @@ void StepLoop::publish_stats() {
   counters_.kv_bytes_max = config_.kv_bytes_max;
   counters_.workspace_bytes = workspace_->n_bytes();
   counters_.n_cached_tokens = scheduler_.counters().n_cached_tokens;
+  counters_.n_prefix_queries = scheduler_.counters().n_prefix_queries;
+  counters_.n_prefix_hits = scheduler_.counters().n_prefix_hits;
   counters_.n_preempted = scheduler_.counters().n_preempted;
   counters_.n_evicted_blocks = tree_.n_evicted();
   MutexLock lock(stats_mutex_);

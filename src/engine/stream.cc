@@ -5,6 +5,30 @@ namespace firesteel {
 std::optional<GenerateEvent> StreamState::take() {
   MutexLock lock(mutex_);
   while (events_.empty() && !done_) changed_.wait(mutex_);
+  return pop();
+}
+
+std::optional<GenerateEvent> StreamState::try_take() {
+  MutexLock lock(mutex_);
+  return pop();
+}
+
+bool StreamState::done() const {
+  MutexLock lock(mutex_);
+  return done_;
+}
+
+void StreamState::set_waker(std::function<void()> waker) {
+  waker_.set(std::move(waker));
+  bool is_ready = false;
+  {
+    MutexLock lock(mutex_);
+    is_ready = !events_.empty();
+  }
+  if (is_ready) waker_.wake();  // it came before the waker did
+}
+
+std::optional<GenerateEvent> StreamState::pop() {
   if (events_.empty()) return std::nullopt;
   GenerateEvent event = std::move(events_.front());
   events_.pop_front();

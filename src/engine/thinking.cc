@@ -20,6 +20,8 @@ ThinkMarkers ThinkMarkers::of(const Tokenizer& tokenizer) {
   return markers;
 }
 
+bool ThinkMarkers::is_one_token(const Tokenizer& tokenizer) const { return end.size() == 1 && tokenizer.find(kEnd) == end[0]; }
+
 ThinkTracker::ThinkTracker(const Tokenizer& tokenizer, const ThinkMarkers& markers, std::span<const TokenId> prompt, int64_t budget)
     : tokenizer_(tokenizer), markers_(markers), budget_(budget) {
   // Long enough for a marker of single characters and some white space; whatever comes before does not matter.

@@ -15,6 +15,8 @@ namespace firesteel {
 // The ids that write "</think>": one special token where the vocabulary has it, else the pieces of its text.
 struct ThinkMarkers {
   static ThinkMarkers of(const Tokenizer& tokenizer);
+  // The vocabulary was made for a model that thinks.
+  bool is_one_token(const Tokenizer& tokenizer) const;
   std::vector<TokenId> end;
 };
 
