@@ -1,0 +1,96 @@
+// The admin part of the mock server: figures that look like a day of work, made without chance so that pictures can be compared.
+
+const DAY = 86400e3;
+const quota = (requests_per_minute, tokens_per_day, kv_share) => ({ requests_per_minute, tokens_per_day, concurrency: 8, kv_share, spend_per_month: null });
+const wave = (i, period, phase = 0) => Math.sin((i / period) * 2 * Math.PI + phase) + 0.35 * Math.sin(i * 1.7 + phase) + 0.2 * Math.sin(i * 4.1);
+
+export function adminRoutes() {
+  const now = Date.now();
+  let n = 0;
+  const tenants = [
+    { id: "tn_alder", name: "alder-legal", state: "active", created_at: now - 90 * DAY, n_keys: 4, quota: quota(600, 10e6, 0.3), consent: "feedback", used: { requests_this_minute: 212, tokens_today: 4.1e6, kv_share: 0.14 } },
+    { id: "tn_birch", name: "birch-finance", state: "active", created_at: now - 80 * DAY, n_keys: 7, quota: quota(600, 20e6, 0.4), consent: "none", used: { requests_this_minute: 588, tokens_today: 19.4e6, kv_share: 0.22 } },
+    { id: "tn_cedar", name: "cedar-school", state: "active", created_at: now - 40 * DAY, n_keys: 2, quota: quota(300, 2e6, 0.2), consent: "content", used: { requests_this_minute: 31, tokens_today: 2e6, kv_share: 0.03 } },
+    { id: "tn_op", name: "operator", state: "active", created_at: now - 120 * DAY, n_keys: 1, quota: {}, consent: "none", used: { requests_this_minute: 4, tokens_today: 1e5, kv_share: 0.02 } },
+  ];
+  const key = (tenant, name, prefix, scopes, expires, used, revoked = null) => ({ id: `ky_${++n}`, tenant, name, prefix, scopes, models: [], created_at: now - 60 * DAY, expires_at: expires, last_used_at: used, revoked_at: revoked, quota: { tokens_per_day: 2e6 }, consent: "feedback" });
+  const keys = [
+    key("tn_alder", "intake-form, production", "fsk_alder_7Qm2", ["chat", "embeddings"], now + 90 * DAY, null),
+    key("tn_alder", "intake-form, old", "fsk_alder_k0Pd", ["chat", "embeddings"], now + 6 * DAY, now - 60e3),
+    key("tn_alder", "nightly summaries", "fsk_alder_M3vy", ["batches"], now + 41 * DAY, now - 9 * 3600e3),
+    key("tn_alder", "clerk laptop", "fsk_alder_wE8a", ["chat"], now + 20 * DAY, now - 3 * DAY, now - 3600e3),
+    key("tn_op", "first admin key", "fsk_operator_A1", ["chat", "admin"], null, now - 5e3),
+  ];
+  const audit = Array.from({ length: 45 }, (_, i) => ({ seq: 45 - i, t: now - i * 1700e3, tenant: ["alder-legal", "operator", "birch-finance"][i % 3], actor: ["anna", "ben", "first admin key"][i % 3],
+    action: ["key.create", "session.create", "tenant.update", "key.revoke", "model.load"][i % 5], object: ["ky_2", "anna", "tn_birch", "ky_4", "kindling"][i % 5], detail: i % 5 === 2 ? "tokens_per_day 10 M to 20 M" : "", hash: (0x3f9c71ab + i * 7919).toString(16).repeat(8).slice(0, 64) }));
+  const rows = (group) => {
+    const row = (name, scale, label) => ({ group: name, ...(label ? { label } : {}), requests: Math.round(820 * scale), prompt_tokens: Math.round(2.4e6 * scale), cached_tokens: Math.round(1.1e6 * scale), completion_tokens: Math.round(0.9e6 * scale), errors: Math.round(2 * scale) });
+    if (group === "day") return Array.from({ length: 28 }, (_, i) => row(new Date(now - (27 - i) * DAY).toISOString().slice(0, 10), [0, 6].includes(new Date(now - (27 - i) * DAY).getUTCDay()) ? 0.3 : 1 + 0.3 * wave(i, 9)));
+    if (group === "tenant") return tenants.map((t, i) => row(t.id, [1, 2.2, 0.4, 0.05][i], t.name));
+    if (group === "key") return keys.map((k, i) => row(k.id, 1 / (i + 1), k.name));
+    return [row("kindling", 3), row("llama-1b", 0.6)];
+  };
+  const total = (data) => data.reduce((sum, row) => Object.fromEntries(Object.keys(sum).map((field) => [field, field === "group" ? "total" : sum[field] + row[field]])), { group: "total", requests: 0, prompt_tokens: 0, cached_tokens: 0, completion_tokens: 0, errors: 0 });
+  const made = (fields) => {
+    const one = { ...key(fields.tenant, fields.name, `fsk_${fields.name.slice(0, 4)}_${n}`, fields.scopes, fields.expires_at ?? null, null), quota: fields.quota ?? {} };
+    keys.unshift(one);
+    return { status: 201, body: { ...one, secret: `fsk_example_0only0for0the0mock_${n}` } };
+  };
+  return (method, path, query, sent) => {
+    if (path === "/overview") return { body: overview(now, query.get("period") ?? "24h") };
+    if (path === "/tenants" && method === "GET") return { body: { data: tenants } };
+    if (path === "/tenants") {
+      const one = { id: `tn_${++n}`, name: sent.name, state: "active", created_at: Date.now(), n_keys: 0, quota: sent.quota ?? {}, consent: sent.consent ?? "none", used: { requests_this_minute: 0, tokens_today: 0, kv_share: 0 } };
+      tenants.push(one);
+      return { status: 201, body: one };
+    }
+    if (path.startsWith("/tenants/")) {
+      const one = tenants.find((t) => path.endsWith("/" + t.id));
+      return one && { body: Object.assign(one, sent) };
+    }
+    if (path === "/keys" && method === "GET") return { body: { data: keys.filter((k) => !query.get("tenant") || k.tenant === query.get("tenant")) } };
+    if (path === "/keys") return made({ ...sent, tenant: query.get("tenant") });
+    if (path.startsWith("/keys/")) {
+      const one = keys.find((k) => k.id === path.split("/")[2]);
+      if (!one) return null;
+      if (path.endsWith("/rotate")) {
+        one.expires_at = Date.now() + (sent.overlap_s ?? 0) * 1000;
+        return made(one);
+      }
+      one.revoked_at = Date.now();
+      return { status: 204 };
+    }
+    if (path === "/usage" || path === "/usage.csv") {
+      const data = rows(query.get("group") ?? "day");
+      return path === "/usage" ? { body: { data, total: total(data) } } : { csv: "group,requests\n" + data.map((row) => `${row.group},${row.requests}`).join("\n") };
+    }
+    if (path === "/models") return { body: { data: [
+      { id: "kindling", state: "ready", aliases: ["kindling@champion"], context_length: 32768, n_params: 31.2e6, quantisation: "Q8_0", bytes: 33.4e6, digest: "3f9c71ab".repeat(8), licence: "Apache-2.0", device: "cpu, avx512" },
+      { id: "llama-1b", state: "loading", context_length: 8192, n_params: 1.24e9, quantisation: "Q4_K_M", bytes: 699e6, digest: "a81e40cc".repeat(8), device: "cpu, avx512", progress: 0.59 }] } };
+    if (path === "/audit") {
+      const before = Number(query.get("before") ?? Infinity), limit = Number(query.get("limit") ?? 20);
+      const found = audit.filter((a) => a.seq < before && (!query.get("tenant") || a.tenant === query.get("tenant")));
+      return { body: { data: found.slice(0, limit), has_more: found.length > limit } };
+    }
+    if (path === "/audit/verify") return { body: { ok: true, checked: 45 } };
+    if (path === "/system") return { body: { version: "0.1.0", commit: "4652792", started_at: now - 12.17 * DAY, uptime_s: 12.17 * 86400,
+      checks: [{ name: "Store", state: "good", detail: "SQLite, 14 MB, integrity checked 2 h ago" }, { name: "Disk", state: "warn", detail: "9 % free, 4.1 GB" }, { name: "Listener", state: "good", detail: "127.0.0.1:8080, loopback only" }],
+      config: [{ name: "listen", value: "127.0.0.1:8080", origin: "default" }, { name: "kv_max_bytes", value: "2147483648", origin: "command line" }, { name: "threads", value: "2", origin: "default" }] } };
+    return null;
+  };
+}
+
+function overview(now, period) {
+  const hours = { "1h": 1, "24h": 24, "7d": 168, "30d": 720 }[period] ?? 24;
+  const points = 96;
+  const series = Array.from({ length: points }, (_, i) => {
+    const t = now - ((points - 1 - i) / (points - 1)) * hours * 3600e3;
+    const peak = Math.exp(-((i - 90) ** 2) / 6);
+    if (i > 30 && i < 36) return { t, requests: null, tokens: null, ttft_p50_ms: null, ttft_p95_ms: null, ttft_p99_ms: null, itl_p50_ms: null, itl_p95_ms: null, itl_p99_ms: null, errors: null, n_waiting: null, kv_used_bytes: null };
+    return { t, requests: Math.round(380 + 120 * wave(i, 90) + 250 * peak), tokens: Math.round(91000 + 30000 * wave(i, 90)), errors: Math.max(0, Math.round(0.4 * wave(i, 11) + 3 * peak)),
+      ttft_p50_ms: 92 + 9 * wave(i, 60) + 60 * peak, ttft_p95_ms: 190 + 18 * wave(i, 60) + 280 * peak, ttft_p99_ms: 280 + 30 * wave(i, 40) + 800 * peak,
+      itl_p50_ms: 20.8 + 0.7 * wave(i, 50), itl_p95_ms: 28.4 + 1.3 * wave(i, 30), itl_p99_ms: 36 + 2.2 * wave(i, 20), n_waiting: Math.max(0, Math.round(1 + wave(i, 13) + 12 * peak)), kv_used_bytes: 0.94e9 + 0.12e9 * wave(i, 80) + 0.3e9 * peak };
+  });
+  return { requests_per_s: 6.4, ttft_ms: { p50: 88, p95: 182, p99: 268 }, itl_ms: { p50: 20.8, p95: 28.4, p99: 36.1 }, n_running: 23, n_waiting: 2, kv_used_bytes: 0.99e9, kv_max_bytes: 2.147e9,
+    errors: { context_length_exceeded: 61, insufficient_quota: 38, client_closed: 207, internal: 0 }, series, version: "0.1.0", model: "kindling", uptime_s: 12.17 * 86400, ready: true };
+}

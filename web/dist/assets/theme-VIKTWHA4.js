@@ -1,0 +1,1 @@
+"use strict";(()=>{try{let e=JSON.parse(localStorage.getItem("fs.theme")??'"system"');(e==="light"||e==="dark")&&(document.documentElement.dataset.theme=e)}catch{}})();
