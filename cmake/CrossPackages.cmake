@@ -29,6 +29,17 @@ if(NOT UTF8PROC_LIBRARY)
   set(UTF8PROC_LIBRARY utf8proc)
 endif()
 
+# Boost is headers only. OpenSSL's headers include some of the machine's own folder; those say the same for both targets.
+foreach(name boost openssl)
+  file(CREATE_LINK /usr/include/${name} ${headers}/${name} SYMBOLIC)
+endforeach()
+file(MAKE_DIRECTORY ${headers}/configuration)
+file(CREATE_LINK /usr/include/${CMAKE_HOST_SYSTEM_PROCESSOR}-linux-gnu/openssl ${headers}/configuration/openssl SYMBOLIC)
+set(BOOST_INCLUDE ${headers})
+add_library(OpenSSL::SSL INTERFACE IMPORTED)
+target_include_directories(OpenSSL::SSL SYSTEM INTERFACE ${headers} ${headers}/configuration)
+target_link_libraries(OpenSSL::SSL INTERFACE ssl crypto)
+
 if(FS_TESTS)
   add_subdirectory(/usr/src/googletest ${CMAKE_BINARY_DIR}/googletest EXCLUDE_FROM_ALL)
 endif()

@@ -23,6 +23,8 @@ missing_for_build() {
   has_header nlohmann/json.hpp || echo nlohmann-json3-dev
   has_header CLI/CLI.hpp || echo libcli11-dev
   has_header utf8proc.h || echo libutf8proc-dev
+  has_header boost/asio.hpp || echo libboost-dev
+  has_header openssl/ssl.h || echo libssl-dev
 }
 
 missing_for_tests() {
