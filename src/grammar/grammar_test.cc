@@ -176,6 +176,28 @@ TEST(Notation, RefusesLeftRecursionUndefinedRulesAndSyntaxErrorsWithTheLine) {
   EXPECT_FALSE(Grammar::from_notation("root ::= \"abc").ok());
 }
 
+// Nested counts of an empty body add no state, so the cap on states did not stop them: this ran for hours.
+TEST(GrammarLimits, CountsOfNothingDoNotMultiply) {
+  const std::string counts = "){2000}){2000}){2000}){2000}";
+  const auto notation = Grammar::from_notation("root ::= ((((\"\"" + counts + " \"x\"");
+  ASSERT_TRUE(notation.ok()) << notation.error().message;
+  EXPECT_TRUE(matches(**notation, "x"));
+  for (const char* empty : {"", "a{0}", "(|)"}) {
+    const auto regex = Grammar::from_regex("((((" + std::string(empty) + counts + "x");
+    if (regex.ok()) {
+      EXPECT_TRUE(matches(**regex, "x"));
+    }
+  }
+}
+
+// Finding the rules that may be empty took one pass per link of the chain.
+TEST(GrammarLimits, ChainsOfEmptyRulesAreLinear) {
+  std::string source = "root ::= r0 \"x\"\n";
+  for (int i = 0; i < 4000; ++i) source += "r" + std::to_string(i) + " ::= r" + std::to_string(i + 1) + "\n";
+  EXPECT_TRUE(Grammar::from_notation(source + "r4000 ::= \"y\"?").ok());
+  EXPECT_FALSE(Grammar::from_notation(source + "r4000 ::= \"y\"? root").ok());  // left recursion through all of them
+}
+
 TEST(Automaton, RightRecursionNeedsNoStack) {
   const auto grammar = Grammar::from_notation("root ::= \"a\" root | \"b\"").value();
   Automaton automaton(grammar->nfa());

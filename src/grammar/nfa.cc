@@ -187,36 +187,73 @@ void NfaBuilder::define_rule(NfaRule rule, NfaNode start) {
 
 namespace {
 
-// What a rule can do before its first byte: end (nullable), or call other rules.
-struct RuleHead {
-  bool nullable = false;
-  std::vector<NfaRule> calls;
-};
-
-RuleHead explore(const Nfa& nfa, NfaRule rule, const std::vector<bool>& nullable) {
-  RuleHead head;
-  std::vector<bool> seen(nfa.nodes.size(), false);
-  std::vector<NfaNode> todo = {nfa.rule_starts[rule]};
-  seen[todo[0]] = true;
-  const auto visit = [&](NfaNode n) {
-    if (!seen[n]) {
-      seen[n] = true;
-      todo.push_back(n);
-    }
+// Which rules match the empty text. From the ends of rules backwards over what reads nothing; every edge is followed once.
+std::vector<bool> find_nullable(const Nfa& nfa) {
+  struct Before {
+    NfaNode node;
+    bool is_call;
+    NfaRule rule;
   };
+  std::vector<std::vector<Before>> before(nfa.nodes.size());
+  std::vector<std::vector<NfaRule>> starts(nfa.nodes.size());  // rules that start at a node
+  std::vector<bool> ends(nfa.nodes.size(), false);             // reaches the end of its rule without reading
+  std::vector<NfaNode> todo;
+  const auto mark = [&](NfaNode n) {
+    if (ends[n]) return;
+    ends[n] = true;
+    todo.push_back(n);
+  };
+  for (size_t i = 0; i < nfa.nodes.size(); ++i) {
+    const auto n = static_cast<NfaNode>(i);
+    for (const NfaEdge& edge : nfa.nodes[i].edges) {
+      if (edge.kind != NfaEdge::Kind::kByte) before[edge.to].push_back({n, edge.kind == NfaEdge::Kind::kCall, edge.rule});
+    }
+    if (nfa.nodes[i].accepts) mark(n);
+  }
+  for (size_t rule = 0; rule < nfa.rule_starts.size(); ++rule) starts[nfa.rule_starts[rule]].push_back(static_cast<NfaRule>(rule));
+  std::vector<bool> nullable(nfa.rule_starts.size(), false);
+  std::vector<std::vector<NfaNode>> waiting(nfa.rule_starts.size());  // calls whose return reaches the end
   while (!todo.empty()) {
-    const Nfa::Node& n = nfa.nodes[todo.back()];
+    const NfaNode at = todo.back();
     todo.pop_back();
-    head.nullable = head.nullable || n.accepts;
-    for (const NfaEdge& edge : n.edges) {
-      if (edge.kind == NfaEdge::Kind::kEmpty) visit(edge.to);
-      if (edge.kind == NfaEdge::Kind::kCall) {
-        head.calls.push_back(edge.rule);
-        if (nullable[edge.rule]) visit(edge.to);
+    for (const Before& b : before[at]) {
+      if (!b.is_call || nullable[b.rule]) {
+        mark(b.node);
+      } else {
+        waiting[b.rule].push_back(b.node);
+      }
+    }
+    for (const NfaRule rule : starts[at]) {
+      nullable[rule] = true;
+      for (const NfaNode n : waiting[rule]) mark(n);
+    }
+  }
+  return nullable;
+}
+
+// Rules that each rule can call before its first byte.
+std::vector<std::vector<NfaRule>> find_first_calls(const Nfa& nfa, const std::vector<bool>& nullable) {
+  std::vector<std::vector<NfaRule>> calls(nfa.rule_starts.size());
+  std::vector<NfaRule> seen_by(nfa.nodes.size(), UINT32_MAX);
+  for (size_t i = 0; i < calls.size(); ++i) {
+    const auto rule = static_cast<NfaRule>(i);
+    std::vector<NfaNode> todo;
+    const auto visit = [&](NfaNode n) {
+      if (seen_by[n] == rule) return;
+      seen_by[n] = rule;
+      todo.push_back(n);
+    };
+    visit(nfa.rule_starts[i]);
+    while (!todo.empty()) {
+      const NfaNode at = todo.back();
+      todo.pop_back();
+      for (const NfaEdge& edge : nfa.nodes[at].edges) {
+        if (edge.kind == NfaEdge::Kind::kCall) calls[i].push_back(edge.rule);
+        if (edge.kind == NfaEdge::Kind::kEmpty || (edge.kind == NfaEdge::Kind::kCall && nullable[edge.rule])) visit(edge.to);
       }
     }
   }
-  return head;
+  return calls;
 }
 
 }  // namespace
@@ -229,19 +266,7 @@ Result<Nfa> NfaBuilder::finish(NfaRule root) {
   }
   nfa_.root = root;
   const size_t n_rules = nfa_.rule_starts.size();
-  if (n_rules * nfa_.nodes.size() > 400'000'000) return error("grammar is too large: rules times states exceeds 400 million");
-  std::vector<bool> nullable(n_rules, false);
-  std::vector<RuleHead> heads(n_rules);
-  for (bool changed = true; changed;) {
-    changed = false;
-    for (size_t i = 0; i < n_rules; ++i) {
-      heads[i] = explore(nfa_, static_cast<NfaRule>(i), nullable);
-      if (heads[i].nullable && !nullable[i]) {
-        nullable[i] = true;
-        changed = true;
-      }
-    }
-  }
+  const std::vector<std::vector<NfaRule>> calls = find_first_calls(nfa_, find_nullable(nfa_));
   // Depth-first search for a cycle of calls that read nothing.
   enum class Mark : uint8_t { kNew, kOpen, kDone };
   std::vector<Mark> marks(n_rules, Mark::kNew);
@@ -251,12 +276,12 @@ Result<Nfa> NfaBuilder::finish(NfaRule root) {
     marks[first] = Mark::kOpen;
     while (!path.empty()) {
       auto& [rule, next_call] = path.back();
-      if (next_call == heads[rule].calls.size()) {
+      if (next_call == calls[rule].size()) {
         marks[rule] = Mark::kDone;
         path.pop_back();
         continue;
       }
-      const NfaRule callee = heads[rule].calls[next_call++];
+      const NfaRule callee = calls[rule][next_call++];
       if (marks[callee] == Mark::kOpen) return error("rule \"" + nfa_.rule_names[callee] + "\" can call itself without reading anything (left recursion)");
       if (marks[callee] == Mark::kNew) {
         marks[callee] = Mark::kOpen;

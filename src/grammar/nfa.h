@@ -89,7 +89,11 @@ class NfaBuilder {
         start = optional;
       }
     }
-    for (int64_t i = 0; i < n_min && ok(); ++i) start = make(start);
+    for (int64_t i = 0; i < n_min && ok(); ++i) {
+      const NfaNode before = start;
+      start = make(before);
+      if (start == before) break;  // an empty body: nested counts would otherwise multiply without adding a state
+    }
     return start;
   }
 
