@@ -11,7 +11,7 @@ export function short(n: number): string {
   const abs = Math.abs(n);
   if (abs >= 1e9) return tenth.format(n / 1e9) + " G";
   if (abs >= 1e6) return tenth.format(n / 1e6) + " M";
-  if (abs >= 1e5) return whole.format(n / 1e3) + " k";
+  if (abs >= 1e4) return tenth.format(n / 1e3) + " k";
   return abs < 100 ? tenth.format(n) : whole.format(n);
 }
 

@@ -1,0 +1,32 @@
+// Records of the admin API (docs/api.md).
+
+export interface Percentiles { p50: number; p95: number; p99: number }
+export interface Point {
+  t: number; requests: number | null; tokens: number | null; ttft_p50_ms: number | null; errors: number | null;
+  ttft_p95_ms?: number | null; ttft_p99_ms?: number | null; itl_p50_ms?: number | null; itl_p95_ms?: number | null; itl_p99_ms?: number | null;
+  n_waiting?: number | null; kv_used_bytes?: number | null;
+}
+export interface Overview {
+  requests_per_s: number; ttft_ms: Percentiles; itl_ms: Percentiles; n_running: number; n_waiting: number; kv_used_bytes: number; kv_max_bytes: number;
+  errors: Record<string, number>; series: Point[]; version: string; model: string; uptime_s?: number; ready?: boolean;
+}
+export interface Quota { requests_per_minute?: number | null; tokens_per_day?: number | null; concurrency?: number | null; kv_share?: number | null; spend_per_month?: number | null }
+export type Consent = "none" | "feedback" | "content";
+export interface Tenant {
+  id: string; name: string; state: "active" | "suspended"; created_at: number; n_keys: number; quota: Quota; consent: Consent;
+  used: { requests_this_minute: number; tokens_today: number; kv_share: number };
+}
+export interface Key {
+  id: string; tenant: string; name: string; prefix: string; scopes: string[]; models: string[]; created_at: number; expires_at: number | null; last_used_at: number | null;
+  revoked_at: number | null; quota?: Quota | null; consent?: Consent; secret?: string;
+}
+export interface UsageRow { group: string; label?: string; requests: number; prompt_tokens: number; cached_tokens: number; completion_tokens: number; branch_tokens?: number; errors?: number }
+export interface AdminModel {
+  id: string; state: "ready" | "loading" | "failed" | "off"; aliases?: string[]; context_length: number; n_params: number; quantisation: string; bytes: number; digest: string;
+  licence?: string; device?: string; progress?: number;
+}
+export interface AuditEntry { seq: number; t: number; tenant: string; actor: string; action: string; object: string; detail?: string; hash: string }
+export interface System {
+  version: string; commit?: string; started_at: number; uptime_s: number; checks: { name: string; state: "good" | "warn" | "bad"; detail: string }[];
+  config: { name: string; value: string; origin: string }[];
+}
