@@ -6,7 +6,7 @@
 
 set(headers ${CMAKE_BINARY_DIR}/headers)
 file(MAKE_DIRECTORY ${headers})
-foreach(name fmt nlohmann CLI utf8proc.h)
+foreach(name fmt nlohmann CLI utf8proc.h sqlite3.h sodium.h sodium)
   if(NOT EXISTS /usr/include/${name})
     message(FATAL_ERROR "/usr/include/${name} is missing")
   endif()
@@ -24,10 +24,15 @@ target_include_directories(nlohmann_json SYSTEM INTERFACE ${headers})
 
 set(UTF8PROC_INCLUDE ${headers})
 set(CLI11_INCLUDE ${headers})
-find_library(UTF8PROC_LIBRARY NAMES libutf8proc.a utf8proc PATHS /usr/lib/${CMAKE_SYSTEM_PROCESSOR}-linux-gnu NO_DEFAULT_PATH)
-if(NOT UTF8PROC_LIBRARY)
-  set(UTF8PROC_LIBRARY utf8proc)
-endif()
+set(SQLITE3_INCLUDE ${headers})
+set(SODIUM_INCLUDE ${headers})
+foreach(package utf8proc sqlite3 sodium)
+  string(TOUPPER ${package} variable)
+  find_library(${variable}_LIBRARY NAMES lib${package}.a ${package} PATHS /usr/lib/${CMAKE_SYSTEM_PROCESSOR}-linux-gnu NO_DEFAULT_PATH)
+  if(NOT ${variable}_LIBRARY)
+    set(${variable}_LIBRARY ${package})
+  endif()
+endforeach()
 
 # Boost is headers only. OpenSSL's headers include some of the machine's own folder; those say the same for both targets.
 foreach(name boost openssl)

@@ -25,6 +25,8 @@ missing_for_build() {
   has_header utf8proc.h || echo libutf8proc-dev
   has_header boost/asio.hpp || echo libboost-dev
   has_header openssl/ssl.h || echo libssl-dev
+  has_header sqlite3.h || echo libsqlite3-dev
+  has_header sodium.h || echo libsodium-dev
 }
 
 missing_for_tests() {

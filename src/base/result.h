@@ -22,6 +22,9 @@ enum class ErrorCode {
   kCancelled,
   kDeadlineExceeded,
   kIo,                  // the operating system refused; the message has its reason
+  kUnauthenticated,     // no valid key (401)
+  kPermissionDenied,    // a valid key that may not do this (403)
+  kUnavailable,         // storage or another part cannot be used now; may succeed later, nothing was done (503)
   kInternal,
 };
 

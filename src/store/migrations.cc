@@ -1,0 +1,96 @@
+#include "store/migrations.h"
+
+#include <array>
+
+namespace firesteel {
+namespace {
+
+// Counters: "tenants" is the generation of everything that the snapshot of `tenants` holds; rows carry the generation at which they
+// changed last, so that a reader fetches only what is new. usage_daily repeats what usage says, summed up in the same transaction:
+// reports and start-up read it instead of every request.
+constexpr const char* kFirst = R"sql(
+CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+CREATE TABLE counters(name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
+INSERT INTO counters(name, value) VALUES('tenants', 1);
+
+CREATE TABLE tenants(
+  id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, disabled INTEGER NOT NULL, created_us INTEGER NOT NULL,
+  flow INTEGER NOT NULL UNIQUE, limits TEXT NOT NULL, generation INTEGER NOT NULL) STRICT;
+CREATE INDEX tenants_generation ON tenants(generation);
+CREATE TABLE users(
+  id TEXT PRIMARY KEY, tenant TEXT NOT NULL, name TEXT NOT NULL, disabled INTEGER NOT NULL, created_us INTEGER NOT NULL,
+  generation INTEGER NOT NULL, UNIQUE(tenant, name)) STRICT;
+CREATE INDEX users_generation ON users(generation);
+CREATE TABLE api_keys(
+  id TEXT PRIMARY KEY, tenant TEXT NOT NULL, user_id TEXT NOT NULL, name TEXT NOT NULL, hint TEXT NOT NULL, hash BLOB NOT NULL UNIQUE,
+  scopes INTEGER NOT NULL, allowed_models TEXT NOT NULL, consent INTEGER NOT NULL, limits TEXT NOT NULL, created_us INTEGER NOT NULL,
+  expires_us INTEGER NOT NULL, revoked_us INTEGER NOT NULL, last_used_us INTEGER NOT NULL, replaced_by TEXT NOT NULL,
+  generation INTEGER NOT NULL) STRICT;
+CREATE INDEX api_keys_tenant ON api_keys(tenant);
+CREATE INDEX api_keys_generation ON api_keys(generation);
+CREATE TABLE sessions(
+  hash BLOB PRIMARY KEY, tenant TEXT NOT NULL, key_id TEXT NOT NULL, created_us INTEGER NOT NULL, expires_us INTEGER NOT NULL) STRICT;
+CREATE INDEX sessions_expires ON sessions(expires_us);
+CREATE TABLE prices(
+  model TEXT PRIMARY KEY, prompt INTEGER NOT NULL, cached INTEGER NOT NULL, generated INTEGER NOT NULL,
+  generation INTEGER NOT NULL) STRICT;
+
+CREATE TABLE usage(
+  tenant TEXT NOT NULL, request_id TEXT NOT NULL, key_id TEXT NOT NULL, user_id TEXT NOT NULL, model TEXT NOT NULL,
+  endpoint TEXT NOT NULL, finish_reason TEXT NOT NULL, prompt INTEGER NOT NULL, cached INTEGER NOT NULL, generated INTEGER NOT NULL,
+  at_us INTEGER NOT NULL, total_us INTEGER NOT NULL, first_token_us INTEGER NOT NULL, cost_micros INTEGER NOT NULL,
+  PRIMARY KEY(tenant, request_id)) STRICT;
+CREATE INDEX usage_at ON usage(tenant, at_us);
+CREATE TABLE usage_branches(
+  tenant TEXT NOT NULL, request_id TEXT NOT NULL, branch INTEGER NOT NULL, name TEXT NOT NULL,
+  prompt INTEGER NOT NULL, cached INTEGER NOT NULL, generated INTEGER NOT NULL, PRIMARY KEY(tenant, request_id, branch)) STRICT;
+CREATE TABLE usage_daily(
+  tenant TEXT NOT NULL, key_id TEXT NOT NULL, model TEXT NOT NULL, day INTEGER NOT NULL,
+  n_requests INTEGER NOT NULL, prompt INTEGER NOT NULL, cached INTEGER NOT NULL, generated INTEGER NOT NULL,
+  cost_micros INTEGER NOT NULL, PRIMARY KEY(tenant, day, key_id, model)) STRICT;
+CREATE INDEX usage_daily_day ON usage_daily(day);
+
+CREATE TABLE audit(
+  chain TEXT NOT NULL, seq INTEGER NOT NULL, at_us INTEGER NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL, target TEXT NOT NULL,
+  details TEXT NOT NULL, previous BLOB NOT NULL, hash BLOB NOT NULL, PRIMARY KEY(chain, seq)) STRICT;
+CREATE TABLE audit_heads(
+  chain TEXT PRIMARY KEY, seq INTEGER NOT NULL, hash BLOB NOT NULL, mac BLOB NOT NULL,
+  checkpoint_seq INTEGER NOT NULL, checkpoint_us INTEGER NOT NULL) STRICT;
+CREATE TABLE audit_checkpoints(
+  chain TEXT NOT NULL, seq INTEGER NOT NULL, at_us INTEGER NOT NULL, hash BLOB NOT NULL, previous_seq INTEGER NOT NULL,
+  signature BLOB NOT NULL, PRIMARY KEY(chain, seq)) STRICT;
+
+CREATE TABLE conversations(
+  id TEXT PRIMARY KEY, tenant TEXT NOT NULL, user_id TEXT NOT NULL, title TEXT NOT NULL, pinned INTEGER NOT NULL,
+  settings TEXT NOT NULL, n_messages INTEGER NOT NULL, created_us INTEGER NOT NULL, updated_us INTEGER NOT NULL) STRICT;
+CREATE INDEX conversations_owner ON conversations(tenant, user_id, pinned, updated_us);
+CREATE TABLE messages(
+  id TEXT PRIMARY KEY, tenant TEXT NOT NULL, conversation TEXT NOT NULL, seq INTEGER NOT NULL, parent TEXT NOT NULL, role TEXT NOT NULL,
+  content TEXT NOT NULL, model TEXT NOT NULL, usage TEXT NOT NULL, created_us INTEGER NOT NULL,
+  UNIQUE(tenant, conversation, seq)) STRICT;
+CREATE TABLE feedback(
+  id TEXT PRIMARY KEY, tenant TEXT NOT NULL, user_id TEXT NOT NULL, message TEXT NOT NULL, request_id TEXT NOT NULL,
+  thumb INTEGER NOT NULL, reason TEXT NOT NULL, correction TEXT NOT NULL, consent INTEGER NOT NULL, created_us INTEGER NOT NULL,
+  UNIQUE(tenant, user_id, message, request_id)) STRICT;
+CREATE INDEX feedback_created ON feedback(tenant, created_us);
+)sql";
+
+// The audit log is append-only for everyone who goes through SQL; whoever edits the file is found by the hash chain.
+constexpr const char* kFirstTriggers = R"sql(
+CREATE TRIGGER audit_no_update BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+CREATE TRIGGER audit_checkpoints_no_update BEFORE UPDATE ON audit_checkpoints
+  BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+CREATE TRIGGER audit_checkpoints_no_delete BEFORE DELETE ON audit_checkpoints
+  BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+)sql";
+
+constexpr std::array<Migration, 1> kMigrations = {{
+    {1, "identity, usage, audit, conversations, feedback", kFirst, kFirstTriggers},
+}};
+
+}  // namespace
+
+std::span<const Migration> migrations() { return kMigrations; }
+
+}  // namespace firesteel
