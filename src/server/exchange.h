@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -41,8 +42,13 @@ struct Exchange {
   std::string content_type = "application/json";   // "text/event-stream", "application/x-ndjson" ...
   HttpHeaders headers = {};                // more headers of the answer, e.g. a list of ignored parameters
   std::string model;                       // as asked for: one of the context's names, so what the key may use is settled before
+  // What the client calls what the generator calls "prompt", "constraint" ...: see to_api_error below.
+  std::vector<std::pair<std::string, std::string>> parameter_names = {};
   std::unique_ptr<ReplyEncoder> encoder;
 };
+
+// A refusal of submit() in the client's words.
+ApiError to_api_error(const Error& error, const Exchange& exchange);
 
 using ExchangeOrError = std::variant<Exchange, ApiError>;
 

@@ -1,0 +1,91 @@
+#include "server/dialects/answer_encoder.h"
+
+#include <array>
+#include <utility>
+
+#include "base/rng.h"
+#include "base/utf8.h"
+
+namespace firesteel {
+namespace {
+
+constexpr std::string_view kLetters = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+std::string letters(const std::string& request_id, uint32_t a, uint32_t b, size_t n) {
+  uint64_t key = 0xcbf29ce484222325u;  // FNV-1a
+  for (const char c : request_id) key = (key ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
+  std::string out;
+  for (uint32_t block = 0; out.size() < n; ++block) {
+    for (const uint32_t word : philox4x32({a, b, block, 0x1d5u}, key)) {
+      if (out.size() < n) out.push_back(kLetters[word % kLetters.size()]);
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string make_call_id(const std::string& request_id, size_t choice, size_t call_idx) {
+  return letters(request_id, static_cast<uint32_t>(choice), static_cast<uint32_t>(call_idx) + 1, 9);
+}
+
+std::string make_id(std::string_view prefix, const std::string& request_id, uint32_t part) {
+  return std::string(prefix) + letters(request_id, part, 0, 24);
+}
+
+AnswerEncoder::AnswerEncoder(size_t n_choices, const AnswerFormat& format, bool stream, bool raw, std::string request_id)
+    : choices_(n_choices, Choice(format)), stream_(stream), raw_(raw), request_id_(std::move(request_id)) {}
+
+void AnswerEncoder::event(size_t index, const GenerateEvent& event, std::string* out) {
+  if (index >= choices_.size() || choices_[index].done) return;
+  Choice& choice = choices_[index];
+  const bool is_token = event.kind == GenerateEvent::Kind::kToken;
+  if (is_token) {
+    if (event.thinking) ++choice.n_thinking;
+    else if (keep_logprobs_) choice.logprobs.push_back({event.token, event.logprob, event.top});
+  }
+  deltas_.clear();
+  if (raw_) {
+    choice.partial += event.text;
+    const size_t whole = is_token ? complete_utf8_prefix(choice.partial) : choice.partial.size();
+    if (whole > 0) deltas_.push_back({AnswerDelta::Kind::kText, choice.partial.substr(0, whole), 0});
+    choice.partial.erase(0, whole);
+  } else {
+    choice.parser.push(event.text, event.thinking, &deltas_);
+    if (!is_token) choice.parser.finish(&deltas_);
+  }
+  for (const AnswerDelta& delta : deltas_) {
+    switch (delta.kind) {
+      case AnswerDelta::Kind::kText: choice.text += delta.text; break;
+      case AnswerDelta::Kind::kReasoning: choice.reasoning += delta.text; break;
+      case AnswerDelta::Kind::kCallBegin:
+        choice.calls.push_back({make_call_id(request_id_, index, delta.call_idx), delta.text, {}});
+        break;
+      case AnswerDelta::Kind::kCallArguments:
+        if (!choice.calls.empty()) choice.calls.back().arguments += delta.text;
+        break;
+    }
+  }
+  if (stream_ && (!deltas_.empty() || is_token)) write_deltas(index, deltas_, out);
+  if (is_token) return;
+  choice.done = true;
+  choice.reason = event.reason;
+  if (event.stop_string != kCallEndMarker) choice.stop_string = event.stop_string;  // that one is ours
+  choice.usage = event.usage;
+  if (stream_) write_done(index, out);
+}
+
+AnswerTotals AnswerEncoder::totals(size_t choices_per_prompt) const {
+  AnswerTotals sum;
+  for (size_t i = 0; i < choices_.size(); ++i) {
+    if (i % choices_per_prompt == 0) {
+      sum.prompt += choices_[i].usage.prompt_tokens;
+      sum.cached += choices_[i].usage.cached_tokens;
+    }
+    sum.generated += choices_[i].usage.generated_tokens;
+    sum.thinking += choices_[i].n_thinking;
+  }
+  return sum;
+}
+
+}  // namespace firesteel

@@ -1,0 +1,87 @@
+// What the dialects have in common on the way to the generator: model names, modes, tools, response formats, choices.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "api/generator.h"
+#include "server/dialects/answer_parser.h"
+#include "server/dialects/parameters.h"
+#include "server/exchange.h"
+
+namespace firesteel {
+
+constexpr int64_t kChoicesMax = 16;
+constexpr size_t kMessagesMax = 16384;
+constexpr size_t kPartsMax = 1024;
+constexpr size_t kToolsMax = 128;
+constexpr int64_t kTokensMax = int64_t{1} << 40;   // of max_tokens and budgets: the context is the real limit
+
+struct Tool {
+  std::string name;
+  Json parameters;   // a schema, or null
+};
+
+// Whether and how much the model thinks before it answers.
+struct Thinking {
+  std::optional<bool> enable = {};   // absent: as the template does when nobody says
+  int64_t budget = -1;               // tokens; -1: no limit
+  std::string effort = {};           // "low" ...: some templates ask for it
+  std::string mode = {};             // of the extension object, as it will be reported; empty: nothing was said
+  std::string reason = {};           // why, when mode was "auto"
+};
+
+// One request of a dialect in common terms.
+struct Generation {
+  Json messages = Json::Array{};
+  Json tools = {};                   // as templates take them, or null
+  std::vector<Tool> tool_list = {};
+  std::optional<Prompt> prompt = {}; // instead of messages
+  SamplingParams sampling = {};
+  StopParams stop = {};
+  std::optional<Constraint> constraint = {};
+  std::optional<int64_t> seed = {};
+  int64_t n = 1;
+  Thinking thinking = {};
+  AnswerFormat format = {};
+};
+
+// The name in `model`, or the served model's when absent; fails with 404 model_not_found for names that are not the context's.
+std::string read_model(const Reader& body, const ExchangeContext& context);
+bool is_model_name(const std::string& name, const ExchangeContext& context);
+
+// The extension object "firesteel" of every dialect.
+void read_extension(const Reader& body, const ModelInfo& info, Generation* out);
+// reasoning_effort and its like: none, minimal, low, medium, high, xhigh.
+void read_effort(const Reader& place, std::string_view name, const ModelInfo& info, Generation* out);
+
+// Tools as {"type": "function", "function": {...}}, or with flat = true {"type": "function", "name": ...}.
+void read_tools(const Reader& body, bool flat, Generation* out);
+// One tool from its parts; fails with what is wrong below `place`.
+void add_tool(const Reader& place, std::string_view schema_name, Generation* out);
+// Every answer is a call of one of the tools; `name` empty: of any.
+void require_call(std::string_view name, Generation* out);
+
+// {"type": "text" | "json_object" | "json_schema", ...}; the schema lies in "json_schema" or (flat) beside the type.
+void read_response_format(const Reader& body, std::string_view name, bool flat, Generation* out);
+
+// A string or a list of them, at most n_max; none empty.
+void read_stop(const Reader& body, std::string_view name, size_t n_max, Generation* out);
+// {"token id": -100..100}
+void read_logit_bias(const Reader& body, const ModelInfo& info, Generation* out);
+
+// Seeds of the choices: the first has the seed itself.
+uint64_t choice_seed(uint64_t seed, uint32_t choice);
+// The seed that was asked for, or a fresh one that a JSON reader can hold exactly.
+int64_t effective_seed(const Generation& generation, const ExchangeContext& context);
+// The generator's requests, n for each prompt.
+std::vector<GenerateRequest> make_requests(Generation generation, int64_t seed, const ExchangeContext& context);
+
+// {"seed": ..., "mode": ..., "ignored": [...]}: what an answer reports in its "firesteel".
+std::string extension_report(const Generation& generation, int64_t seed, const std::vector<std::string>& ignored);
+
+}  // namespace firesteel
