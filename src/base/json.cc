@@ -143,6 +143,19 @@ void dump_to(const Json& json, int indent, int depth, std::string* out) {
   }
 }
 
+// The parser quotes what it read last: of any length, and cut inside a character. Messages go into logs and responses.
+std::string readable(const std::string& message) {
+  constexpr size_t kMessageBytes = 256;
+  std::string out;
+  for (size_t i = 0; i < message.size();) {
+    const Utf8Char c = decode_utf8(message, i);
+    if (out.size() + 4 > kMessageBytes) return out + " ...";
+    append_utf8(&out, c.code_point);
+    i += c.n_bytes;
+  }
+  return out;
+}
+
 }  // namespace
 
 Result<Json> Json::parse(std::string_view text, Limits limits) {
@@ -166,7 +179,7 @@ Result<Json> Json::parse(std::string_view text, Limits limits) {
     }
   }
   std::string where = builder.position() > 0 ? " at line " + std::to_string(line) + ", column " + std::to_string(column) : "";
-  return Error{ErrorCode::kInvalidArgument, "JSON" + where + ": " + builder.error()};
+  return Error{ErrorCode::kInvalidArgument, "JSON" + where + ": " + readable(builder.error())};
 }
 
 bool Json::as_bool() const { CHECK(is_bool()); return *std::get_if<bool>(&value_); }

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/utf8.h"
+
 namespace firesteel {
 namespace {
 
@@ -33,6 +35,14 @@ TEST(Json, InvalidUtf8IsReplacedWhenWritten) {
   std::string out;
   append_json_string(&out, "a\xFF" "b\x01");
   EXPECT_EQ(out, "\"a\xEF\xBF\xBD" "b\\u0001\"");
+}
+
+// Found by fuzzing: the message quoted what was read last, which ends inside a character here, and may be as long as the input.
+TEST(Json, ErrorMessagesAreShortUtf8) {
+  EXPECT_TRUE(is_valid_utf8(Json::parse("\xDF\x9C" "5805").error().message));
+  EXPECT_TRUE(is_valid_utf8(Json::parse("\"\xFF").error().message));
+  EXPECT_LT(Json::parse("\"" + std::string(100'000, 'x') + "\n\"").error().message.size(), 512u);
+  EXPECT_LT(Json::parse("{\"" + std::string(100'000, 'x') + "\":1,\"" + std::string(100'000, 'x') + "\":2}").error().message.size(), 512u);
 }
 
 }  // namespace
