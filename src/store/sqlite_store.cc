@@ -81,6 +81,9 @@ class SqliteStore final : public Store {
     FS_TRY_VOID(lock_.lock(options_.busy_timeout_ms, *options_.clock));
     Status status = open_writer();
     if (status.ok()) status = migrate(*writer_);
+    // A new database was switched to a write-ahead log under a rollback journal. If its removal were lost in a power cut, the journal
+    // would undo everything that was acknowledged since; SQLite syncs the folder itself only at synchronous=EXTRA.
+    if (status.ok()) status = sync_folder(options_.path);
     lock_.unlock();
     if (!status.ok()) return status;
     thread_ = std::thread([this] { run(); });

@@ -45,7 +45,7 @@ TEST_F(TenancyTest, NobodySeesRowsOfAnother) {
   std::vector<ConversationId> ids;
   std::vector<MessageId> message_ids;
   const auto any = [&](const auto& list) { return list[rng.below(list.size())]; };
-  for (int64_t step = 1; step <= 600; ++step) {
+  for (int64_t step = 1; step <= 250; ++step) {
     Model& model = models[rng.below(models.size())];
     const uint64_t action = ids.empty() ? 0 : rng.below(8);
     if (action <= 1) {
