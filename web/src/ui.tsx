@@ -95,7 +95,9 @@ export function Dialog({ title, onClose, children, wide = false }: { title: stri
   useEffect(() => {
     const before = document.activeElement as HTMLElement | null;
     ref.current?.showModal();
-    return () => { if (before?.isConnected) before.focus(); };
+    const box = ref.current;
+    // Closing it has given the focus back; this is for a dialog that goes away in another way.
+    return () => { if (before?.isConnected && (document.activeElement === document.body || box?.contains(document.activeElement))) before.focus(); };
   }, []);
   return (
     <dialog ref={ref} class={wide ? "dialog wide" : "dialog"} aria-labelledby={id} onClose={onClose}

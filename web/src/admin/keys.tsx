@@ -111,8 +111,8 @@ function Secret({ entry, done }: { entry: Key; done: () => void }): VNode {
   );
 }
 
-/** A dialog that sends something: the button waits, an error stays in it. */
-function Sender({ title, button, danger = false, send, close, children }: { title: string; button: string; danger?: boolean; send: (form: FormData) => Promise<void>; close: () => void; children: ComponentChildren }): VNode {
+/** A dialog that sends something: the button waits, an error stays in it. What `send` returns runs when it is closed and may move the focus. */
+function Sender({ title, button, danger = false, send, close, children }: { title: string; button: string; danger?: boolean; send: (form: FormData) => Promise<() => void>; close: () => void; children: ComponentChildren }): VNode {
   const problem = useSignal("");
   const busy = useSignal(false);
   return (
@@ -122,8 +122,9 @@ function Sender({ title, button, danger = false, send, close, children }: { titl
         const form = event.currentTarget;
         busy.value = true;
         try {
-          await send(new FormData(form));
+          const then = await send(new FormData(form));
           form.closest("dialog")?.close();
+          then();
         } catch (error) {
           problem.value = reason(error);
         }
@@ -158,7 +159,8 @@ function TenantDialog({ tenant, close, done }: { tenant: Tenant | null; close: (
   return (
     <Sender title={tenant ? `Quotas of ${tenant.name}` : "New tenant"} button={tenant ? "Save" : "Make tenant"} close={close} send={async (form) => {
       const fields = { quota: quotaOf(form), consent: form.get("consent"), ...(tenant ? { state: form.get("suspended") ? "suspended" : "active" } : { name: String(form.get("name")).trim() }) };
-      done(tenant ? await patch<Tenant>(`/admin/tenants/${tenant.id}`, fields) : await post<Tenant>("/admin/tenants", fields));
+      const saved = tenant ? await patch<Tenant>(`/admin/tenants/${tenant.id}`, fields) : await post<Tenant>("/admin/tenants", fields);
+      return () => done(saved);
     }}>
       {!tenant && <label class="field">Name<input class="input" name="name" required maxLength={60} pattern="[a-z0-9][a-z0-9\-]*" title="Small letters, digits and hyphens" autofocus /></label>}
       <QuotaFields quota={tenant?.quota ?? {}} />
@@ -176,7 +178,8 @@ function KeyDialog({ tenant, close, done }: { tenant: Tenant; close: () => void;
       const scopes = form.getAll("scope").map(String);
       if (scopes.length === 0) throw new Error("A key that may do nothing is of no use: choose at least one.");
       const models = String(form.get("models")).split(/[\s,]+/).filter(Boolean);
-      done(await post<Key>(`/admin/keys?tenant=${encodeURIComponent(tenant.id)}`, { name: String(form.get("name")).trim(), scopes, models, expires_at: days ? Date.now() + days * DAY : null, quota: { tokens_per_day: number(form, "tpd") } }));
+      const made = await post<Key>(`/admin/keys?tenant=${encodeURIComponent(tenant.id)}`, { name: String(form.get("name")).trim(), scopes, models, expires_at: days ? Date.now() + days * DAY : null, quota: { tokens_per_day: number(form, "tpd") } });
+      return () => done(made);
     }}>
       <label class="field">Name<input class="input" name="name" required maxLength={80} placeholder="what uses it, and where" autofocus /></label>
       <fieldset class="stack"><legend class="small dim">It may</legend><div class="row">{SCOPES.map((scope) => <label class="row check small" key={scope}><input type="checkbox" name="scope" value={scope} defaultChecked={scope === "chat"} />{scope}</label>)}</div></fieldset>
@@ -191,7 +194,10 @@ function KeyDialog({ tenant, close, done }: { tenant: Tenant; close: () => void;
 
 function Rotate({ entry, close, done }: { entry: Key; close: () => void; done: (key: Key) => void }): VNode {
   return (
-    <Sender title={`Rotate ${entry.name}`} button="Rotate" close={close} send={async (form) => done(await post<Key>(`/admin/keys/${entry.id}/rotate`, { overlap_s: Number(form.get("overlap")) }))}>
+    <Sender title={`Rotate ${entry.name}`} button="Rotate" close={close} send={async (form) => {
+      const made = await post<Key>(`/admin/keys/${entry.id}/rotate`, { overlap_s: Number(form.get("overlap")) });
+      return () => done(made);
+    }}>
       <p>A new key with the same rights is made and shown once.</p>
       <label class="field">The old one goes on for<select class="select" name="overlap"><option value="0">no time, it ends now</option><option value="3600">1 hour</option><option value="86400">1 day</option><option value="604800" selected>7 days</option></select></label>
     </Sender>
@@ -202,8 +208,10 @@ function Revoke({ entry, close, done }: { entry: Key; close: () => void; done: (
   return (
     <Sender title={`Revoke ${entry.name}?`} button="Revoke" danger close={close} send={async () => {
       await remove(`/admin/keys/${entry.id}`);
-      showToast({ text: `${entry.name} is revoked` });
-      done();
+      return () => {
+        showToast({ text: `${entry.name} is revoked` });
+        done();
+      };
     }}>
       <p>What uses it is refused at once. {entry.last_used_at ? `It was used ${relative(entry.last_used_at)}.` : "It was never used."} This cannot be undone; a new key can be made.</p>
     </Sender>

@@ -1,10 +1,11 @@
 // Overview: six figures, then latency, work, queue and memory, errors with refusals apart from faults.
 import { useSignal } from "@preact/signals";
 import type { VNode } from "preact";
+import { csv, save } from "../lib/csv";
 import { bytes, count, percent, short } from "../lib/format";
 import { Icon, Notice, Segments, Tag } from "../ui";
 import { Lines, Stroke, Table, type Series } from "./chart";
-import { Block, csv, Head, save, useLoaded, Waiting } from "./parts";
+import { Block, Head, useLoaded, Waiting } from "./parts";
 import type { Overview as Data, Point } from "./types";
 
 type Period = "1h" | "24h" | "7d" | "30d";

@@ -1,4 +1,4 @@
-// What the console's pages share: loading with its three ends, the page's head, saving CSV.
+// What the console's pages share: loading with its three ends, the page's head.
 import { useSignal, type Signal } from "@preact/signals";
 import type { ComponentChildren, VNode } from "preact";
 import { useEffect } from "preact/hooks";
@@ -43,22 +43,4 @@ export function Head({ title, text, children }: { title: string; text: string; c
 
 export function Block({ title, text, children, action }: { title: string; text?: string; children: ComponentChildren; action?: ComponentChildren }): VNode {
   return <section class="block"><header><h2>{title}</h2>{text && <p>{text}</p>}{action && <div class="row push">{action}</div>}</header>{children}</section>;
-}
-
-/** RFC 4180. A cell that a spreadsheet would run as a formula is made text. */
-export function csv(rows: (string | number | null | undefined)[][]): string {
-  const cell = (value: string | number | null | undefined): string => {
-    let text = value === null || value === undefined ? "" : String(value);
-    if (typeof value === "string" && /^[=+\-@\t\r]/.test(text)) text = "'" + text;
-    return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-  };
-  return rows.map((row) => row.map(cell).join(",")).join("\r\n") + "\r\n";
-}
-
-export function save(name: string, text: string): void {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }

@@ -35,8 +35,8 @@ function summary(lanes: Lane[]): string {
 }
 
 /** `folded`: the answer is finished, so the lanes hide behind one line. */
-export function Lanes({ lanes, owner, folded }: { lanes: Lane[]; owner: string; folded: boolean }): VNode {
-  const list = <ol class="lanes">{lanes.map((lane) => <LaneItem key={lane.lane} lane={lane} owner={owner} />)}</ol>;
+export function Lanes({ lanes, owner, folded }: { lanes: Lane[]; /** changes with the lanes, which are changed in place */ rev: number; owner: string; folded: boolean }): VNode {
+  const list = <ol class="lanes">{lanes.map((lane) => <LaneItem key={lane.lane} lane={{ ...lane }} owner={owner} />)}</ol>;
   return (
     <div class="run in-answer">
       <header class="run-head"><span class="node"><Icon name="fork" /></span><p class="run-title">Contemplating</p><p class="sum num">{summary(lanes)}</p></header>

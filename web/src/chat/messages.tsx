@@ -1,7 +1,7 @@
 // A question, an answer, and what can be done with them.
 import { useSignal } from "@preact/signals";
 import type { VNode } from "preact";
-import { useEffect, useId, useRef } from "preact/hooks";
+import { useEffect, useId, useLayoutEffect, useRef } from "preact/hooks";
 import { session } from "../lib/api";
 import { count, duration, plural } from "../lib/format";
 import { Markdown } from "../lib/markdown";
@@ -14,6 +14,7 @@ import { again, ask, giveFeedback, stop } from "./turn";
 
 // ---------- branches ----------
 function Versions({ thread, message, what }: { thread: Thread; message: Message; what: string }): VNode | null {
+  void thread.rev.value;
   const all = thread.siblings(message);
   if (all.length < 2) return null;
   const at = all.indexOf(message);
@@ -59,7 +60,7 @@ export function Question({ thread, message, editing }: { thread: Thread; message
 function Editor({ thread, message, text, done }: { thread: Thread; message: Message; text: string; done: () => void }): VNode {
   const draft = useSignal(text);
   const ref = useRef<HTMLTextAreaElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     ref.current?.focus();
     ref.current?.setSelectionRange(text.length, text.length);
   }, []);
@@ -97,7 +98,7 @@ export function Answer({ thread, message, last }: { thread: Thread; message: Mes
     <article class="ans" aria-label="Answer" aria-busy={writing} data-message={message.id}>
       <h2 class="sr-only">Answer</h2>
       {message.thinking && <Thinking message={message} live={!!live && !text} />}
-      {message.lanes && message.lanes.length > 0 && <Lanes lanes={message.lanes} owner={message.id} folded={!writing} />}
+      {message.lanes && message.lanes.length > 0 && <Lanes lanes={message.lanes} rev={message.rev.value} owner={message.id} folded={!writing} />}
       {shown ? <Markdown text={shown} live={writing} /> : !writing && !message.error && !message.lost && message.finish_reason !== "cancelled" && <p class="dim">The answer is empty.</p>}
       {writing && <Progress thread={thread} live={live} words={text ? text.trim().split(/\s+/).length : 0} />}
       {!writing && <Ending thread={thread} message={message} last={last} />}
@@ -107,7 +108,9 @@ export function Answer({ thread, message, last }: { thread: Thread; message: Mes
   );
 }
 
+// A message is changed in place and `rev` counts the changes: each part that shows one reads it, or signals would skip the part.
 function Thinking({ message, live }: { message: Message; live: boolean }): VNode {
+  void message.rev.value;
   const word = live ? "Thinking" : message.thinkingMs ? `Thought for ${duration(message.thinkingMs)}` : "Thought first";
   return (
     <details class="think"><summary><Icon name="chev" class="chev" />{word} <span class="faint num">{plural(message.thinking!.trim().split(/\s+/).length, "word")}</span></summary>
@@ -148,6 +151,7 @@ function Progress({ thread, live, words }: { thread: Thread; live: Live; words: 
 
 /** A partial answer never looks complete. */
 function Ending({ thread, message, last }: { thread: Thread; message: Message; last: boolean }): VNode | null {
+  void message.rev.value;
   const busy = !!thread.live.value;
   const question = message.parent_id === null ? undefined : thread.find(message.parent_id);
   const retry = question && <button type="button" class="btn sm" disabled={busy} onClick={() => void again(thread, question)}>Answer again</button>;
@@ -163,6 +167,7 @@ function Ending({ thread, message, last }: { thread: Thread; message: Message; l
 
 const MODES: Record<string, string> = { auto: "Auto", instant: "Instant", thinking: "Thinking", contemplating: "Contemplating" };
 function Receipt({ message }: { message: Message }): VNode | null {
+  void message.rev.value;
   const { usage } = message;
   if (!usage) return null;
   const writingMs = (usage.total_ms ?? 0) - (usage.first_token_ms ?? 0);
@@ -185,6 +190,7 @@ function Receipt({ message }: { message: Message }): VNode | null {
 const REASONS = { up: ["Correct", "Clear", "Complete"], down: ["Wrong", "Incomplete", "Not what I asked", "Too long", "Unsafe"] };
 
 function Foot({ thread, message, text }: { thread: Thread; message: Message; text: string }): VNode {
+  void message.rev.value;
   const box = useSignal<"" | "reason" | "correct">("");
   const feedback = message.feedback ?? null;
   const thumb = feedback?.thumb ?? null;
@@ -247,7 +253,7 @@ function Reason({ message, thumb, close }: { message: Message; thumb: "up" | "do
 function Correct({ message, text, close }: { message: Message; text: string; close: () => void }): VNode {
   const draft = useSignal(message.feedback?.correction ?? text);
   const ref = useRef<HTMLTextAreaElement>(null);
-  useEffect(() => ref.current?.focus(), []);
+  useLayoutEffect(() => ref.current?.focus(), []);
   const save = (): void => {
     void giveFeedback(message, { thumb: message.feedback?.thumb ?? "down", ...(message.feedback?.reason ? { reason: message.feedback.reason } : {}), correction: draft.value.trim() });
     say("Correction saved.");
