@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "base/utf8.h"
+#include "engine/constraint.h"
 #include "engine/mailbox.h"
 #include "engine/prompt.h"
 #include "engine/step_loop.h"
@@ -24,8 +25,6 @@ namespace {
 constexpr int64_t kPositionsMax = int64_t{1} << 30;  // positions are int32 in kernels
 
 Error invalid(std::string message) { return {ErrorCode::kInvalidArgument, std::move(message)}; }
-
-Error unsupported_constraint() { return {ErrorCode::kUnsupported, "constraint: not yet: answers cannot be constrained"}; }
 
 int usable_cpus() {
   cpu_set_t set;
@@ -85,6 +84,7 @@ struct Engine::Impl {
   int n_threads = 1;
   KvLayout layout;
   ModelInfo info;
+  std::unique_ptr<ConstraintCache> constraints;
   std::shared_ptr<Mailbox> mailbox;
   std::unique_ptr<StepLoop> loop;
   std::thread thread;
@@ -110,7 +110,7 @@ struct Engine::Impl {
   }
 
   // Everything that a generating job needs beyond its prompt. Tokens are known to fit.
-  void prepare_generation(Job* job, SamplingParams sampling, StopParams stop) const {
+  void prepare_generation(Job* job, SamplingParams sampling, StopParams stop, std::shared_ptr<GrammarMasks> grammar) const {
     const int64_t n_room = context_length - job->n_prompt;
     job->n_tokens_max = job->n_prompt + (stop.max_tokens < 0 ? n_room : std::min(stop.max_tokens, n_room));
     job->tokens.reserve(static_cast<size_t>(std::min(job->n_tokens_max, job->n_prompt + 4096)));
@@ -121,6 +121,8 @@ struct Engine::Impl {
       job->decoder.emplace(*tokenizer);
       job->thinking.emplace(*tokenizer, think_markers, job->tokens, stop.thinking_budget);
     }
+    job->grammar = std::move(grammar);
+    if (stop.thinking_budget != 0) job->think_start = think_markers.start;
     job->stop_matcher = StopMatcher(std::move(stop.strings));
     stop.strings.clear();
     job->sampling = std::move(sampling);
@@ -139,6 +141,12 @@ struct Engine::Impl {
   Status check_params(const SamplingParams& sampling, const StopParams& stop) const {
     FS_TRY_VOID(validate_sampling(sampling, encoder.n_vocab));
     return validate_stop(stop, encoder.n_vocab, tokenizer != nullptr);
+  }
+
+  // nullptr without a constraint.
+  Result<std::shared_ptr<GrammarMasks>> grammar_of(const std::optional<Constraint>& constraint) const {
+    if (!constraint) return std::shared_ptr<GrammarMasks>();
+    return constraints->get(*constraint);
   }
 
   Result<const ContextHandle*> own(const std::shared_ptr<Context>& context) const {
@@ -212,6 +220,7 @@ Result<std::unique_ptr<Engine>> Engine::create(std::shared_ptr<const Model> mode
   impl->chat_template = std::move(chat_template);
   impl->encoder = {impl->tokenizer.get(), impl->tokenizer == nullptr ? nullptr : impl->chat_template.get(), config.n_vocab};
   if (impl->tokenizer != nullptr) impl->think_markers = ThinkMarkers::of(*impl->tokenizer);
+  impl->constraints = std::make_unique<ConstraintCache>(impl->tokenizer);
   impl->clock = options.clock != nullptr ? options.clock : &system_clock();
   impl->context_length = context_length;
   impl->n_threads = options.n_threads != 0 ? options.n_threads : usable_cpus();
@@ -250,12 +259,12 @@ Result<std::vector<TokenId>> Engine::encode(const Prompt& prompt) const { return
 
 Result<std::unique_ptr<TokenStream>> Engine::submit(GenerateRequest request) {
   FS_TRY_VOID(impl_->check_params(request.sampling, request.stop));
-  if (request.constraint) return unsupported_constraint();
+  FS_TRY(std::shared_ptr<GrammarMasks> grammar, impl_->grammar_of(request.constraint));
   FS_TRY(std::vector<TokenId> tokens, impl_->encoder.encode(request.prompt, /*is_suffix=*/false));
   FS_TRY_VOID(impl_->check_length(static_cast<int64_t>(tokens.size()), /*generates=*/true));
   auto job = impl_->new_job(request.flow, request.priority, request.cache_namespace, request.use_prefix_cache, std::move(tokens));
   job->deadline_us = request.deadline_us;
-  impl_->prepare_generation(job.get(), std::move(request.sampling), std::move(request.stop));
+  impl_->prepare_generation(job.get(), std::move(request.sampling), std::move(request.stop), std::move(grammar));
   auto stream = std::make_unique<EngineStream>(job->stream, impl_->mailbox);
   FS_TRY_VOID(impl_->post(std::move(job)));
   return std::unique_ptr<TokenStream>(std::move(stream));
@@ -292,7 +301,7 @@ Result<std::vector<std::unique_ptr<TokenStream>>> Engine::fork(const std::shared
     BranchRequest& branch = branches[i];
     const auto prepare = [&]() -> Result<std::unique_ptr<Job>> {
       FS_TRY_VOID(impl_->check_params(branch.sampling, branch.stop));
-      if (branch.constraint) return unsupported_constraint();
+      FS_TRY(std::shared_ptr<GrammarMasks> grammar, impl_->grammar_of(branch.constraint));
       FS_TRY(const std::vector<TokenId> suffix, impl_->encoder.encode(branch.suffix, /*is_suffix=*/true));
       std::vector<TokenId> tokens = handle->kv()->tokens;
       tokens.insert(tokens.end(), suffix.begin(), suffix.end());
@@ -300,7 +309,7 @@ Result<std::vector<std::unique_ptr<TokenStream>>> Engine::fork(const std::shared
       auto job = impl_->new_job(handle->flow, handle->priority, handle->kv()->key.cache_namespace, handle->use_prefix_cache,
                                 std::move(tokens));
       job->context = handle->kv();
-      impl_->prepare_generation(job.get(), std::move(branch.sampling), std::move(branch.stop));
+      impl_->prepare_generation(job.get(), std::move(branch.sampling), std::move(branch.stop), std::move(grammar));
       return job;
     };
     auto job = prepare();

@@ -49,7 +49,10 @@ class FakeTokenizer final : public Tokenizer {
     return out;
   }
   int64_t n_vocab() const override { return kFakeVocab; }
-  TokenType type(TokenId id) const override { return id < 256 ? TokenType::kByte : TokenType::kControl; }
+  TokenType type(TokenId id) const override {
+    if (!has_letters && id >= 'a' && id <= 'z') return TokenType::kUnused;
+    return id < 256 ? TokenType::kByte : TokenType::kControl;
+  }
   std::string_view text(TokenId id) const override {
     switch (id) {
       case kFakeEos: return "<eos>";
@@ -73,6 +76,7 @@ class FakeTokenizer final : public Tokenizer {
   std::string_view kind() const override { return "fake"; }
 
   bool with_bos = false;
+  bool has_letters = true;  // a..z may be written
   bool markers_in_vocabulary = true;
 };
 

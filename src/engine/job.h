@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "api/generator.h"
+#include "engine/constraint.h"
 #include "engine/sequence.h"
 #include "engine/stop_matcher.h"
 #include "engine/thinking.h"
@@ -25,6 +26,9 @@ struct Job final : Sequence {
   std::optional<StreamDecoder> decoder;    // with a tokenizer only
   std::optional<ThinkTracker> thinking;
   StopMatcher stop_matcher;
+  std::shared_ptr<GrammarMasks> grammar;   // of a constrained answer
+  std::optional<TokenId> think_start;      // the token with which the model may begin to think
+  std::optional<ConstraintRun> constraint;  // made by the engine thread
   int64_t submitted_us = 0;
   int64_t started_us = -1;              // first step
   int64_t first_token_us = -1;

@@ -65,10 +65,19 @@ void StepLoop::receive(Mailbox::Mail mail) {
     job->id = SeqId{next_id_++};
     ++counters_.n_requests;
     counters_.n_prompt_tokens += static_cast<uint64_t>(job->n_prompt);
-    scheduler_.add(job.get(), now_us);
-    jobs_.emplace(job->id, std::move(job));
+    Job* added = job.get();
+    scheduler_.add(added, now_us);
+    jobs_.emplace(added->id, std::move(job));
+    if (added->grammar != nullptr) begin_constraint(added);
   }
   if (mail.has_cancels) end_cancelled();
+}
+
+void StepLoop::begin_constraint(Job* job) {
+  job->constraint.emplace(std::move(job->grammar), /*may_end=*/!job->stop.ignore_end_of_generation);
+  auto state = job->constraint->begin(*job->thinking, job->think_start);
+  if (!state.ok()) return finish(job, FinishReason::kError, {}, {}, std::move(state).error());
+  if (*state == ConstraintRun::State::kComplete) finish(job, FinishReason::kStop);  // only the empty text will do
 }
 
 void StepLoop::end_cancelled() {
@@ -141,7 +150,8 @@ void StepLoop::sample(Exec* exec, const std::vector<Job*>& jobs) {
     const std::span<float> logits(logits_.get() + i * n_vocab, n_vocab);
     const auto forced = job.thinking ? job.thinking->forced() : std::nullopt;
     auto sampled = forced ? sampler.score(logits, job.sampling, *forced)
-                          : sampler.sample(logits, job.sampling, job.counts, static_cast<uint64_t>(job.n_tokens()));
+                          : sampler.sample(logits, job.sampling, job.counts, static_cast<uint64_t>(job.n_tokens()),
+                                           job.constraint ? std::optional(job.constraint->allowed()) : std::nullopt);
     if (!sampled.ok()) {
       outcome.status = std::move(sampled).error();
       return;
@@ -168,9 +178,16 @@ void StepLoop::publish_token(Job* job, Outcome* outcome) {
   event.token = id;
   event.logprob = outcome->logprob;
   event.top = std::move(outcome->top);
-  event.thinking = job->thinking && job->thinking->push(id);
+  Result<ConstraintRun::Taken> taken = ConstraintRun::Taken{};
+  if (job->constraint) {
+    taken = job->constraint->take(id, &*job->thinking);
+    event.thinking = taken.ok() && taken->thinking;
+  } else {
+    event.thinking = job->thinking && job->thinking->push(id);
+  }
   if (job->decoder) {
     std::string text = job->decoder->push(id);
+    if (event.thinking && !job->thinking->inside()) text += job->decoder->flush();
     // Stop strings are for the answer; what the model thinks does not end it.
     event.text = event.thinking ? job->stop_matcher.flush() + text : job->stop_matcher.push(text);
   }
@@ -178,6 +195,8 @@ void StepLoop::publish_token(Job* job, Outcome* outcome) {
   job->stream->publish(std::move(event));
 
   if (const std::string* stop = job->stop_matcher.matched()) return finish(job, FinishReason::kStop, {}, *stop);
+  if (!taken.ok()) return finish(job, FinishReason::kError, {}, {}, std::move(taken).error());
+  if (taken->state == ConstraintRun::State::kComplete) return finish(job, FinishReason::kStop);
   if (job->n_tokens() == job->n_tokens_max) finish(job, FinishReason::kLength);
 }
 

@@ -62,6 +62,7 @@ class StepLoop {
   bool step(Exec* exec);
   void forward(Exec* exec, const StepPlan& plan);
   void sample(Exec* exec, const std::vector<Job*>& jobs);
+  void begin_constraint(Job* job);
   void publish_token(Job* job, Outcome* outcome);
   void finish(Job* job, FinishReason reason, std::string text = {}, std::string stop_string = {}, Error error = {});
   void publish_stats() FS_EXCLUDES(stats_mutex_);

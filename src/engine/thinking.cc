@@ -12,6 +12,7 @@ constexpr std::string_view kEnd = "</think>";
 
 ThinkMarkers ThinkMarkers::of(const Tokenizer& tokenizer) {
   ThinkMarkers markers;
+  markers.start = tokenizer.find(kStart);
   if (const auto id = tokenizer.find(kEnd)) {
     markers.end.push_back(*id);
   } else if (!tokenizer.encode(kEnd, {.parse_special = true}, &markers.end).ok()) {

@@ -18,6 +18,7 @@ struct ThinkMarkers {
   // The vocabulary was made for a model that thinks.
   bool is_one_token(const Tokenizer& tokenizer) const;
   std::vector<TokenId> end;
+  std::optional<TokenId> start;  // where "<think>" is one token
 };
 
 class ThinkTracker {
@@ -28,6 +29,8 @@ class ThinkTracker {
 
   // A token that must come next instead of a sampled one.
   std::optional<TokenId> forced() const;
+
+  bool inside() const { return inside_; }
 
   // Takes the next token. True when it lies between the markers or belongs to one. (Of a marker that is spelled in several tokens,
   // the first tokens of "<think>" are not known to be one yet.)

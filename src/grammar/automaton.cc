@@ -1,7 +1,6 @@
 #include "grammar/automaton.h"
 
 #include <algorithm>
-#include <set>
 #include <string>
 #include <utility>
 
@@ -18,30 +17,100 @@ uint64_t mix(uint64_t hash, uint64_t value) {
 Automaton::Automaton(Nfa nfa, Limits limits) : nfa_(std::move(nfa)), limits_(limits) {
   is_pure_end_.resize(nfa_.nodes.size());
   for (size_t i = 0; i < nfa_.nodes.size(); ++i) is_pure_end_[i] = nfa_.nodes[i].accepts && nfa_.nodes[i].edges.empty();
-  frames_.push_back({0, 0, 0});  // kNoStack
+  begin();
+}
+
+void Automaton::begin() {
+  frames_.assign(1, {0, 0, 0});  // kNoStack
+  frame_index_.clear();
+  states_.clear();
   states_.emplace_back();        // kDeadState
   rows_.assign(256, kDeadState);
+  state_index_.clear();
+  n_positions_ = 0;
+  exhausted_ = false;
   State first;
-  close({{nfa_.rule_starts[nfa_.root], kNoStack}}, &first);
+  todo_.assign(1, {nfa_.rule_starts[nfa_.root], kNoStack});
+  close(&todo_, &first);
   start_ = intern(std::move(first));
+}
+
+GrammarState Automaton::restart(GrammarState keep) {
+  if (keep == kDeadState || keep >= states_.size()) {
+    begin();
+    return kDeadState;
+  }
+  const State state = std::move(states_[keep]);
+  const std::vector<Frame> frames = std::move(frames_);
+  begin();
+  State kept;
+  kept.accepts = state.accepts;
+  std::vector<NfaNode> stack;
+  for (const Position& at : state.positions) {
+    stack.clear();
+    for (uint32_t i = at.stack; i != kNoStack; i = frames[i].parent) stack.push_back(frames[i].back);
+    uint32_t top = kNoStack;
+    for (auto back = stack.rbegin(); back != stack.rend(); ++back) top = push(*back, top);
+    kept.positions.push_back({at.node, top});
+  }
+  std::sort(kept.positions.begin(), kept.positions.end());
+  return intern(std::move(kept));
+}
+
+void Automaton::Seen::clear() {
+  if (n_ > 0 || slots_.empty()) slots_.assign(64, 0);
+  n_ = 0;
+}
+
+bool Automaton::Seen::insert(Position p) {
+  const uint64_t key = ((uint64_t{p.node} << 32) | p.stack) + 1;
+  size_t i = mix(0, key) & (slots_.size() - 1);
+  while (slots_[i] != 0) {
+    if (slots_[i] == key) return false;
+    i = (i + 1) & (slots_.size() - 1);
+  }
+  slots_[i] = key;
+  if (++n_ * 2 > slots_.size()) grow();
+  return true;
+}
+
+void Automaton::Seen::grow() {
+  const std::vector<uint64_t> old = std::move(slots_);
+  slots_.assign(old.size() * 2, 0);
+  for (const uint64_t key : old) {
+    if (key == 0) continue;
+    size_t i = mix(0, key) & (slots_.size() - 1);
+    while (slots_[i] != 0) i = (i + 1) & (slots_.size() - 1);
+    slots_[i] = key;
+  }
 }
 
 uint32_t Automaton::push(NfaNode back, uint32_t parent) {
   const uint64_t key = (uint64_t{back} << 32) | parent;
+  if (frames_.size() >= limits_.frames) {
+    exhausted_ = true;
+    return parent;
+  }
   const auto [it, is_new] = frame_index_.try_emplace(key, static_cast<uint32_t>(frames_.size()));
   if (is_new) frames_.push_back({back, parent, frames_[parent].depth + 1});
   return it->second;
 }
 
 // Follows everything that reads no byte: empty edges, calls, returns.
-void Automaton::close(std::vector<Position> todo, State* out) {
-  std::set<Position> seen(todo.begin(), todo.end());
+void Automaton::close(std::vector<Position>* todo, State* out) {
+  seen_.clear();
+  std::erase_if(*todo, [this](const Position& p) { return !seen_.insert(p); });
   const auto visit = [&](Position p) {
-    if (seen.size() < limits_.positions && seen.insert(p).second) todo.push_back(p);
+    if (exhausted_ || !seen_.insert(p)) return;
+    if (seen_.size() > limits_.positions) {
+      exhausted_ = true;
+    } else {
+      todo->push_back(p);
+    }
   };
-  while (!todo.empty()) {
-    const Position at = todo.back();
-    todo.pop_back();
+  while (!todo->empty()) {
+    const Position at = todo->back();
+    todo->pop_back();
     const Nfa::Node& node = nfa_.nodes[at.node];
     bool reads = false;
     for (const NfaEdge& edge : node.edges) {
@@ -78,10 +147,11 @@ GrammarState Automaton::intern(State state) {
     const State& known = states_[it->second];
     if (known.accepts == state.accepts && known.positions == state.positions) return it->second;
   }
-  if (states_.size() >= limits_.states) {
+  if (states_.size() >= limits_.states || n_positions_ + state.positions.size() > limits_.all_positions) {
     exhausted_ = true;
     return kDeadState;
   }
+  n_positions_ += state.positions.size();
   const GrammarState id = static_cast<GrammarState>(states_.size());
   states_.push_back(std::move(state));
   rows_.resize(rows_.size() + 256, kUnknown);
@@ -90,7 +160,8 @@ GrammarState Automaton::intern(State state) {
 }
 
 GrammarState Automaton::compute(GrammarState state, uint8_t byte) {
-  std::vector<Position> next;
+  std::vector<Position>& next = todo_;
+  next.clear();
   for (const Position& at : states_[state].positions) {
     for (const NfaEdge& edge : nfa_.nodes[at.node].edges) {
       if (edge.kind == NfaEdge::Kind::kByte && edge.low <= byte && byte <= edge.high) next.push_back({edge.to, at.stack});
@@ -99,7 +170,7 @@ GrammarState Automaton::compute(GrammarState state, uint8_t byte) {
   GrammarState to = kDeadState;
   if (!next.empty()) {
     State closed;
-    close(std::move(next), &closed);
+    close(&next, &closed);
     to = intern(std::move(closed));
   }
   rows_[size_t{state} * 256 + byte] = to;

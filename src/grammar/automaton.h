@@ -19,9 +19,11 @@ inline constexpr GrammarState kDeadState = 0;  // no continuation
 class Automaton {
  public:
   struct Limits {
-    uint32_t states = 20'000;         // tables of 1 KiB each
+    uint32_t states = 8'192;          // tables of 1 KiB each
     uint32_t stack_depth = 64;        // nesting of the text (arrays in arrays ...): deeper texts are not in the language
-    uint32_t positions = 4'096;       // of one state
+    uint32_t positions = 16'384;      // met while one state is made
+    uint32_t all_positions = 1 << 19; // of all states
+    uint32_t frames = 1 << 18;        // distinct stacks
   };
   explicit Automaton(Nfa nfa) : Automaton(std::move(nfa), Limits{}) {}
   Automaton(Nfa nfa, Limits limits);
@@ -37,9 +39,14 @@ class Automaton {
   // Bytes that must follow, whatever the model says: the longest run in which each state has exactly one way on and may not end.
   std::string forced(GrammarState state, size_t max_bytes);
 
+  const Limits& limits() const { return limits_; }
   size_t n_states() const { return states_.size(); }
-  // True when the limit of states was met: every further new state is dead (the text can still be finished in known ones).
+  // True when a limit was met since the last restart: states made from then on may be dead that should not be, so nothing that this
+  // automaton says may be relied on before restart().
   bool exhausted() const { return exhausted_; }
+  // Forgets all states but this one (and the start); returns its new id. What a text may go on with then depends on that text alone,
+  // whatever others had filled the tables with: limits count for each text by itself.
+  GrammarState restart(GrammarState keep);
 
  private:
   static constexpr GrammarState kUnknown = UINT32_MAX;
@@ -59,8 +66,22 @@ class Automaton {
     bool accepts = false;
   };
 
+  // Positions met while closing a state.
+  class Seen {
+   public:
+    void clear();
+    bool insert(Position p);  // false when it is there already
+    size_t size() const { return n_; }
+
+   private:
+    void grow();
+    std::vector<uint64_t> slots_;  // 0: free
+    size_t n_ = 0;
+  };
+
   GrammarState compute(GrammarState state, uint8_t byte);
-  void close(std::vector<Position> todo, State* out);
+  void close(std::vector<Position>* todo, State* out);
+  void begin();
   GrammarState intern(State state);
   uint32_t push(NfaNode back, uint32_t parent);
 
@@ -72,6 +93,9 @@ class Automaton {
   std::vector<State> states_;
   std::vector<GrammarState> rows_;
   std::unordered_multimap<uint64_t, GrammarState> state_index_;
+  Seen seen_;
+  std::vector<Position> todo_;
+  size_t n_positions_ = 0;
   GrammarState start_ = kDeadState;
   bool exhausted_ = false;
 };

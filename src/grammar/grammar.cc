@@ -32,23 +32,36 @@ Result<std::shared_ptr<const Grammar>> Grammar::from_notation(std::string_view s
 
 Result<std::shared_ptr<const Grammar>> Grammar::any_json_object() { return make(compile_any_json_object({})); }
 
-GrammarMasks::GrammarMasks(std::shared_ptr<const Grammar> grammar, std::shared_ptr<const GrammarVocabulary> vocabulary)
-    : grammar_(std::move(grammar)), vocabulary_(std::move(vocabulary)), automaton_(grammar_->nfa()), path_(size_t{vocabulary_->max_depth()} + 1) {}
+GrammarMasks::GrammarMasks(std::shared_ptr<const Grammar> grammar, std::shared_ptr<const GrammarVocabulary> vocabulary,
+                           Automaton::Limits limits)
+    : grammar_(std::move(grammar)),
+      vocabulary_(std::move(vocabulary)),
+      automaton_(grammar_->nfa(), limits),
+      path_(size_t{vocabulary_->max_depth()} + 1) {}
 
-std::span<const uint64_t> GrammarMasks::mask(GrammarState state) {
+std::shared_ptr<const GrammarMask> GrammarMasks::mask(GrammarState state) {
+  if (automaton_.exhausted()) return nullptr;
   const auto known = masks_.find(state);
   if (known != masks_.end()) return known->second;
+  auto made = std::make_shared<GrammarMask>();
+  fill(state, made.get());
+  if (automaton_.exhausted()) return nullptr;
   if (masks_.size() >= kMaxMasks) masks_.clear();
-  TokenMask& made = masks_[state];
-  fill(state, &made);
-  return made;
+  return masks_.emplace(state, std::move(made)).first->second;
 }
 
-void GrammarMasks::fill(GrammarState state, TokenMask* out) {
-  out->assign(vocabulary_->n_words(), 0);
-  const auto allow = [&](TokenId id) { (*out)[static_cast<size_t>(id) / 64] |= uint64_t{1} << (static_cast<size_t>(id) % 64); };
+GrammarState GrammarMasks::restart(GrammarState keep) {
+  masks_.clear();
+  ++generation_;
+  return automaton_.restart(keep);
+}
+
+void GrammarMasks::fill(GrammarState state, GrammarMask* out) {
+  out->words.assign(vocabulary_->n_words(), 0);
+  const auto allow = [out](TokenId id) { out->words[static_cast<size_t>(id) / 64] |= uint64_t{1} << (static_cast<size_t>(id) % 64); };
   if (state == kDeadState) return;
   if (automaton_.accepts(state)) {
+    out->may_end = true;
     for (const TokenId id : vocabulary_->end_tokens()) allow(id);
   }
   const auto nodes = vocabulary_->nodes();
@@ -58,18 +71,56 @@ void GrammarMasks::fill(GrammarState state, TokenMask* out) {
     const GrammarVocabulary::Node& node = nodes[i];
     const GrammarState to = automaton_.step(path_[node.depth], node.byte);
     if (to == kDeadState) {
+      if (automaton_.exhausted()) return;
       i = node.end;
       continue;
     }
     path_[size_t{node.depth} + 1] = to;
     for (size_t t = 0; t < node.n_tokens; ++t) allow(tokens[node.first_token + t]);
+    out->may_go_on = out->may_go_on || node.n_tokens > 0;
     ++i;
   }
 }
 
-bool GrammarMasks::is_stuck(GrammarState state) {
-  const auto words = mask(state);
-  return std::all_of(words.begin(), words.end(), [](uint64_t w) { return w == 0; });
+GrammarMatcher::GrammarMatcher(std::shared_ptr<GrammarMasks> masks)
+    : masks_(std::move(masks)), state_(masks_->automaton().start()), generation_(masks_->generation()) {}
+
+// After a restart by somebody else (or in the middle of this) the tokens are read again. What a state is depends on the bytes alone,
+// so the limits count for the step at hand only.
+void GrammarMatcher::find_state() {
+  if (generation_ == masks_->generation()) return;
+  Automaton& automaton = masks_->automaton();
+  current_.reset();
+  state_ = automaton.start();
+  for (const TokenId token : tokens_) {
+    for (const char c : masks_->vocabulary().bytes(token)) {
+      const auto byte = static_cast<uint8_t>(c);
+      const GrammarState to = automaton.step(state_, byte);
+      state_ = automaton.exhausted() ? automaton.step(masks_->restart(state_), byte) : to;
+    }
+  }
+  generation_ = masks_->generation();
+}
+
+Result<std::shared_ptr<const GrammarMask>> GrammarMatcher::next() {
+  find_state();
+  if (current_ == nullptr) current_ = masks_->mask(state_);
+  if (current_ == nullptr) {
+    state_ = masks_->restart(state_);
+    generation_ = masks_->generation();
+    current_ = masks_->mask(state_);
+  }
+  if (current_ != nullptr) return current_;
+  state_ = masks_->restart(state_);  // others go on
+  generation_ = masks_->generation();
+  return Error{ErrorCode::kResourceExhausted, "grammar: too many ways to go on at one place of the text: " +
+                                                  std::to_string(masks_->automaton().limits().states) + " states are the limit"};
+}
+
+std::span<const uint64_t> GrammarMatcher::mask() {
+  const auto allowed = next();
+  if (!allowed.ok()) return {};
+  return (*allowed)->words;  // current_ holds it
 }
 
 bool GrammarMatcher::accept(TokenId token) {
@@ -77,8 +128,21 @@ bool GrammarMatcher::accept(TokenId token) {
   if (token < 0 || static_cast<size_t>(token) / 64 >= words.size()) return false;
   if ((words[static_cast<size_t>(token) / 64] >> (static_cast<size_t>(token) % 64) & 1) == 0) return false;
   const std::string_view text = masks_->vocabulary().bytes(token);
-  if (!text.empty()) state_ = masks_->automaton().run(state_, text);
+  if (text.empty()) return true;
+  tokens_.push_back(token);
+  state_ = masks_->automaton().run(state_, text);  // the mask has met these states: no limit is in the way
+  current_.reset();
   return true;
+}
+
+bool GrammarMatcher::may_end() {
+  const auto allowed = next();
+  return allowed.ok() && (*allowed)->may_end;
+}
+
+std::string GrammarMatcher::forced_bytes(size_t max_bytes) {
+  find_state();
+  return masks_->automaton().forced(state_, max_bytes);
 }
 
 }  // namespace firesteel

@@ -38,48 +38,63 @@ class Grammar {
   Nfa nfa_;
 };
 
-// Bit i of word i/64: token i may come next.
-using TokenMask = std::vector<uint64_t>;
+// Which tokens may come next.
+struct GrammarMask {
+  std::vector<uint64_t> words;  // bit i of word i/64: token i
+  bool may_end = false;         // the text so far is whole: end-of-generation tokens are allowed, exactly then
+  bool may_go_on = false;       // some token with text is allowed
+};
 
 class GrammarMasks {
  public:
-  GrammarMasks(std::shared_ptr<const Grammar> grammar, std::shared_ptr<const GrammarVocabulary> vocabulary);
+  GrammarMasks(std::shared_ptr<const Grammar> grammar, std::shared_ptr<const GrammarVocabulary> vocabulary, Automaton::Limits limits = {});
 
   Automaton& automaton() { return automaton_; }
   const GrammarVocabulary& vocabulary() const { return *vocabulary_; }
 
-  // End-of-generation tokens are allowed exactly where the text may end. Valid until the next call. At most kMaxMasks are kept.
-  std::span<const uint64_t> mask(GrammarState state);
-  // True when no token may come next (not even an end): the grammar cannot be continued with this vocabulary.
-  bool is_stuck(GrammarState state);
+  // nullptr when the automaton met a limit: restart() and ask again. At most kMaxMasks are kept.
+  std::shared_ptr<const GrammarMask> mask(GrammarState state);
+  // Forgets what was learnt for other texts; see Automaton::restart. States from before are invalid, as the generation tells.
+  GrammarState restart(GrammarState keep);
+  uint64_t generation() const { return generation_; }
   size_t n_masks() const { return masks_.size(); }
 
  private:
-  static constexpr size_t kMaxMasks = 1024;
-  void fill(GrammarState state, TokenMask* out);
+  static constexpr size_t kMaxMasks = 256;
+  void fill(GrammarState state, GrammarMask* out);
 
   std::shared_ptr<const Grammar> grammar_;
   std::shared_ptr<const GrammarVocabulary> vocabulary_;
   Automaton automaton_;
-  std::unordered_map<GrammarState, TokenMask> masks_;
+  std::unordered_map<GrammarState, std::shared_ptr<const GrammarMask>> masks_;
+  uint64_t generation_ = 0;
   std::vector<GrammarState> path_;  // state before the byte at each depth
 };
 
-// Value type: copying it forks the sequence.
+// Where one sequence is. Value type: copying it forks the sequence. What it allows depends on its own tokens only, whoever shares the
+// masks: when they run into a limit, everything but the state at hand is forgotten, and others find their states again by reading
+// their tokens anew.
 class GrammarMatcher {
  public:
-  explicit GrammarMatcher(std::shared_ptr<GrammarMasks> masks) : masks_(std::move(masks)), state_(masks_->automaton().start()) {}
+  explicit GrammarMatcher(std::shared_ptr<GrammarMasks> masks);
 
-  std::span<const uint64_t> mask() { return masks_->mask(state_); }
+  // kResourceExhausted when this text in this grammar needs more states than the limits allow.
+  Result<std::shared_ptr<const GrammarMask>> next();
+  // The words of next(); empty when it failed. Valid until the next call.
+  std::span<const uint64_t> mask();
   // False when the token is not allowed (state unchanged). An end token leaves the state as it is.
   bool accept(TokenId token);
-  bool may_end() const { return masks_->automaton().accepts(state_); }
-  std::string forced_bytes(size_t max_bytes) { return masks_->automaton().forced(state_, max_bytes); }
-  GrammarState state() const { return state_; }
+  bool may_end();
+  std::string forced_bytes(size_t max_bytes);
 
  private:
+  void find_state();
+
   std::shared_ptr<GrammarMasks> masks_;
-  GrammarState state_;
+  std::vector<TokenId> tokens_;  // accepted so far
+  GrammarState state_ = kDeadState;
+  uint64_t generation_ = 0;
+  std::shared_ptr<const GrammarMask> current_;  // of state_
 };
 
 }  // namespace firesteel

@@ -103,6 +103,10 @@ Status Sampler::look_at(std::span<const float> logits) {
 double Sampler::sum_blocks(std::span<const float> logits, double temperature) {
   double sum = 0;
   for (size_t b = 0; b < block_sum_.size(); ++b) {
+    if (block_max_[b] == -kInf) {  // nothing of it may be drawn; and after forbid() its logits are still there
+      block_sum_[b] = 0;
+      continue;
+    }
     const auto block = logits.subspan(b * kBlock, std::min(kBlock, logits.size() - b * kBlock));
     block_sum_[b] = table_->sum_exp(block.data(), static_cast<int64_t>(block.size()), max_, static_cast<float>(1.0 / temperature));
     sum += block_sum_[b];
@@ -168,6 +172,33 @@ void Sampler::penalise(std::span<float> logits, const SamplingParams& params, co
     logit += bias;
   }
   if (!untouched_.empty()) find_block_maxima(logits);
+}
+
+// Blocks without an allowed token are left as they are and get a maximum of -inf: everything after this looks at the maxima first.
+// Blocks with all tokens allowed stay untouched, too, so most masks cost little more than being read.
+void Sampler::forbid(std::span<float> logits, std::span<const uint64_t> allowed) {
+  static_assert(kBlock == 128);
+  const auto word = [&](size_t w) { return w < allowed.size() ? allowed[w] : 0; };
+  max_ = -kInf;
+  bool any = false;
+  for (size_t b = 0; b < block_max_.size(); ++b) {
+    const size_t begin = b * kBlock;
+    const size_t n = std::min(kBlock, logits.size() - begin);
+    const uint64_t words[2] = {word(2 * b), word(2 * b + 1)};
+    if ((words[0] | words[1]) == 0) {
+      block_max_[b] = -kInf;
+      continue;
+    }
+    any = true;
+    if ((words[0] & words[1]) != ~uint64_t{0}) {
+      for (size_t i = 0; i < n; ++i) {
+        if ((words[i / 64] >> (i % 64) & 1) == 0) logits[begin + i] = -kInf;
+      }
+      block_max_[b] = table_->max_value(logits.data() + begin, static_cast<int64_t>(n));
+    }
+    max_ = std::max(max_, block_max_[b]);
+  }
+  CHECK(any);
 }
 
 TokenId Sampler::argmax(std::span<const float> logits) const {
@@ -293,11 +324,12 @@ TokenId Sampler::draw_top_p(std::span<const float> logits, const SamplingParams&
 }
 
 Result<SampledToken> Sampler::sample(std::span<float> logits, const SamplingParams& params, const TokenCounts& counts,
-                                     uint64_t position) {
+                                     uint64_t position, std::optional<std::span<const uint64_t>> allowed) {
   FS_TRY_VOID(look_at(logits));
   const bool wants_logprobs = params.n_top_logprobs >= 0;
   if (wants_logprobs) take_logprobs(logits, params.n_top_logprobs);
   penalise(logits, params, counts);
+  if (allowed) forbid(logits, *allowed);
   if (!(max_ > -kInf) || is_bad(max_) != 0) return Error{ErrorCode::kInternal, "the penalised logits are not finite"};
 
   SampledToken sampled;

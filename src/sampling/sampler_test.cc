@@ -299,5 +299,49 @@ TEST(TokenCounts, CountsLikeAMap) {
   for (const auto& entry : counts.entries()) EXPECT_EQ(entry.n_generated, naive[entry.id]);
 }
 
+// Forbidding by bits is the same as logits of -inf, but for the log-probabilities, which stay the model's.
+TEST(Sampler, OnlyAllowedTokensAreDrawn) {
+  const KernelTable& table = *default_kernel_table().value();
+  Rng rng(77);
+  for (const int64_t n : {1, 63, 64, 127, 128, 129, 1000, 5000}) {
+    Sampler masked(table, n);
+    Sampler plain(table, n);
+    for (int round = 0; round < 40; ++round) {
+      const std::vector<float> logits = random_logits(rng, n, 4);
+      SamplingParams params;
+      params.temperature = round % 4 == 0 ? 0 : 0.9;
+      if (round % 3 == 0) params.top_k = static_cast<int>(rng.between(1, 50));
+      if (round % 3 == 1) params.top_p = 0.8;
+      if (round % 5 == 0) params.min_p = 0.05;
+      if (round % 2 == 0) params.logit_bias = {{static_cast<TokenId>(rng.below(static_cast<uint64_t>(n))), 5.f}};
+      params.n_top_logprobs = 3;
+      params.seed = rng.next_u64();
+      std::vector<uint64_t> words(static_cast<size_t>((n + 63) / 64));
+      // Sparse, dense, whole blocks either way, and a mask that ends early.
+      for (uint64_t& word : words) {
+        const uint64_t kind = rng.below(4);
+        word = kind == 0 ? 0 : kind == 1 ? ~uint64_t{0} : kind == 2 ? rng.next_u64() & rng.next_u64() & rng.next_u64() : rng.next_u64();
+      }
+      words[0] |= 1;
+      if (round % 7 == 0) words.resize(1 + words.size() / 2);
+      std::vector<float> a = logits;
+      std::vector<float> b = logits;
+      for (size_t i = 0; i < b.size(); ++i) {
+        if (i / 64 >= words.size() || (words[i / 64] >> (i % 64) & 1) == 0) b[i] = -kInf;
+      }
+      const auto found = masked.sample(a, params, TokenCounts{}, 3, words).value();
+      const std::vector<TokenLogprob> top(found.top.begin(), found.top.end());
+      const auto expected = plain.sample(b, params, TokenCounts{}, 3).value();
+      EXPECT_EQ(found.id, expected.id) << "n " << n << " round " << round;
+      std::vector<float> c = logits;
+      const auto model = plain.sample(c, params, TokenCounts{}, 3).value();
+      ASSERT_EQ(top.size(), model.top.size());
+      for (size_t i = 0; i < top.size(); ++i) EXPECT_EQ(top[i].logprob, model.top[i].logprob);
+      c = logits;
+      EXPECT_EQ(found.logprob, plain.score(c, params, found.id).value().logprob);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace firesteel
