@@ -3,7 +3,7 @@
 import type { ComponentChildren, VNode } from "preact";
 import { date, dateTime, time } from "../lib/format";
 
-export interface Series { name: string; style: "c1" | "c2" | "c3" | "c4" | "c5"; values: (number | null | undefined)[]; area?: boolean }
+export interface Series { name: string; pen: "c1" | "c2" | "c3" | "c4" | "c5"; values: (number | null | undefined)[]; area?: boolean }
 
 const W = 600, H = 160;
 
@@ -70,7 +70,7 @@ export function Lines({ series, times, format, what }: { series: Series[]; times
   return (
     <Frame top={top} format={format} labels={timeLabels(from, to)} summary={summary}>
       {series.map((one) => one.area && <path key={one.name + "a"} class="area" d={area(one.values, top)} />)}
-      {series.map((one) => <path key={one.name} class={one.style} d={line(one.values, top)} />)}
+      {series.map((one) => <path key={one.name} class={one.pen} d={line(one.values, top)} />)}
     </Frame>
   );
 }
@@ -89,8 +89,8 @@ export function Columns({ all, low, labels, format, summary }: { all: number[]; 
 }
 
 /** The stroke of a series, for the table that is the legend. */
-export function Stroke({ style }: { style: Series["style"] }): VNode {
-  return <svg class="key" viewBox="0 0 22 8" aria-hidden="true"><line class={style} x1="0" x2="22" y1="4" y2="4" /></svg>;
+export function Stroke({ pen }: { pen: Series["pen"] }): VNode {
+  return <svg class="key" viewBox="0 0 22 8" aria-hidden="true"><line class={pen} x1="0" x2="22" y1="4" y2="4" /></svg>;
 }
 
 export interface Column { title: string; n?: boolean }

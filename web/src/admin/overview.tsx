@@ -27,16 +27,16 @@ const has = (values: (number | null)[]): boolean => values.some((value) => value
 
 function Percentile({ title, text, points, prefix, now, digits }: { title: string; text: string; points: Point[]; prefix: "ttft" | "itl"; now: { p50: number; p95: number; p99: number }; digits: number }): VNode | null {
   const format = (n: number): string => n.toLocaleString("en", { maximumFractionDigits: digits });
-  const all = ([["p50", "c2"], ["p95", "c1"], ["p99", "c3"]] as const).map(([name, style]): Series => ({ name, style, values: column(points, `${prefix}_${name}_ms` as keyof Point) }));
+  const all = ([["p50", "c2"], ["p95", "c1"], ["p99", "c3"]] as const).map(([name, pen]): Series => ({ name, pen, values: column(points, `${prefix}_${name}_ms` as keyof Point) }));
   const series = all.filter((one) => has(one.values as (number | null)[]));
   if (series.length === 0) return null;
   return (
     <Block title={title} text={text}>
       <div class="chart-table">
         <Lines series={[...series].reverse()} times={points.map((point) => point.t)} format={format} what={title} />
-        <Table caption={title} columns={[{ title: "" }, { title: "Now", n: true }, { title: "Lowest", n: true }, { title: "Peak", n: true }]} rows={all.map(({ name, style, values }) => {
+        <Table caption={title} columns={[{ title: "" }, { title: "Now", n: true }, { title: "Lowest", n: true }, { title: "Peak", n: true }]} rows={all.map(({ name, pen, values }) => {
           const known = values.filter((value): value is number => typeof value === "number");
-          return { key: name, cells: [<><Stroke style={style} />{name}</>, format(now[name as "p50"]), known.length ? format(Math.min(...known)) : "", known.length ? format(Math.max(...known)) : ""] };
+          return { key: name, cells: [<><Stroke pen={pen} />{name}</>, format(now[name as "p50"]), known.length ? format(Math.min(...known)) : "", known.length ? format(Math.max(...known)) : ""] };
         })} />
       </div>
     </Block>
@@ -49,9 +49,9 @@ function Single({ title, text, points, field, format, area = false }: { title: s
   const known = values.filter((value): value is number => value !== null);
   return (
     <Block title={title} text={text}>
-      <Lines series={[{ name: title, style: "c1", values, area }]} times={points.map((point) => point.t)} format={format} what={title} />
+      <Lines series={[{ name: title, pen: "c1", values, area }]} times={points.map((point) => point.t)} format={format} what={title} />
       <Table caption={title} columns={[{ title: "" }, { title: "Last", n: true }, { title: "Lowest", n: true }, { title: "Peak", n: true }]}
-        rows={[{ key: field, cells: [<><Stroke style="c1" />{title}</>, format(known.at(-1)!), format(Math.min(...known)), format(Math.max(...known))] }]} />
+        rows={[{ key: field, cells: [<><Stroke pen="c1" />{title}</>, format(known.at(-1)!), format(Math.min(...known)), format(Math.max(...known))] }]} />
     </Block>
   );
 }
