@@ -129,7 +129,7 @@ class Tenants {
     const Clock* clock = &system_clock();   // windows and timeouts
     const Clock* wall = &wall_clock();      // days, months, expiry dates, what people read
     int64_t kv_tokens = 0;                  // tokens that the engine's KV pool holds; 0: KV shares are not checked at admission
-    std::string checkpoint_path;            // audit checkpoints are appended here as JSON lines; empty: kept in the store only
+    std::string checkpoint_path = {};       // audit checkpoints are appended here as JSON lines; empty: kept in the store only
   };
 
   // Reads the snapshot. `store` must outlive this. kUnavailable, kDataLoss.
