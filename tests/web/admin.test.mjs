@@ -52,10 +52,10 @@ test("keys: made and shown once, rotated with overlap, revoked after a question"
   await page.waitForSelector("dialog[open]");
   await axe(page, "in the new key dialog");
   await page.fill("dialog input[name=name]", "intake, test");
-  await page.uncheck("dialog input[value=chat]");
+  for (const scope of ["inference", "files", "feedback", "usage.read"]) await page.uncheck(`dialog input[value='${scope}']`);
   await page.click("dialog >> text=Make key");
   await visible(page, "choose at least one");
-  await page.check("dialog input[value=embeddings]");
+  await page.check("dialog input[value=inference]");
   await page.click("dialog >> text=Make key");
   await page.waitForSelector(".secret");
   assert.equal(await focused(page), "once");

@@ -1,25 +1,25 @@
 // The admin part of the mock server: figures that look like a day of work, made without chance so that pictures can be compared.
 
 const DAY = 86400e3;
-const quota = (requests_per_minute, tokens_per_day, kv_share) => ({ requests_per_minute, tokens_per_day, concurrency: 8, kv_share, spend_per_month: null });
+const quota = (requests_per_minute, tokens_per_day, kv_share_percent) => ({ requests_per_minute, tokens_per_day, concurrency: 8, kv_share_percent });
 const wave = (i, period, phase = 0) => Math.sin((i / period) * 2 * Math.PI + phase) + 0.35 * Math.sin(i * 1.7 + phase) + 0.2 * Math.sin(i * 4.1);
 
 export function adminRoutes() {
   const now = Date.now();
   let n = 0;
   const tenants = [
-    { id: "tn_alder", name: "alder-legal", state: "active", created_at: now - 90 * DAY, n_keys: 4, quota: quota(600, 10e6, 0.3), consent: "feedback", used: { requests_this_minute: 212, tokens_today: 4.1e6, kv_share: 0.14 } },
-    { id: "tn_birch", name: "birch-finance", state: "active", created_at: now - 80 * DAY, n_keys: 7, quota: quota(600, 20e6, 0.4), consent: "none", used: { requests_this_minute: 588, tokens_today: 19.4e6, kv_share: 0.22 } },
-    { id: "tn_cedar", name: "cedar-school", state: "active", created_at: now - 40 * DAY, n_keys: 2, quota: quota(300, 2e6, 0.2), consent: "content", used: { requests_this_minute: 31, tokens_today: 2e6, kv_share: 0.03 } },
-    { id: "tn_op", name: "operator", state: "active", created_at: now - 120 * DAY, n_keys: 1, quota: {}, consent: "none", used: { requests_this_minute: 4, tokens_today: 1e5, kv_share: 0.02 } },
+    { id: "tn_alder", name: "alder-legal", state: "active", created_at: now - 90 * DAY, n_keys: 4, quota: quota(600, 10e6, 30), used: { requests_this_minute: 212, tokens_today: 4.1e6, kv_share_percent: 14 } },
+    { id: "tn_birch", name: "birch-finance", state: "active", created_at: now - 80 * DAY, n_keys: 7, quota: quota(600, 20e6, 40), used: { requests_this_minute: 588, tokens_today: 19.4e6, kv_share_percent: 22 } },
+    { id: "tn_cedar", name: "cedar-school", state: "active", created_at: now - 40 * DAY, n_keys: 2, quota: quota(300, 2e6, 20), used: { requests_this_minute: 31, tokens_today: 2e6, kv_share_percent: 3 } },
+    { id: "tn_op", name: "operator", state: "active", created_at: now - 120 * DAY, n_keys: 1, quota: {}, used: { requests_this_minute: 4, tokens_today: 1e5, kv_share_percent: 2 } },
   ];
-  const key = (tenant, name, prefix, scopes, expires, used, revoked = null) => ({ id: `ky_${++n}`, tenant, name, prefix, scopes, models: [], created_at: now - 60 * DAY, expires_at: expires, last_used_at: used, revoked_at: revoked, quota: { tokens_per_day: 2e6 }, consent: "feedback" });
+  const key = (tenant, name, prefix, scopes, expires, used, revoked = null) => ({ id: `ky_${++n}`, tenant, name, prefix, scopes, models: [], created_at: now - 60 * DAY, expires_at: expires, last_used_at: used, revoked_at: revoked, quota: { tokens_per_day: 2e6 }, consent: true });
   const keys = [
-    key("tn_alder", "intake-form, production", "fsk_alder_7Qm2", ["chat", "embeddings"], now + 90 * DAY, null),
-    key("tn_alder", "intake-form, old", "fsk_alder_k0Pd", ["chat", "embeddings"], now + 6 * DAY, now - 60e3),
-    key("tn_alder", "nightly summaries", "fsk_alder_M3vy", ["batches"], now + 41 * DAY, now - 9 * 3600e3),
-    key("tn_alder", "clerk laptop", "fsk_alder_wE8a", ["chat"], now + 20 * DAY, now - 3 * DAY, now - 3600e3),
-    key("tn_op", "first admin key", "fsk_operator_A1", ["chat", "admin"], null, now - 5e3),
+    key("tn_alder", "intake-form, production", "fsk_alder_7Qm2", ["inference", "feedback"], now + 90 * DAY, null),
+    key("tn_alder", "intake-form, old", "fsk_alder_k0Pd", ["inference", "feedback"], now + 6 * DAY, now - 60e3),
+    key("tn_alder", "nightly summaries", "fsk_alder_M3vy", ["files"], now + 41 * DAY, now - 9 * 3600e3),
+    key("tn_alder", "clerk laptop", "fsk_alder_wE8a", ["inference"], now + 20 * DAY, now - 3 * DAY, now - 3600e3),
+    key("tn_op", "first admin key", "fsk_operator_A1", ["inference", "admin"], null, now - 5e3),
   ];
   const audit = Array.from({ length: 45 }, (_, i) => ({ seq: 45 - i, t: now - i * 1700e3, tenant: ["alder-legal", "operator", "birch-finance"][i % 3], actor: ["anna", "ben", "first admin key"][i % 3],
     action: ["key.create", "session.create", "tenant.update", "key.revoke", "model.load"][i % 5], object: ["ky_2", "anna", "tn_birch", "ky_4", "kindling"][i % 5], detail: i % 5 === 2 ? "tokens_per_day 10 M to 20 M" : "", hash: (0x3f9c71ab + i * 7919).toString(16).repeat(8).slice(0, 64) }));
@@ -32,7 +32,7 @@ export function adminRoutes() {
   };
   const total = (data) => data.reduce((sum, row) => Object.fromEntries(Object.keys(sum).map((field) => [field, field === "group" ? "total" : sum[field] + row[field]])), { group: "total", requests: 0, prompt_tokens: 0, cached_tokens: 0, completion_tokens: 0, errors: 0 });
   const made = (fields) => {
-    const one = { ...key(fields.tenant, fields.name, `fsk_${fields.name.slice(0, 4)}_${n}`, fields.scopes, fields.expires_at ?? null, null), quota: fields.quota ?? {} };
+    const one = { ...key(fields.tenant, fields.name, `fsk_${fields.name.slice(0, 4)}_${n}`, fields.scopes, fields.expires_at ?? null, null), quota: fields.quota ?? {}, consent: !!fields.consent, models: fields.models ?? [] };
     keys.unshift(one);
     return { status: 201, body: { ...one, secret: `fsk_example_0only0for0the0mock_${n}` } };
   };
@@ -40,7 +40,7 @@ export function adminRoutes() {
     if (path === "/overview") return { body: overview(now, query.get("period") ?? "24h") };
     if (path === "/tenants" && method === "GET") return { body: { data: tenants } };
     if (path === "/tenants") {
-      const one = { id: `tn_${++n}`, name: sent.name, state: "active", created_at: Date.now(), n_keys: 0, quota: sent.quota ?? {}, consent: sent.consent ?? "none", used: { requests_this_minute: 0, tokens_today: 0, kv_share: 0 } };
+      const one = { id: `tn_${++n}`, name: sent.name, state: "active", created_at: Date.now(), n_keys: 0, quota: sent.quota ?? {}, used: { requests_this_minute: 0, tokens_today: 0, kv_share_percent: 0 } };
       tenants.push(one);
       return { status: 201, body: one };
     }

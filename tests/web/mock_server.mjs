@@ -10,7 +10,7 @@ import { ANSWERS, answerFor, eventsOf, pieces } from "./streams.mjs";
 const DIST = join(dirname(fileURLToPath(import.meta.url)), "../../web/dist");
 export const CSP = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; " +
   "form-action 'self'; require-trusted-types-for 'script'; trusted-types firesteel dompurify";
-const KEYS = { fsk_admin: { tenant: "operator", user: "anna", scopes: ["chat", "admin"], consent: true }, fsk_chat: { tenant: "alder-legal", user: "ben", scopes: ["chat"], consent: false } };
+const KEYS = { fsk_admin: { tenant: "operator", user: "anna", scopes: ["inference", "admin"], consent: true }, fsk_chat: { tenant: "alder-legal", user: "ben", scopes: ["inference"], consent: false } };
 
 class HttpError extends Error {
   constructor(status, code, message, headers = {}) { super(message); Object.assign(this, { status, code, headers }); }
@@ -192,7 +192,7 @@ export class MockServer {
     const trouble = this.next;
     this.next = {};
     this.stats.turns.push(sent);
-    if (trouble.busy) throw new HttpError(429, "overloaded", "All slots are in use.", { "retry-after": String(trouble.busy) });
+    if (trouble.busy) throw new HttpError(429, "slow_down", "all slots are in use; try again", { "retry-after": String(trouble.busy) });
     if (trouble.quota) throw new HttpError(429, "insufficient_quota", "This key has used its 2 M tokens for today. Resets at 00:00 UTC.", { "retry-after": "20000", "x-should-retry": "false" });
     if (trouble.too_long) throw new HttpError(400, "context_length_exceeded", "This is 2,204 tokens too long: 34,972 tokens; kindling reads 32,768.");
     const parent = sent.parent_id === null ? null : c.messages.find((m) => m.id === sent.parent_id);

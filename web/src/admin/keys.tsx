@@ -7,11 +7,11 @@ import { count, percent, plural, relative, short } from "../lib/format";
 import { Bar, closeDialog, CopyButton, Dialog, Icon, Notice, showToast, Tag } from "../ui";
 import { Table } from "./chart";
 import { Block, Head, useLoaded, Waiting } from "./parts";
-import type { Consent, Key, Quota, Tenant, UsageRow } from "./types";
+import type { Key, Quota, Tenant, UsageRow } from "./types";
 import { Kinds, UsageChart } from "./usage";
 
-const CONSENT: Record<Consent, string> = { none: "No", feedback: "Feedback only", content: "With consent" };
-const SCOPES = ["chat", "embeddings", "batches", "admin"];
+const SCOPES: [scope: string, what: string, usual: boolean][] = [["inference", "Chat and embeddings", true], ["files", "Files and batches", true], ["feedback", "Feedback", true], ["usage.read", "Read usage", true],
+  ["audit.read", "Read the audit log", false], ["tenant.admin", "Keys of its tenant", false], ["metrics", "Metrics", false], ["admin", "Everything", false]];
 const DAY = 86400e3;
 
 function Part({ used, most, format }: { used: number; most: number | null | undefined; format: (n: number) => string }): VNode {
@@ -25,7 +25,7 @@ function Part({ used, most, format }: { used: number; most: number | null | unde
 function State({ tenant }: { tenant: Tenant }): VNode {
   const { quota, used } = tenant;
   if (tenant.state === "suspended") return <Tag icon="off">Suspended</Tag>;
-  const parts = [quota.requests_per_minute ? used.requests_this_minute / quota.requests_per_minute : 0, quota.tokens_per_day ? used.tokens_today / quota.tokens_per_day : 0, quota.kv_share ? used.kv_share / quota.kv_share : 0];
+  const parts = [quota.requests_per_minute ? used.requests_this_minute / quota.requests_per_minute : 0, quota.tokens_per_day ? used.tokens_today / quota.tokens_per_day : 0, quota.kv_share_percent ? used.kv_share_percent / quota.kv_share_percent : 0];
   const most = Math.max(...parts);
   return most >= 1 ? <Tag tone="bad" icon="x">Over quota</Tag> : most >= 0.9 ? <Tag tone="warn" icon="wait">Near its limit</Tag> : <Tag tone="good" icon="check">Active</Tag>;
 }
@@ -42,11 +42,11 @@ export function TenantsAndKeys(): VNode {
         <button type="button" class="btn" onClick={() => { editing.value = "new"; }}><Icon name="plus" />Tenant</button>
       </Head>
       <Waiting of={tenants}>
-        <Table caption="Tenants" hover selected={tenant?.id} columns={[{ title: "Tenant" }, { title: "Keys", n: true }, { title: "Requests a minute" }, { title: "Tokens today" }, { title: "KV share" }, { title: "Content kept" }, { title: "State" }]}
+        <Table caption="Tenants" hover selected={tenant?.id} columns={[{ title: "Tenant" }, { title: "Keys", n: true }, { title: "Requests a minute" }, { title: "Tokens today" }, { title: "KV share" }, { title: "State" }]}
           rows={list.map((one) => ({ key: one.id, cells: [
             <button type="button" class="link" aria-current={one === tenant ? "true" : undefined} onClick={() => { chosen.value = one.id; }}>{one.name}</button>, count(one.n_keys),
             <Part used={one.used.requests_this_minute} most={one.quota.requests_per_minute} format={count} />, <Part used={one.used.tokens_today} most={one.quota.tokens_per_day} format={short} />,
-            <Part used={one.used.kv_share} most={one.quota.kv_share} format={(n) => percent(n)} />, CONSENT[one.consent], <State tenant={one} />] }))} />
+            <Part used={one.used.kv_share_percent} most={one.quota.kv_share_percent} format={(n) => `${count(n)} %`} />, <State tenant={one} />] }))} />
         {tenant && <Keys key={tenant.id} tenant={tenant} edit={() => { editing.value = tenant; }} changed={() => void tenants.reload()} />}
       </Waiting>
       {editing.value && <TenantDialog tenant={editing.value === "new" ? null : editing.value} close={() => { editing.value = null; }} done={(one) => { chosen.value = one.id; void tenants.reload(); }} />}
@@ -77,9 +77,9 @@ function Keys({ tenant, edit, changed }: { tenant: Tenant; edit: () => void; cha
         <button type="button" class="btn sm" onClick={edit}>Quotas</button><button type="button" class="btn sm" onClick={() => { dialog.value = { kind: "new" }; }}><Icon name="key" />New key</button></>}>
         {secret.value && <Secret entry={secret.value} done={() => { secret.value = null; }} />}
         <Waiting of={keys}>{list.length === 0 ? <div class="empty"><p class="dim">No keys yet. A key lets one program or person in.</p></div> : (
-          <Table caption={`Keys of ${tenant.name}`} hover columns={[{ title: "Name" }, { title: "Starts with" }, { title: "May" }, { title: "Limit" }, { title: "Last used" }, { title: "Expires" }, { title: "Actions" }]}
+          <Table caption={`Keys of ${tenant.name}`} hover columns={[{ title: "Name" }, { title: "Starts with" }, { title: "May" }, { title: "Limit" }, { title: "Content kept" }, { title: "Last used" }, { title: "Expires" }, { title: "Actions" }]}
             rows={list.map((one) => ({ key: one.id, cells: [one.name, <code>{one.prefix}</code>, one.scopes.join(", ") + (one.models.length ? `; ${one.models.join(", ")}` : ""),
-              one.quota?.tokens_per_day ? `${short(one.quota.tokens_per_day)} a day` : "as the tenant", one.last_used_at ? relative(one.last_used_at) : "never", <Expires entry={one} />,
+              one.quota?.tokens_per_day ? `${short(one.quota.tokens_per_day)} a day` : "as the tenant", one.consent ? "With consent" : "No", one.last_used_at ? relative(one.last_used_at) : "never", <Expires entry={one} />,
               one.revoked_at ? "" : <span class="acts-cell"><button type="button" class="btn quiet sm" onClick={() => { dialog.value = { kind: "rotate", key: one }; }} aria-label={`Rotate ${one.name}`}>Rotate</button>
                 <button type="button" class="btn quiet sm" onClick={() => { dialog.value = { kind: "revoke", key: one }; }} aria-label={`Revoke ${one.name}`}>Revoke</button></span>] }))} />)}</Waiting>
       </Block>
@@ -104,6 +104,7 @@ function Secret({ entry, done }: { entry: Key; done: () => void }): VNode {
       <div><h3 id="once" tabIndex={-1}>Copy this key now. It is shown only once.</h3><p class="small dim">We keep a keyed hash, so nobody can read it back. If it is lost, make a new one and revoke this.</p></div>
       <div class="once"><output>{entry.secret}</output><CopyButton text={entry.secret ?? ""} label="Copy key" class="main-copy" /></div>
       <dl class="facts"><dt>Name</dt><dd>{entry.name}</dd><dt>May</dt><dd>{entry.scopes.join(", ")}; {entry.models.length ? `models ${entry.models.join(", ")}` : "all models"}</dd>
+        <dt>Content kept</dt><dd>{entry.consent ? "with consent" : "no"}</dd>
         <dt>Expires</dt><dd class="num">{entry.expires_at ? relative(entry.expires_at) : "never"}</dd></dl>
       <div class="row"><label class="row small check"><input type="checkbox" checked={stored.value} onChange={(event) => { stored.value = event.currentTarget.checked; }} />I have stored it</label>
         <button type="button" class="btn sm push" disabled={!stored.value} onClick={done}>Done</button></div>
@@ -138,11 +139,11 @@ function Sender({ title, button, danger = false, send, close, children }: { titl
   );
 }
 
-const number = (form: FormData, name: string, scale = 1): number | null => {
+const number = (form: FormData, name: string): number | null => {
   const text = String(form.get(name) ?? "").trim();
-  return text === "" ? null : Number(text) * scale;
+  return text === "" ? null : Number(text);
 };
-const quotaOf = (form: FormData): Quota => ({ requests_per_minute: number(form, "rpm"), tokens_per_day: number(form, "tpd"), concurrency: number(form, "concurrency"), kv_share: number(form, "kv", 0.01) });
+const quotaOf = (form: FormData): Quota => ({ requests_per_minute: number(form, "rpm"), tokens_per_day: number(form, "tpd"), concurrency: number(form, "concurrency"), kv_share_percent: number(form, "kv") });
 
 function QuotaFields({ quota }: { quota: Quota }): VNode {
   return (
@@ -150,7 +151,7 @@ function QuotaFields({ quota }: { quota: Quota }): VNode {
       <label class="field">Requests a minute<input class="input num" name="rpm" type="number" min={0} step={1} placeholder="no limit" defaultValue={quota.requests_per_minute ?? undefined} /></label>
       <label class="field">Tokens a day<input class="input num" name="tpd" type="number" min={0} step={1} placeholder="no limit" defaultValue={quota.tokens_per_day ?? undefined} /></label>
       <label class="field">At once<input class="input num" name="concurrency" type="number" min={0} step={1} placeholder="no limit" defaultValue={quota.concurrency ?? undefined} /></label>
-      <label class="field">KV share, %<input class="input num" name="kv" type="number" min={0} max={100} step={1} placeholder="no limit" defaultValue={quota.kv_share ? Math.round(quota.kv_share * 100) : undefined} /></label>
+      <label class="field">KV share, %<input class="input num" name="kv" type="number" min={1} max={100} step={1} placeholder="no limit" defaultValue={quota.kv_share_percent ?? undefined} /></label>
     </div>
   );
 }
@@ -158,14 +159,12 @@ function QuotaFields({ quota }: { quota: Quota }): VNode {
 function TenantDialog({ tenant, close, done }: { tenant: Tenant | null; close: () => void; done: (tenant: Tenant) => void }): VNode {
   return (
     <Sender title={tenant ? `Quotas of ${tenant.name}` : "New tenant"} button={tenant ? "Save" : "Make tenant"} close={close} send={async (form) => {
-      const fields = { quota: quotaOf(form), consent: form.get("consent"), ...(tenant ? { state: form.get("suspended") ? "suspended" : "active" } : { name: String(form.get("name")).trim() }) };
+      const fields = { quota: { ...tenant?.quota, ...quotaOf(form) }, ...(tenant ? { state: form.get("suspended") ? "suspended" : "active" } : { name: String(form.get("name")).trim() }) };
       const saved = tenant ? await patch<Tenant>(`/admin/tenants/${tenant.id}`, fields) : await post<Tenant>("/admin/tenants", fields);
       return () => done(saved);
     }}>
       {!tenant && <label class="field">Name<input class="input" name="name" required maxLength={60} pattern="[a-z0-9][a-z0-9\-]*" title="Small letters, digits and hyphens" autofocus /></label>}
       <QuotaFields quota={tenant?.quota ?? {}} />
-      <label class="field">Content kept for improvement<select class="select" name="consent" defaultValue={tenant?.consent ?? "none"}>
-        {(Object.keys(CONSENT) as Consent[]).map((id) => <option value={id} key={id} selected={(tenant?.consent ?? "none") === id}>{CONSENT[id]}</option>)}</select></label>
       {tenant && <label class="row check small"><input type="checkbox" name="suspended" defaultChecked={tenant.state === "suspended"} />Suspended: every key of it is refused</label>}
     </Sender>
   );
@@ -178,16 +177,17 @@ function KeyDialog({ tenant, close, done }: { tenant: Tenant; close: () => void;
       const scopes = form.getAll("scope").map(String);
       if (scopes.length === 0) throw new Error("A key that may do nothing is of no use: choose at least one.");
       const models = String(form.get("models")).split(/[\s,]+/).filter(Boolean);
-      const made = await post<Key>(`/admin/keys?tenant=${encodeURIComponent(tenant.id)}`, { name: String(form.get("name")).trim(), scopes, models, expires_at: days ? Date.now() + days * DAY : null, quota: { tokens_per_day: number(form, "tpd") } });
+      const made = await post<Key>(`/admin/keys?tenant=${encodeURIComponent(tenant.id)}`, { name: String(form.get("name")).trim(), scopes, models, expires_at: days ? Date.now() + days * DAY : null, quota: { tokens_per_day: number(form, "tpd") }, consent: form.get("consent") !== null });
       return () => done(made);
     }}>
       <label class="field">Name<input class="input" name="name" required maxLength={80} placeholder="what uses it, and where" autofocus /></label>
-      <fieldset class="stack"><legend class="small dim">It may</legend><div class="row">{SCOPES.map((scope) => <label class="row check small" key={scope}><input type="checkbox" name="scope" value={scope} defaultChecked={scope === "chat"} />{scope}</label>)}</div></fieldset>
+      <fieldset class="stack"><legend class="small dim">It may</legend><div class="fields tight">{SCOPES.map(([scope, what, usual]) => <label class="row check small" key={scope}><input type="checkbox" name="scope" value={scope} defaultChecked={usual} />{what}</label>)}</div></fieldset>
       <div class="fields">
         <label class="field">Expires after, days<input class="input num" name="days" type="number" min={1} max={3650} step={1} placeholder="never" defaultValue={90} /></label>
         <label class="field">Tokens a day<input class="input num" name="tpd" type="number" min={0} step={1} placeholder="as the tenant" /></label>
       </div>
       <label class="field">Models<input class="input" name="models" placeholder="all" /></label>
+      <label class="row check small"><input type="checkbox" name="consent" />What it sends may be kept for improvement</label>
     </Sender>
   );
 }

@@ -10,15 +10,17 @@ export interface Overview {
   requests_per_s: number; ttft_ms: Percentiles; itl_ms: Percentiles; n_running: number; n_waiting: number; kv_used_bytes: number; kv_max_bytes: number;
   errors: Record<string, number>; series: Point[]; version: string; model: string; uptime_s?: number; ready?: boolean;
 }
-export interface Quota { requests_per_minute?: number | null; tokens_per_day?: number | null; concurrency?: number | null; kv_share?: number | null; spend_per_month?: number | null }
-export type Consent = "none" | "feedback" | "content";
+export interface Quota {
+  requests_per_minute?: number | null; tokens_per_minute?: number | null; tokens_per_day?: number | null; concurrency?: number | null; kv_share_percent?: number | null;
+  spend_micros_per_month?: number | null;
+}
 export interface Tenant {
-  id: string; name: string; state: "active" | "suspended"; created_at: number; n_keys: number; quota: Quota; consent: Consent;
-  used: { requests_this_minute: number; tokens_today: number; kv_share: number };
+  id: string; name: string; state: "active" | "suspended"; created_at: number; n_keys: number; quota: Quota;
+  used: { requests_this_minute: number; tokens_today: number; kv_share_percent: number };
 }
 export interface Key {
   id: string; tenant: string; name: string; prefix: string; scopes: string[]; models: string[]; created_at: number; expires_at: number | null; last_used_at: number | null;
-  revoked_at: number | null; quota?: Quota | null; consent?: Consent; secret?: string;
+  revoked_at: number | null; quota?: Quota | null; consent?: boolean; secret?: string;
 }
 export interface UsageRow { group: string; label?: string; requests: number; prompt_tokens: number; cached_tokens: number; completion_tokens: number; branch_tokens?: number; errors?: number }
 export interface AdminModel {

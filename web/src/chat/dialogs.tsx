@@ -36,16 +36,19 @@ function NumberField({ label, help, value, min, max, step, set }:
 }
 
 export function SystemPrompt({ thread, close }: Props & { thread: Thread }): VNode {
-  const text = useSignal(thread.system.value);
+  const before = thread.system.value;
+  const text = useSignal(before);
   const name = useSignal("");
+  const chosen = useSignal(sampling.value);
   const set = (field: string) => (value: number | undefined): void => {
-    const { [field]: _old, ...rest } = sampling.value as Record<string, number>;
-    sampling.value = value === undefined ? rest : { ...rest, [field]: value };
+    const { [field]: _old, ...rest } = chosen.value as Record<string, number>;
+    chosen.value = value === undefined ? rest : { ...rest, [field]: value };
   };
   const save = (event: Event): void => {
     event.preventDefault();
+    sampling.value = chosen.value;
     thread.system.value = text.value.trim();
-    if (thread.id) void change(thread.id, { system: text.value.trim() });
+    if (thread.id && text.value.trim() !== before) void change(thread.id, { system: text.value.trim() });
     closeDialog(event);
   };
   return (
@@ -67,10 +70,10 @@ export function SystemPrompt({ thread, close }: Props & { thread: Thread }): VNo
         </section>
         <section class="stack"><h3>Sampling</h3>
           <div class="fields">
-            <NumberField label="Temperature" help="as the model says" min={0} max={2} step={0.05} value={sampling.value.temperature} set={set("temperature")} />
-            <NumberField label="Top p" help="as the model says" min={0} max={1} step={0.01} value={sampling.value.top_p} set={set("top_p")} />
-            <NumberField label="Seed" help="random" min={0} max={4294967295} step={1} value={sampling.value.seed} set={set("seed")} />
-            <NumberField label="Longest answer, tokens" help="no limit" min={1} max={1000000} step={1} value={sampling.value.max_tokens} set={set("max_tokens")} />
+            <NumberField label="Temperature" help="as the model says" min={0} max={2} step={0.05} value={chosen.value.temperature} set={set("temperature")} />
+            <NumberField label="Top p" help="as the model says" min={0} max={1} step={0.01} value={chosen.value.top_p} set={set("top_p")} />
+            <NumberField label="Seed" help="random" min={0} max={4294967295} step={1} value={chosen.value.seed} set={set("seed")} />
+            <NumberField label="Longest answer, tokens" help="no limit" min={1} max={1000000} step={1} value={chosen.value.max_tokens} set={set("max_tokens")} />
           </div>
           <p class="small dim">For all conversations in this browser.</p>
         </section>
@@ -96,7 +99,7 @@ export function Settings({ close, keys }: Props & { keys: () => void }): VNode {
             if (chosen) void importFile(chosen);
             event.currentTarget.value = "";
           }} />
-          <button type="button" class="btn" onClick={keys}>Keys</button></div>
+          <button type="button" class="btn" onClick={keys}>Keys</button><a class="small push" href="/licences.txt" target="_blank" rel="noopener">Licences</a></div>
         <hr />
         <div class="row apart"><span class="small dim">Signed in as {session.value?.user || "a key"} of {session.value?.tenant}</span>
           <span class="row">{session.value?.scopes.includes("admin") && <a class="btn" href="/admin/">Console</a>}<button type="button" class="btn" onClick={() => void signOut()}>Sign out</button></span></div>

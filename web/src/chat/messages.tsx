@@ -227,7 +227,7 @@ function Foot({ thread, message, text }: { thread: Thread; message: Message; tex
 function kept(): string {
   const consent = session.value?.consent;
   if (consent === true) return "Kept for improvement: yes, in this tenant only.";
-  return consent === false ? "Kept for improvement: no. It stays with this conversation." : "Kept for improvement only if the operator allows it for this key.";
+  return consent === false ? "Kept for improvement: no. This key does not allow it, so only the thumb is stored." : "Kept for improvement only if the operator allows it for this key.";
 }
 
 function Reason({ message, thumb, close }: { message: Message; thumb: "up" | "down"; close: () => void }): VNode {

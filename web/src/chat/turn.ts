@@ -9,7 +9,8 @@ import { Sentences } from "./sentences";
 import { adopt, createConversation, current, model, upsert } from "./state";
 import { isTemporary, newKey, textOf, type Live, type Message, type Thread } from "./thread";
 
-const PAINT_MS = 50;   // text is shown at most 20 times a second
+const PAINT_MS = 50;          // text is shown at most 20 times a second,
+const SLOWER_CHARS = 20_000;  // and a very long one less often: all of it is read anew each time
 const RETRY_MS = 4000;
 
 /** A new question below `parent` (null: the first). The draft comes back when the server does not take it. */
@@ -82,14 +83,14 @@ async function openStream(thread: Thread, live: Live, body: TurnRequest): Promis
       return await request("POST", `/conversations/${thread.id}/turns`, { body, signal: live.abort.signal });
     } catch (error) {
       if (!(error instanceof ApiError) || !error.busy) throw error;
-      if (!(await waitForSlot(thread, live, error.retryAfterS!))) return null;
+      if (!(await waitForSlot(thread, live, error))) return null;
     }
   }
 }
 
-async function waitForSlot(thread: Thread, live: Live, seconds: number): Promise<boolean> {
-  const ms = Math.max(1, seconds) * 1000;
-  thread.problem.value = { kind: "busy", title: "All slots are in use.", detail: "It sends by itself.", at: Date.now() + ms, act: { label: "Cancel", run: () => live.abort.abort() } };
+async function waitForSlot(thread: Thread, live: Live, refusal: ApiError): Promise<boolean> {
+  const ms = Math.max(1, refusal.retryAfterS ?? 1) * 1000;
+  thread.problem.value = { kind: "busy", title: refusal.code === "slow_down" ? "All slots are in use." : refusal.message, detail: "It sends by itself.", at: Date.now() + ms, act: { label: "Cancel", run: () => live.abort.abort() } };
   await sleep(ms, live.abort.signal);
   thread.problem.value = null;
   return !live.abort.signal.aborted;
@@ -127,7 +128,7 @@ async function read(thread: Thread, live: Live, question: Message | null, respon
     if (thinking) answer.thinking = thinking;
     answer.rev.value++;
   };
-  const soon = (): void => { paintTimer ||= window.setTimeout(paint, PAINT_MS); };
+  const soon = (): void => { paintTimer ||= window.setTimeout(paint, PAINT_MS * (1 + text.length / SLOWER_CHARS)); };
 
   const take = ({ event, data }: ServerEvent): void => {
     const fields = JSON.parse(data) as Record<string, unknown>;

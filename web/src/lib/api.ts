@@ -5,7 +5,7 @@ import type { Session } from "./types";
 export class ApiError extends Error {
   constructor(readonly status: number, readonly code: string, message: string, readonly retryAfterS: number | null = null) { super(message); }
   /** The server is there but full: sending again later helps. */
-  get busy(): boolean { return this.status === 429 && this.retryAfterS !== null && this.code !== "insufficient_quota"; }
+  get busy(): boolean { return (this.status === 429 || this.status === 503) && this.retryAfterS !== null && !["insufficient_quota", "store_unavailable"].includes(this.code); }
   get offline(): boolean { return this.status === 0; }
 }
 
@@ -71,7 +71,7 @@ async function toError(response: Response): Promise<ApiError> {
   let code = "";
   try {
     const { error } = (await response.json()) as { error?: { message?: string; code?: string } };
-    message = error?.message || message;
+    message = sentence(error?.message) || message;
     code = error?.code || "";
   } catch { /* not ours: the status says enough */ }
   const header = response.headers.get("retry-after");
@@ -100,6 +100,9 @@ export async function signOut(): Promise<void> {
   await remove("/session").catch(() => {});
   session.value = null;
 }
+
+/** The server's messages begin small and end without a full stop, as messages in code do. */
+const sentence = (text = ""): string => text && text[0]!.toUpperCase() + text.slice(1) + (/[.!?:]$/.test(text) ? "" : ".");
 
 /** Something to put into a notice. */
 export const reason = (error: unknown): string => (error instanceof Error ? error.message : String(error));
