@@ -13,6 +13,7 @@ void add_perplexity(Command root);
 void add_bench(Command root);
 void add_models(Command root);
 void add_doctor(Command root);
+void add_serve(Command root);
 // Below models:
 void add_models_verify(Command models);
 void add_models_convert(Command models);

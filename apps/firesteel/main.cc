@@ -13,10 +13,12 @@ int main(int argc, char** argv) {
   root.examples(
       "  firesteel ask --model MODEL.gguf \"Why is the sky blue?\"\n"
       "  firesteel chat --model MODEL.gguf\n"
+      "  firesteel serve --model MODEL.gguf\n"
       "  firesteel models inspect MODEL.gguf\n"
       "Exit codes: 0 ok, 1 failed, 2 usage.");
   add_ask(root);
   add_chat(root);
+  add_serve(root);
   add_models(root);
   add_tokenize(root);
   add_logits(root);

@@ -1,0 +1,271 @@
+// firesteel serve: the API, the web app and the admin console on one address.
+#include <signal.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+
+#include <fmt/format.h>
+
+#include "base/clock.h"
+#include "base/mapped_file.h"
+#include "build_info.h"
+#include "commands.h"
+#include "installation.h"
+#include "load_model.h"
+#include "server/app.h"
+#include "server/http_server.h"
+#include "server/server_context.h"
+#include "service_manager.h"
+#include "telemetry/log.h"
+
+namespace firesteel {
+namespace {
+
+struct ServeOptions {
+  ModelOptions model;
+  std::string listen = "127.0.0.1:8080";
+  std::string state_dir;
+  std::string model_name;
+  std::vector<std::string> aliases, hosts, origins;
+  std::string tls_certificate, tls_key;
+  std::string log_level;
+  bool no_auth = false, tls_at_proxy = false, vllm_metrics = false;
+  int64_t max_sequences = 64, max_queue = 256, kv_mib = 0, drain_s = 30, n_workers = 2;
+};
+
+struct Address {
+  std::string host;
+  uint16_t port = 0;
+  bool is_loopback() const { return host == "::1" || host.substr(0, 4) == "127."; }
+};
+
+// "127.0.0.1:8080", "[::1]:8080", ":8080", "8080", "localhost:8080"
+Result<Address> parse_address(const std::string& text) {
+  Address address{"127.0.0.1", 8080};
+  const size_t colon = text.rfind(':');
+  std::string host = colon == std::string::npos ? std::string() : text.substr(0, colon);
+  const std::string port = colon == std::string::npos ? text : text.substr(colon + 1);
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+  if (host == "localhost") host = "127.0.0.1";
+  if (!host.empty()) address.host = host;
+  const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), address.port);
+  if (error != std::errc() || end != port.data() + port.size()) {
+    return Error{ErrorCode::kInvalidArgument, "--listen " + text + ": expected HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080"};
+  }
+  return address;
+}
+
+// Each client needs a descriptor; the soft limit is often 1,024.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+std::string model_name(const ServeOptions& options, const std::string& path) {
+  if (!options.model_name.empty()) return options.model_name;
+  std::string name = std::filesystem::path(path).filename().string();
+  if (name.empty()) name = std::filesystem::path(path).parent_path().filename().string();
+  if (name.size() > 5 && name.substr(name.size() - 5) == ".gguf") name.resize(name.size() - 5);
+  return name;
+}
+
+LogLevel log_level(const ServeOptions& options) {
+  if (options.log_level == "debug") return LogLevel::kDebug;
+  if (options.log_level == "info") return LogLevel::kInfo;
+  if (options.log_level == "error") return LogLevel::kError;
+  // At a terminal a person reads: only what needs them. Elsewhere something collects.
+  return options.log_level.empty() && isatty(STDERR_FILENO) == 0 ? LogLevel::kInfo : LogLevel::kWarning;
+}
+
+std::vector<ConfigEntry> config_entries(const ServeOptions& options, const Command& command, const LoadedModel& loaded, const std::string& state_dir) {
+  std::vector<ConfigEntry> entries;
+  const auto add = [&](const char* flag, std::string value) {
+    entries.push_back({flag + 2, std::move(value), command.was_given(flag) ? "flag" : "default"});
+  };
+  add("--listen", options.listen);
+  add("--model", loaded.path);
+  add("--state-dir", state_dir);
+  add("--max-sequences", std::to_string(options.max_sequences));
+  add("--max-queue", std::to_string(options.max_queue));
+  add("--no-auth", options.no_auth ? "true" : "false");
+  add("--tls-cert", options.tls_certificate);
+  add("--vllm-metrics", options.vllm_metrics ? "true" : "false");
+  add("--drain-seconds", std::to_string(options.drain_s));
+  return entries;
+}
+
+// The first admin key's tenant; with --no-auth its rights are everybody's who reaches the loopback.
+Result<Principal> anonymous_principal(Installation* installation) {
+  const Actor actor{"serve --no-auth"};
+  const std::optional<TenantRecord> tenant = installation->tenants->find_tenant("default");
+  if (!tenant) return Error{ErrorCode::kFailedPrecondition, "--no-auth: the tenant 'default' was removed"};
+  for (const KeyRecord& key : installation->tenants->list_keys(tenant->id)) {
+    if (key.name == actor.name && key.revoked_us == 0) {
+      const Status revoked = installation->tenants->revoke_key(tenant->id, key.id, actor);
+      if (!revoked.ok()) return revoked.error();
+    }
+  }
+  KeySpec spec;
+  spec.tenant = tenant->id;
+  spec.name = actor.name;
+  spec.scopes = Scope::kAdmin;
+  FS_TRY(const CreatedKey key, installation->tenants->create_key(spec, actor));
+  return installation->tenants->authenticate(key.secret);
+}
+
+void print_welcome(const std::string& url, const std::string& model, const Installation& installation, bool no_auth) {
+  fmt::print("Firesteel answers at {}  (model {})\n", url, model);
+  std::string header;
+  if (no_auth) {
+    fmt::print("Every program on this machine may use it: --no-auth\n");
+  } else if (installation.bootstrap.admin_key_path.empty()) {
+    fmt::print("Keys are needed; make one with 'firesteel key create'\n");
+  } else {
+    fmt::print("The admin key is in {}{}\n", installation.bootstrap.admin_key_path, installation.bootstrap.first_start ? " (made just now)" : "");
+    header = fmt::format(" -H \"Authorization: Bearer $(cat '{}')\"", installation.bootstrap.admin_key_path);
+  }
+  fmt::print("\n  curl {}/v1/chat/completions{} -H 'Content-Type: application/json' \\\n"
+             "    -d '{{\"model\": \"{}\", \"messages\": [{{\"role\": \"user\", \"content\": \"Why is the sky blue?\"}}]}}'\n\n"
+             "  from openai import OpenAI\n"
+             "  client = OpenAI(base_url=\"{}/v1\", api_key={})\n\n",
+             url, header, model, url,
+             no_auth ? "\"none\"" : fmt::format("open(\"{}\").read().strip()", installation.bootstrap.admin_key_path));
+  std::fflush(stdout);
+}
+
+// Until SIGTERM or SIGINT; meanwhile the service manager hears that we live.
+void wait_for_signal(const sigset_t& signals) {
+  const int64_t period_us = watchdog_period_us();
+  for (;;) {
+    if (period_us <= 0) {
+      int signal = 0;
+      if (sigwait(&signals, &signal) == 0) return;
+      continue;
+    }
+    const timespec timeout{period_us / 1'000'000, period_us % 1'000'000 * 1000};
+    if (sigtimedwait(&signals, nullptr, &timeout) > 0) return;
+    if (errno == EAGAIN) notify_service_manager("WATCHDOG=1");
+  }
+}
+
+Status serve(const ServeOptions& options, const Command& command) {
+  // Blocked before the first thread, so that all inherit it and only wait_for_signal sees them.
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+
+  FS_TRY(const Address address, parse_address(options.listen));
+  HttpServerOptions http_options;
+  if (!options.tls_certificate.empty() || !options.tls_key.empty()) {
+    FS_TRY(http_options.tls, TlsContext::load(options.tls_certificate, options.tls_key));
+  }
+  if (!address.is_loopback()) {
+    if (options.no_auth) return Error{ErrorCode::kInvalidArgument, "--no-auth is for loopback only, and " + address.host + " can be reached from outside"};
+    if (http_options.tls == nullptr && !options.tls_at_proxy) {
+      return Error{ErrorCode::kInvalidArgument, address.host + " can be reached from outside, where keys must not travel in the clear: give --tls-cert and " +
+                                                    "--tls-key, or --tls-at-proxy when a proxy in front of this server ends TLS"};
+    }
+  }
+  FS_TRY(const LoadedModel loaded, load_model(options.model, /*want_template=*/true));
+  if (loaded.tokenizer == nullptr) return Error{ErrorCode::kNotFound, loaded.path + ": has no tokenizer"};
+  Engine::Options engine_options;
+  engine_options.max_sequences = static_cast<int>(options.max_sequences);
+  engine_options.max_queue = static_cast<int>(options.max_queue);
+  engine_options.kv_bytes_max = static_cast<uint64_t>(options.kv_mib) << 20;
+  FS_TRY(const std::unique_ptr<Engine> engine, create_engine(loaded, options.model, engine_options));
+  const auto kv_tokens = static_cast<int64_t>(engine->stats().kv_bytes_max / std::max<uint64_t>(engine->kv_layout().block_bytes(), 1)) * kKvBlockTokens;
+  const std::string state_dir = state_dir_to_use(options.state_dir);
+  FS_TRY(Installation installation, open_installation(state_dir, kv_tokens));
+
+  Log log(stderr_sink(), log_level(options));
+  ServerOptions server_options;
+  server_options.model_id = model_name(options, loaded.path);
+  server_options.aliases = options.aliases;
+  server_options.version = build_version();
+  server_options.commit = build_commit();
+  server_options.secure_cookies = http_options.tls != nullptr || options.tls_at_proxy;
+  server_options.with_vllm_names = options.vllm_metrics;
+  server_options.hosts.any_host = !address.is_loopback();
+  server_options.hosts.more_hosts = options.hosts;
+  server_options.hosts.more_origins = options.origins;
+  server_options.config = config_entries(options, command, loaded, state_dir);
+  server_options.model_path = loaded.path;
+  if (options.no_auth) {
+    FS_TRY(server_options.anonymous, anonymous_principal(&installation));
+  }
+  const std::string model_id = server_options.model_id;
+  ServerContext context(engine.get(), installation.tenants.get(), installation.store.get(), &log, std::move(server_options));
+
+  raise_descriptor_limit();
+  http_options.address = address.host;
+  http_options.port = address.port;
+  http_options.n_workers = static_cast<int>(options.n_workers);
+  http_options.n_queued_max = static_cast<size_t>(options.max_queue);
+  const std::string scheme = http_options.tls != nullptr ? "https" : "http";
+  FS_TRY(const std::unique_ptr<HttpServer> server, HttpServer::start(std::make_shared<App>(&context), std::move(http_options)));
+  context.attach(server.get());
+  const std::string shown = address.host.find(':') == std::string::npos ? address.host : "[" + address.host + "]";
+  print_welcome(fmt::format("{}://{}:{}", scheme, shown, server->port()), model_id, installation, options.no_auth);
+  log.write(LogLevel::kInfo, "started", {{"model", model_id}, {"address", shown}, {"port", int64_t{server->port()}}, {"version", build_version()}});
+  notify_service_manager("READY=1");
+
+  wait_for_signal(signals);
+  notify_service_manager("STOPPING=1");
+  fmt::print(stderr, "firesteel: stopping; answers under way may take up to {} s (once more to stop now)\n", options.drain_s);
+  pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);  // the second one ends the program
+  log.write(LogLevel::kInfo, "draining", {});
+  context.draining = true;
+  server->drain(options.drain_s * 1000);
+  context.attach(nullptr);
+  return {};
+}
+
+}  // namespace
+
+void add_serve(Command root) {
+  const auto options = std::make_shared<ServeOptions>();
+  Command command = root.subcommand("serve", "API, web assistant and admin console on one address");
+  add_model_option(&command, &options->model);
+  command.text("--listen", &options->listen, "Address and port (default 127.0.0.1:8080; port 0: any free one)", "FIRESTEEL_LISTEN");
+  add_state_option(&command, &options->state_dir);
+  command.text("--model-name", &options->model_name, "What clients call the model (default: the file's name)", "FIRESTEEL_MODEL_NAME");
+  command.texts("--alias", &options->aliases, "Another name for the model; may be repeated");
+  command.flag("--no-auth", &options->no_auth, "No keys: every program on this machine may use it (loopback only)");
+  command.text("--tls-cert", &options->tls_certificate, "PEM certificate chain", "FIRESTEEL_TLS_CERT");
+  command.text("--tls-key", &options->tls_key, "PEM private key", "FIRESTEEL_TLS_KEY");
+  command.flag("--tls-at-proxy", &options->tls_at_proxy, "A proxy in front ends TLS, so plain HTTP beyond loopback is meant");
+  command.texts("--host-name", &options->hosts, "A name besides localhost under which a loopback server is addressed; may be repeated");
+  command.texts("--cors-origin", &options->origins, "A page's origin that may call the API from a browser; may be repeated");
+  command.text("--chat-template", &options->model.chat_template_file, "Use this Jinja file instead of the model's own template");
+  add_engine_options(&command, &options->model);
+  command.integer("--kv-mib", &options->kv_mib, 0, 1 << 24, "Memory for keys and values in MiB (default: a quarter of what is available)");
+  command.integer("--max-sequences", &options->max_sequences, 1, 512, "Answers that are written at the same time (default 64)");
+  command.integer("--max-queue", &options->max_queue, 1, 100'000, "Requests that may wait; more are refused with 429 (default 256)");
+  command.integer("--workers", &options->n_workers, 1, 64, "Threads that read requests (default 2)");
+  command.integer("--drain-seconds", &options->drain_s, 0, 3600, "How long answers under way may take after SIGTERM (default 30)");
+  command.flag("--vllm-metrics", &options->vllm_metrics, "/metrics also has the names that dashboards for vLLM know");
+  command.choice("--log", &options->log_level, {"debug", "info", "warning", "error"},
+                 "Log lines on stderr as JSON (default: info, at a terminal warning)", "FIRESTEEL_LOG");
+  command.examples(
+      "  firesteel serve --model MODEL.gguf\n"
+      "  firesteel serve --model MODEL.gguf --listen 127.0.0.1:0 --no-auth\n"
+      "  firesteel serve --model MODEL.gguf --listen 0.0.0.0:443 --tls-cert cert.pem --tls-key key.pem");
+  command.run([options, command] {
+    const Status status = serve(*options, command);
+    if (status.ok()) return int{kExitOk};
+    return status.error().code == ErrorCode::kInvalidArgument ? fail_usage(status.error().message) : fail(status.error());
+  });
+}
+
+}  // namespace firesteel

@@ -1,0 +1,2 @@
+#include "server/app.h"
+namespace firesteel { void add_conversation_routes(ServerContext*, Router*) {} }

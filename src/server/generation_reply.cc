@@ -1,0 +1,365 @@
+#include "server/generation_reply.h"
+
+#include <algorithm>
+#include <atomic>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/clock.h"
+#include "server/api_error.h"
+
+namespace firesteel {
+namespace {
+
+// "6m0s", "1.5s", "20ms": the form that clients of the OpenAI API parse.
+std::string duration_text(int64_t ms) {
+  if (ms < 1000) return fmt::format("{}ms", std::max<int64_t>(ms, 0));
+  const int64_t minutes = ms / 60'000;
+  const std::string rest = fmt::format("{:g}s", static_cast<double>(ms % 60'000) / 1000);
+  if (minutes < 60) return minutes == 0 ? rest : fmt::format("{}m{}", minutes, rest);
+  return fmt::format("{}h{}m{}", minutes / 60, minutes % 60, rest);
+}
+
+void add_rate(const char* what, const RateView& view, HttpHeaders* headers) {
+  if (view.limit < 0) return;
+  headers->emplace_back(fmt::format("x-ratelimit-limit-{}", what), std::to_string(view.limit));
+  headers->emplace_back(fmt::format("x-ratelimit-remaining-{}", what), std::to_string(std::max<int64_t>(view.remaining, 0)));
+  headers->emplace_back(fmt::format("x-ratelimit-reset-{}", what), duration_text(view.reset_ms));
+}
+
+// The store's answer, which comes on a thread of its own, perhaps after the client has left.
+struct Settling {
+  std::atomic<bool> over{false};
+  bool stored = false;
+  std::function<void()> waker;
+};
+
+int64_t retry_after_ms(ServerContext* context) {
+  const GeneratorStats stats = context->generator.stats();
+  const int64_t rounds = 1 + stats.n_waiting / std::max<int64_t>(1, stats.n_running);
+  return std::clamp<int64_t>(rounds * context->metrics.typical_request_us() / 1000, 1000, 60'000);
+}
+
+}  // namespace
+
+void CancelHandle::cancel() {
+  MutexLock lock(mutex_);
+  cancelled_ = true;
+  for (TokenStream* stream : streams_) stream->cancel();
+}
+
+class GenerationReply final : public PendingReply {
+ public:
+  struct Work {
+    ServerContext* context = nullptr;
+    Exchange exchange;
+    std::vector<std::unique_ptr<TokenStream>> streams;
+    std::vector<char> counts_prompt;   // per choice: its prompt is not one that was counted before
+    HttpHeaders headers;
+    std::string request_id;
+    int64_t n_prompt_tokens = 0;
+    FinishFn finish;
+    bool cancel_is_done = false;
+    std::shared_ptr<CancelHandle> cancel;
+  };
+
+  explicit GenerationReply(Work work) : work_(std::move(work)), usage_(work_.streams.size()), start_us_(system_clock().now_us()) {
+    if (work_.cancel == nullptr) return;
+    MutexLock lock(work_.cancel->mutex_);
+    for (const std::unique_ptr<TokenStream>& stream : work_.streams) {
+      work_.cancel->streams_.push_back(stream.get());
+      if (work_.cancel->cancelled_) stream->cancel();
+    }
+  }
+  ~GenerationReply() override;
+
+  void start(std::function<void()> waker) override;
+  State poll(HttpResponse* head, std::string* bytes) override;
+  void heartbeat(std::string* bytes) override {
+    if (work_.exchange.stream) work_.exchange.encoder->heartbeat(bytes);
+  }
+  void interrupt(std::string* bytes) override {
+    if (phase_ == Phase::kOver) return;
+    work_.exchange.encoder->fail({.kind = ApiErrorKind::kUnavailable, .message = "the server is stopping; try again"}, bytes);
+  }
+
+ private:
+  enum class Phase : uint8_t { kRunning, kSettling, kOver };
+
+  void pump(std::string* bytes);
+  void on_done(size_t choice, GenerateEvent event, std::string* bytes);
+  void settle();
+  void forget_streams();
+  GenerationOutcome outcome(bool client_left) const;
+  static void add_usage(const Usage& usage, bool counts_prompt, TokenCounts* tokens);
+  static void reap(const std::shared_ptr<Work>& work, GenerationOutcome outcome, std::vector<char> done);
+
+  Work work_;
+  Phase phase_ = Phase::kRunning;
+  bool begun_ = false;
+  std::optional<ApiError> error_;
+  std::vector<std::optional<Usage>> usage_;   // of choices that are done
+  TokenCounts tokens_;
+  std::string finish_reason_;
+  std::shared_ptr<Settling> settling_ = std::make_shared<Settling>();
+  std::string held_;             // of an answer that does not stream
+  const int64_t start_us_;
+  int64_t first_token_us_ = 0, last_token_us_ = 0;
+};
+
+void GenerationReply::start(std::function<void()> waker) {
+  settling_->waker = waker;
+  for (const std::unique_ptr<TokenStream>& stream : work_.streams) stream->set_waker(waker);
+}
+
+void GenerationReply::add_usage(const Usage& usage, bool counts_prompt, TokenCounts* tokens) {
+  if (counts_prompt) {
+    tokens->prompt += usage.prompt_tokens;
+    tokens->cached += usage.cached_tokens;
+  }
+  tokens->generated += usage.generated_tokens;
+}
+
+void GenerationReply::on_done(size_t choice, GenerateEvent event, std::string* bytes) {
+  usage_[choice] = event.usage;
+  add_usage(event.usage, work_.counts_prompt[choice] != 0, &tokens_);
+  if (choice == 0) finish_reason_ = finish_reason_name(event.reason);
+  if (event.reason == FinishReason::kError) {
+    work_.context->log.write(LogLevel::kError, "generation_failed", {{"request_id", work_.request_id}, {"error", event.error.message}});
+    error_ = to_api_error(event.error, work_.exchange);
+  } else if (event.reason == FinishReason::kCancelled && !work_.cancel_is_done) {
+    error_ = ApiError{.kind = ApiErrorKind::kUnavailable, .message = "the request was stopped by the server; try again"};
+  } else {
+    work_.exchange.encoder->event(choice, event, bytes);
+  }
+  if (error_) work_.context->metrics.on_error(event.reason == FinishReason::kError ? "generation_failed" : "cancelled");
+}
+
+void GenerationReply::pump(std::string* bytes) {
+  bool all_done = true;
+  for (size_t i = 0; i < work_.streams.size() && !error_; ++i) {
+    TokenStream& stream = *work_.streams[i];
+    while (!usage_[i] && !error_) {
+      std::optional<GenerateEvent> event = stream.try_next();
+      if (!event) break;
+      if (event->kind == GenerateEvent::Kind::kDone) {
+        on_done(i, std::move(*event), bytes);
+        break;
+      }
+      const int64_t now_us = system_clock().now_us();
+      if (first_token_us_ == 0) {
+        first_token_us_ = now_us - start_us_;
+        work_.context->metrics.on_first_token(first_token_us_);
+      } else if (work_.streams.size() == 1) {
+        work_.context->metrics.on_gap(now_us - last_token_us_);
+      }
+      last_token_us_ = now_us;
+      work_.exchange.encoder->event(i, *event, bytes);
+    }
+    all_done = all_done && usage_[i].has_value();
+  }
+  if (all_done || error_) settle();
+}
+
+GenerationOutcome GenerationReply::outcome(bool client_left) const {
+  GenerationOutcome outcome;
+  outcome.tokens = tokens_;
+  outcome.finish_reason = client_left ? "cancelled" : error_ ? "error" : finish_reason_;
+  outcome.first_token_us = first_token_us_;
+  outcome.total_us = system_clock().now_us() - start_us_;
+  outcome.client_left = client_left;
+  return outcome;
+}
+
+void GenerationReply::forget_streams() {
+  if (work_.cancel == nullptr) return;
+  MutexLock lock(work_.cancel->mutex_);
+  work_.cancel->streams_.clear();
+}
+
+void GenerationReply::settle() {
+  phase_ = Phase::kSettling;
+  forget_streams();
+  Usage sum;
+  for (const std::optional<Usage>& one : usage_) {
+    if (!one) continue;
+    sum.queued_us = std::max(sum.queued_us, one->queued_us);
+    sum.first_token_us = std::max(sum.first_token_us, one->first_token_us);
+    sum.total_us = std::max(sum.total_us, one->total_us);
+  }
+  sum.generated_tokens = tokens_.generated;
+  const GenerationOutcome result = outcome(false);
+  work_.context->metrics.on_generated(result.finish_reason, sum, result.total_us);
+  work_.streams.clear();  // choices that go on after an error of another are stopped here
+  FinishFn finish = std::exchange(work_.finish, {});
+  finish(result, [settling = settling_](Status status) {
+    settling->stored = status.ok();
+    settling->over.store(true, std::memory_order_release);
+    if (settling->waker) settling->waker();
+  });
+}
+
+PendingReply::State GenerationReply::poll(HttpResponse* head, std::string* bytes) {
+  Exchange& exchange = work_.exchange;
+  std::string* const out = exchange.stream ? bytes : &held_;
+  if (!begun_) {
+    begun_ = true;
+    exchange.encoder->begin(out);
+  }
+  if (phase_ == Phase::kRunning) pump(out);
+  head->status = 200;
+  head->headers = {{"content-type", exchange.content_type}};
+  head->headers.insert(head->headers.end(), work_.headers.begin(), work_.headers.end());
+  if (phase_ != Phase::kSettling || !settling_->over.load(std::memory_order_acquire)) {
+    return exchange.stream ? State::kOpen : State::kWaiting;
+  }
+  phase_ = Phase::kOver;
+  if (!settling_->stored && !error_) {
+    error_ = ApiError{.kind = ApiErrorKind::kUnavailable, .message = "the server's storage does not work at the moment; try again",
+                      .code = "store_unavailable"};
+  }
+  if (!error_) {
+    exchange.encoder->end(out);
+    if (!exchange.stream) head->body = std::move(held_);
+    return State::kDone;
+  }
+  exchange.encoder->fail(*error_, out);
+  if (!exchange.stream) *head = error_response(*error_, exchange.dialect, work_.request_id);
+  return State::kDone;
+}
+
+// Waits for the engine's last word, which comes within a step, and settles.
+void GenerationReply::reap(const std::shared_ptr<Work>& work, GenerationOutcome outcome, std::vector<char> done) {
+  for (size_t i = 0; i < work->streams.size(); ++i) {
+    if (done[i] != 0) continue;
+    while (std::optional<GenerateEvent> event = work->streams[i]->next()) {
+      if (event->kind == GenerateEvent::Kind::kDone) add_usage(event->usage, work->counts_prompt[i] != 0, &outcome.tokens);
+    }
+  }
+  work->finish(outcome, [](Status) {});
+}
+
+GenerationReply::~GenerationReply() {
+  forget_streams();
+  if (!work_.finish) return;  // settled or being settled
+  for (const std::unique_ptr<TokenStream>& stream : work_.streams) {
+    stream->set_waker({});
+    stream->cancel();
+  }
+  GenerationOutcome partial = outcome(true);
+  std::vector<char> done;
+  for (const std::optional<Usage>& usage : usage_) done.push_back(usage.has_value() ? 1 : 0);
+  work_.context->metrics.on_generated("cancelled", Usage{.generated_tokens = partial.tokens.generated}, partial.total_us);
+  ServerContext* const context = work_.context;
+  auto work = std::make_shared<Work>(std::move(work_));
+  if (context->run_on_worker([work, partial, done] { reap(work, partial, done); })) return;
+  // The server stops, or all its workers are busy: what is known must do.
+  if (partial.tokens.prompt == 0) partial.tokens.prompt = work->n_prompt_tokens;
+  work->finish(partial, [](Status) {});
+}
+
+ApiError to_api_error(const Refusal& refusal) {
+  ApiError error{.kind = ApiErrorKind::kRateLimited, .message = refusal.message, .retry_after_ms = refusal.retry_after_ms};
+  switch (refusal.kind) {
+    case Refusal::Kind::kRate: break;
+    case Refusal::Kind::kConcurrency: break;
+    case Refusal::Kind::kQuotaExhausted:
+      error.kind = ApiErrorKind::kQuotaExhausted;
+      error.retry_after_ms = -1;
+      break;
+    case Refusal::Kind::kRevoked:
+      error.kind = ApiErrorKind::kUnauthenticated;
+      error.retry_after_ms = -1;
+      break;
+    case Refusal::Kind::kTooLarge:
+      error.kind = ApiErrorKind::kInvalidRequest;
+      error.code = "request_above_limit";
+      error.retry_after_ms = -1;
+      break;
+    case Refusal::Kind::kUnavailable:
+      error.kind = ApiErrorKind::kUnavailable;
+      error.code = "store_unavailable";
+      break;
+  }
+  add_rate_headers(refusal.requests, refusal.tokens, &error.headers);
+  return error;
+}
+
+void add_rate_headers(const RateView& requests, const RateView& tokens, HttpHeaders* headers) {
+  add_rate("requests", requests, headers);
+  add_rate("tokens", tokens, headers);
+}
+
+HttpReply start_generation(ServerContext* context, const Call& call, Exchange exchange, GenerationHooks hooks) {
+  const std::string& request_id = call.request.request_id;
+  const auto refuse = [&](const ApiError& error) { return error_response(error, exchange.dialect, request_id); };
+  if (context->draining) return refuse({.kind = ApiErrorKind::kUnavailable, .message = "the server is stopping; try again"});
+  const Principal& principal = *call.principal;
+
+  GenerationReply::Work work;
+  const ModelInfo info = context->generator.info();
+  int64_t n_generated_max = 0;
+  const std::vector<TokenId>* last = nullptr;
+  for (GenerateRequest& request : exchange.requests) {
+    request.flow = principal.flow;
+    request.cache_namespace = principal.cache_namespace;
+    // Encoded here, once: admission needs the count, and the engine takes the ids.
+    Result<std::vector<TokenId>> ids = context->generator.tokenize(request.prompt);
+    if (!ids.ok()) return refuse(to_api_error(ids.error(), exchange));
+    const bool is_new = last == nullptr || *last != *ids;
+    const auto n = static_cast<int64_t>(ids->size());
+    work.counts_prompt.push_back(is_new ? 1 : 0);
+    if (is_new) work.n_prompt_tokens += n;
+    const int64_t room = std::max<int64_t>(info.context_length - n, 0);
+    n_generated_max += std::min(room, request.stop.max_tokens >= 0 ? request.stop.max_tokens : context->options.reserved_tokens);
+    request.prompt = TokenPrompt{std::move(*ids)};
+    last = &std::get<TokenPrompt>(request.prompt).ids;
+  }
+  AdmissionOrRefusal admitted = context->tenants.admit(principal, work.n_prompt_tokens, n_generated_max);
+  if (const Refusal* refusal = std::get_if<Refusal>(&admitted)) return refuse(to_api_error(*refusal));
+  const auto admission = std::make_shared<Admission>(std::move(std::get<Admission>(admitted)));
+
+  work.streams.reserve(exchange.requests.size());
+  for (GenerateRequest& request : exchange.requests) {
+    Result<std::unique_ptr<TokenStream>> stream = context->generator.submit(std::move(request));
+    if (!stream.ok()) {
+      ApiError error = to_api_error(stream.error(), exchange);
+      if (error.kind == ApiErrorKind::kOverloaded) error.retry_after_ms = retry_after_ms(context);
+      return refuse(error);
+    }
+    work.streams.push_back(std::move(stream).value());
+  }
+  work.context = context;
+  work.request_id = request_id;
+  work.headers = {{exchange.dialect == Dialect::kAnthropic ? "request-id" : "x-request-id", request_id}, {"cache-control", "no-store"}};
+  if (exchange.stream) work.headers.emplace_back("x-accel-buffering", "no");
+  work.headers.insert(work.headers.end(), call.cors.begin(), call.cors.end());
+  add_rate_headers(admission->requests(), admission->tokens(), &work.headers);
+  work.headers.insert(work.headers.end(), exchange.headers.begin(), exchange.headers.end());
+  work.cancel_is_done = hooks.cancel_is_done;
+  work.cancel = std::move(hooks.cancel);
+  work.finish = [context, admission, request_id, model = context->options.model_id, endpoint = call.route.name(),
+                 before = std::move(hooks.before_settle)](const GenerationOutcome& outcome, std::function<void(Status)> done) {
+    UsageRecord record;
+    record.request_id = request_id;
+    record.model = model;
+    record.endpoint = endpoint;
+    record.finish_reason = outcome.finish_reason;
+    record.tokens = outcome.tokens;
+    record.total_us = outcome.total_us;
+    record.first_token_us = outcome.first_token_us;
+    if (!before) {
+      context->tenants.settle_async(std::move(*admission), std::move(record), std::move(done));
+      return;
+    }
+    before(outcome, [context, admission, record, done](Status first) {
+      if (first.ok()) context->tenants.settle_async(std::move(*admission), record, done);
+      else context->tenants.settle_async(std::move(*admission), record, [first, done](Status) { done(first); });
+    });
+  };
+  work.exchange = std::move(exchange);
+  return std::make_unique<GenerationReply>(std::move(work));
+}
+
+}  // namespace firesteel

@@ -1,0 +1,64 @@
+// The pump: from a parsed request to the engine and back to the client's bytes.
+//
+//   Exchange > tokenize > admit > submit      (worker; refusals are ordinary answers)
+//   TokenStream::try_next > encoder > bytes   (I/O thread, when the engine's waker rang)
+//   all choices done > usage is durable > the last bytes
+//
+// A client that leaves destroys the reply, and with it the streams: blocks are free within one step. What was used until then is
+// settled by a worker that waits for the engine's last word.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/mutex.h"
+#include "schema/usage.h"
+#include "server/exchange.h"
+#include "server/http_server.h"
+#include "server/router.h"
+#include "server/server_context.h"
+
+namespace firesteel {
+
+struct GenerationOutcome {
+  TokenCounts tokens;          // of the whole request
+  std::string finish_reason;   // of the first choice; "cancelled" when the client left
+  int64_t first_token_us = 0, total_us = 0;
+  bool client_left = false;
+};
+
+// Called once per accepted request, on the I/O thread or a worker; must not wait. `done` may be called from any thread, once.
+using FinishFn = std::function<void(const GenerationOutcome& outcome, std::function<void(Status)> done)>;
+
+// Lets somebody else stop a generation that is under way. Thread-safe.
+class CancelHandle {
+ public:
+  void cancel() FS_EXCLUDES(mutex_);
+
+ private:
+  friend class GenerationReply;
+  Mutex mutex_;
+  bool cancelled_ FS_GUARDED_BY(mutex_) = false;
+  std::vector<TokenStream*> streams_ FS_GUARDED_BY(mutex_);
+};
+
+struct GenerationHooks {
+  // More that must be durable before the last bytes; runs before the usage is settled.
+  FinishFn before_settle = {};
+  // kCancelled is an ordinary end, which the encoder sees as kDone.
+  bool cancel_is_done = false;
+  std::shared_ptr<CancelHandle> cancel = {};
+};
+
+// Worker. Fills flow and cache namespace from the caller; `endpoint` is the route's name.
+HttpReply start_generation(ServerContext* context, const Call& call, Exchange exchange, GenerationHooks hooks = {});
+
+// A refusal of Tenants::admit in the catalogue's words.
+ApiError to_api_error(const Refusal& refusal);
+// x-ratelimit-{limit,remaining,reset}-{requests,tokens}; only for limits that exist.
+void add_rate_headers(const RateView& requests, const RateView& tokens, HttpHeaders* headers);
+
+}  // namespace firesteel
