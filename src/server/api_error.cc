@@ -70,7 +70,12 @@ ApiError to_api_error(const Error& error) {
     case ErrorCode::kResourceExhausted: return {.kind = ApiErrorKind::kOverloaded, .message = error.message, .retry_after_ms = 1000};
     case ErrorCode::kCancelled: return {.kind = ApiErrorKind::kUnavailable, .message = "the server is stopping; try again"};
     case ErrorCode::kDeadlineExceeded: return {.kind = ApiErrorKind::kRequestTimeout, .message = "the request's time is over"};
-    default: break;  // ours or the machine's fault: nothing of it is for the client
+    case ErrorCode::kUnauthenticated: return {.kind = ApiErrorKind::kUnauthenticated, .message = error.message};
+    case ErrorCode::kPermissionDenied: return {.kind = ApiErrorKind::kForbidden, .message = error.message};
+    case ErrorCode::kUnavailable: return {.kind = ApiErrorKind::kUnavailable, .message = "a part of the server cannot be used now; try again", .retry_after_ms = 1000};
+    case ErrorCode::kDataLoss:
+    case ErrorCode::kIo:
+    case ErrorCode::kInternal: break;  // nothing of it is for the client
   }
   return {.kind = ApiErrorKind::kInternal, .message = "internal error; the request id finds it in the server's log"};
 }

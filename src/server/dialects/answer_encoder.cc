@@ -55,6 +55,11 @@ void AnswerEncoder::event(size_t index, const GenerateEvent& event, std::string*
     if (!is_token) choice.parser.finish(&deltas_);
   }
   for (const AnswerDelta& delta : deltas_) {
+    const bool is_call = delta.kind == AnswerDelta::Kind::kCallBegin || delta.kind == AnswerDelta::Kind::kCallArguments;
+    if (delta.kind != AnswerDelta::Kind::kCallArguments) {
+      if (!is_call && !choice.parts.empty() && choice.parts.back().kind == delta.kind) choice.parts.back().text += delta.text;
+      else choice.parts.push_back(delta);
+    }
     switch (delta.kind) {
       case AnswerDelta::Kind::kText: choice.text += delta.text; break;
       case AnswerDelta::Kind::kReasoning: choice.reasoning += delta.text; break;

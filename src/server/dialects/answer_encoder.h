@@ -40,6 +40,7 @@ class AnswerEncoder : public ReplyEncoder {
     AnswerParser parser;
     std::string text, reasoning;
     std::vector<Call> calls;
+    std::vector<AnswerDelta> parts;       // the same in order, neighbours of a kind joined; of a call its beginning only
     std::string partial;                  // raw: bytes of a character that is not whole yet
     std::vector<LogprobEntry> logprobs;   // if kept; not of thinking
     size_t n_logprobs_told = 0;

@@ -106,10 +106,14 @@ void read_extension(const Reader& body, const ModelInfo& info, Generation* out) 
   } else if (mode && *mode == "thinking") {
     thinking.enable = true;
     thinking.mode = "thinking";
+    if (thinking.budget == 0) thinking.budget = -1;
   } else if (mode && *mode == "auto" && thinking.mode.empty()) {
     thinking.mode = info.can_think ? "thinking" : "instant";
     thinking.reason = info.can_think ? "the model can think, and no limit was asked for" : "the model does not think";
-    if (info.can_think) thinking.enable = true;
+    if (info.can_think) {
+      thinking.enable = true;
+      thinking.budget = -1;
+    }
   }
   if (budget) {
     if (thinking.mode == "instant" && *budget > 0) {

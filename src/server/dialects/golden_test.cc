@@ -4,6 +4,7 @@
 //   route: openai_chat            of kRoutes below
 //   thinks: yes                   the model can think (optional)
 //   header: name: value           (optional, repeatable)
+//   path: ...                     what {} of the path matched (optional)
 //   body: {...}                   as sent
 //   answer: "..."                 what the model writes, as a JSON string (optional)
 //   --- 200 content/type
@@ -31,6 +32,24 @@ struct Route {
 
 const std::map<std::string, Route> kRoutes = {
     {"openai_chat", {Dialect::kOpenAi, parse_openai_chat}},
+    {"openai_completions", {Dialect::kOpenAi, parse_openai_completions}},
+    {"openai_responses", {Dialect::kOpenAi, parse_openai_responses}},
+    {"openai_response_get", {Dialect::kOpenAi, nullptr, answer_openai_response_get}},
+    {"openai_response_delete", {Dialect::kOpenAi, nullptr, answer_openai_response_delete}},
+    {"openai_embeddings", {Dialect::kOpenAi, nullptr, answer_openai_embeddings}},
+    {"openai_models", {Dialect::kOpenAi, nullptr, answer_openai_models}},
+    {"openai_model", {Dialect::kOpenAi, nullptr, answer_openai_model}},
+    {"tokenize", {Dialect::kOpenAi, nullptr, answer_tokenize}},
+    {"detokenize", {Dialect::kOpenAi, nullptr, answer_detokenize}},
+    {"anthropic_messages", {Dialect::kAnthropic, parse_anthropic_messages}},
+    {"anthropic_count_tokens", {Dialect::kAnthropic, nullptr, answer_anthropic_count_tokens}},
+    {"ollama_chat", {Dialect::kOllama, parse_ollama_chat}},
+    {"ollama_generate", {Dialect::kOllama, parse_ollama_generate}},
+    {"ollama_embed", {Dialect::kOllama, nullptr, answer_ollama_embed}},
+    {"ollama_tags", {Dialect::kOllama, nullptr, answer_ollama_tags}},
+    {"ollama_show", {Dialect::kOllama, nullptr, answer_ollama_show}},
+    {"ollama_ps", {Dialect::kOllama, nullptr, answer_ollama_ps}},
+    {"ollama_version", {Dialect::kOllama, nullptr, answer_ollama_version}},
 };
 
 struct Case {
@@ -100,11 +119,27 @@ ModelInfo model_info(bool thinks) {
   return info;
 }
 
-Outcome run(const Case& one, size_t cut = 0) {
+class MapResponses final : public ResponseStore {
+ public:
+  std::optional<Stored> find(const std::string& id) override {
+    const auto found = stored_.find(id);
+    return found == stored_.end() ? std::nullopt : std::optional<Stored>(found->second);
+  }
+  void put(const std::string& id, Stored stored) override { stored_[id] = std::move(stored); }
+  bool erase(const std::string& id) override { return stored_.erase(id) > 0; }
+
+ private:
+  std::map<std::string, Stored> stored_;
+};
+
+// A file's cases share the stored responses, and each has its own request id.
+Outcome run(const Case& one, size_t number, const std::shared_ptr<ResponseStore>& responses) {
   FakeGenerator generator([&](const FakeGenerator::Question&) -> Result<std::string> { return one.answer_text; });
   generator.set_info(model_info(one.thinks));
-  const ExchangeContext context = test_context(&generator);
-  if (one.route.parse != nullptr) return run_exchange(one.route.parse, one.request, context, one.route.dialect, cut);
+  ExchangeContext context = test_context(&generator);
+  context.responses = responses;
+  context.request_id = "req_" + std::to_string(number);
+  if (one.route.parse != nullptr) return run_exchange(one.route.parse, one.request, context, one.route.dialect);
   return run_answer(one.route.answer, one.request, context, one.route.dialect);
 }
 
@@ -112,7 +147,16 @@ std::string said(const Outcome& outcome) {
   std::string out = "--- " + std::to_string(outcome.status);
   if (!outcome.content_type.empty()) out += " " + outcome.content_type;
   if (const std::string* ignored = outcome.header("x-firesteel-ignored")) out += ", ignored: " + *ignored;
-  out += "\n" + outcome.body;
+  std::string body = outcome.body;
+  // Measured: times of the machine.
+  for (const char* name : {"total_duration", "prompt_eval_duration", "eval_duration"}) {
+    const std::string key = '"' + std::string(name) + "\":";
+    const size_t at = body.find(key);
+    if (at == std::string::npos) continue;
+    const size_t end = body.find_first_of(",}", at);
+    body.replace(at + key.size(), end - at - key.size(), "0");
+  }
+  out += "\n" + body;
   if (out.back() != '\n') out += "\n";
   return out;
 }
@@ -124,8 +168,9 @@ TEST_P(Golden, AnswersAsRecorded) {
   const std::vector<Case> cases = read_cases(path);
   ASSERT_FALSE(cases.empty()) << path;
   std::ostringstream updated;
+  const auto responses = std::make_shared<MapResponses>();
   for (const Case& one : cases) {
-    const std::string answer = said(run(one));
+    const std::string answer = said(run(one, static_cast<size_t>(&one - cases.data()), responses));
     const bool last = &one == &cases.back();
     updated << one.head << answer << (last ? "" : "\n");
     if (std::getenv("FS_UPDATE_GOLDENS") != nullptr) continue;
@@ -138,7 +183,7 @@ TEST_P(Golden, AnswersAsRecorded) {
   if (std::getenv("FS_UPDATE_GOLDENS") != nullptr) std::ofstream(path) << updated.str();
 }
 
-INSTANTIATE_TEST_SUITE_P(Dialects, Golden, testing::Values("openai_chat"), [](const auto& param) { return param.param; });
+INSTANTIATE_TEST_SUITE_P(Dialects, Golden, testing::Values("openai_chat", "openai_others", "openai_responses", "anthropic", "ollama"), [](const auto& param) { return param.param; });
 
 }  // namespace
 }  // namespace firesteel

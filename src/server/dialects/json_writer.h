@@ -1,6 +1,8 @@
 // Appends JSON to a string as it is said, without building values: for streams, where every token is an event.
 #pragma once
 
+#include <charconv>
+#include <cmath>
 #include <concepts>
 #include <cstdint>
 #include <string>
@@ -36,8 +38,13 @@ class JsonWriter {
     if constexpr (std::same_as<T, bool>) return raw(number ? "true" : "false");
     else return raw(std::to_string(number));
   }
+  // The shortest text that reads back the same.
   template <std::floating_point T>
-  JsonWriter& value(T number) { return raw(Json(static_cast<double>(number)).dump()); }  // NOLINT: a float stays a float
+  JsonWriter& value(T number) {
+    if (!std::isfinite(number)) return raw("null");
+    char text[32];
+    return raw(std::string_view(text, static_cast<size_t>(std::to_chars(text, text + sizeof text, number).ptr - text)));
+  }
 
   // JSON text as it is.
   JsonWriter& raw(std::string_view json) { comma(); out_->append(json); return *this; }

@@ -42,6 +42,65 @@ void read_openai_max_tokens(const Reader& body, std::initializer_list<std::strin
   }
 }
 
+namespace {
+
+// False, with the failure noted, when it is no list of token ids.
+bool read_ids(const Json& list, const std::string& path, const ModelInfo& info, ReadState* state, TokenPrompt* out) {
+  if (list.as_array().empty()) state->fail(path, "expected at least one token");
+  for (size_t i = 0; i < list.as_array().size() && state->ok(); ++i) {
+    const auto id = as_integer(list.as_array()[i]);
+    if (id && *id >= 0 && *id < info.n_vocab) {
+      out->ids.push_back(static_cast<TokenId>(*id));
+    } else {
+      state->fail(path + "[" + std::to_string(i) + "]",
+                  "expected a token id from 0 to " + std::to_string(info.n_vocab - 1) + ", found " + describe(list.as_array()[i]));
+    }
+  }
+  return state->ok();
+}
+
+}  // namespace
+
+std::vector<Prompt> read_prompts(const Reader& body, std::string_view name, size_t n_max, const ModelInfo& info) {
+  std::vector<Prompt> out;
+  const Json* value = body.get(name);
+  if (value == nullptr) {
+    body.fail(name, "missing");
+    return out;
+  }
+  const std::string path = body.path(name);
+  if (value->is_string()) {
+    out.emplace_back(RawPrompt{.text = value->as_string()});
+    return out;
+  }
+  if (!value->is_array() || value->as_array().empty()) {
+    body.fail(name, "expected a string, strings, token ids or lists of token ids, found " + (value->is_array() ? "an empty array" : describe(*value)));
+    return out;
+  }
+  const Json::Array& items = value->as_array();
+  if (items.front().is_number()) {
+    TokenPrompt ids;
+    if (read_ids(*value, path, info, body.state(), &ids)) out.emplace_back(std::move(ids));
+    return out;
+  }
+  if (items.size() > n_max) {
+    body.fail(name, "expected at most " + std::to_string(n_max) + " items, found " + std::to_string(items.size()));
+    return out;
+  }
+  for (size_t i = 0; i < items.size() && body.ok(); ++i) {
+    const std::string item_path = path + "[" + std::to_string(i) + "]";
+    if (items[i].is_string() && items.front().is_string()) {
+      out.emplace_back(RawPrompt{.text = items[i].as_string()});
+    } else if (items[i].is_array() && items.front().is_array()) {
+      TokenPrompt ids;
+      if (read_ids(items[i], item_path, info, body.state(), &ids)) out.emplace_back(std::move(ids));
+    } else {
+      body.state()->fail(item_path, "expected strings only, or lists of token ids only, found " + describe(items[i]));
+    }
+  }
+  return out;
+}
+
 void read_openai_bookkeeping(const Reader& body) {
   body.string("user");
   if (body.boolean("store").value_or(false)) body.fail("store", "completions are not stored: expected false, found true", "unsupported_parameter");

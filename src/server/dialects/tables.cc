@@ -6,11 +6,13 @@
 
 namespace firesteel {
 
-extern const ParameterTable kExtensionTable;
-extern const ParameterTable kOpenAiChatTable;
+extern const ParameterTable kExtensionTable, kOpenAiChatTable, kOpenAiCompletionsTable, kOpenAiResponsesTable, kEmbeddingsTable, kTokenizeTable,
+    kDetokenizeTable, kAnthropicTable, kOllamaChatTable, kOllamaGenerateTable, kOllamaOptionsTable, kOllamaEmbedTable, kOllamaShowTable;
 
 std::span<const ParameterTable* const> all_parameter_tables() {
-  static constexpr std::array kTables = {&kOpenAiChatTable, &kMessageTable, &kExtensionTable};
+  static constexpr std::array kTables = {&kOpenAiChatTable, &kMessageTable,      &kExtensionTable,     &kOpenAiResponsesTable, &kOpenAiCompletionsTable,
+                                         &kEmbeddingsTable, &kAnthropicTable,    &kOllamaChatTable,    &kOllamaGenerateTable,  &kOllamaOptionsTable,
+                                         &kOllamaEmbedTable, &kOllamaShowTable,  &kTokenizeTable,      &kDetokenizeTable};
   return kTables;
 }
 
