@@ -18,5 +18,5 @@ if [ ! -d "$web/node_modules/playwright-core" ]; then
   (cd "$web" && npm ci --ignore-scripts --no-audit --no-fund >/dev/null 2>&1) || skip "npm ci failed in web/ (no package registry?)"
 fi
 options=()
-[ "$major" -lt 20 ] || options=(--test-concurrency=1 --test-timeout=120000)
+[ "$major" -lt 20 ] || options=(--test-concurrency=1 --test-timeout=600000)
 exec node --test "${options[@]}" "$@" "$here"/*.test.mjs

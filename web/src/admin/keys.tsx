@@ -79,7 +79,7 @@ function Keys({ tenant, edit, changed }: { tenant: Tenant; edit: () => void; cha
         <Waiting of={keys}>{list.length === 0 ? <div class="empty"><p class="dim">No keys yet. A key lets one program or person in.</p></div> : (
           <Table caption={`Keys of ${tenant.name}`} hover columns={[{ title: "Name" }, { title: "Starts with" }, { title: "May" }, { title: "Limit" }, { title: "Content kept" }, { title: "Last used" }, { title: "Expires" }, { title: "Actions" }]}
             rows={list.map((one) => ({ key: one.id, cells: [one.name, <code>{one.prefix}</code>, one.scopes.join(", ") + (one.models.length ? `; ${one.models.join(", ")}` : ""),
-              one.quota?.tokens_per_day ? `${short(one.quota.tokens_per_day)} a day` : "as the tenant", one.consent ? "With consent" : "No", one.last_used_at ? relative(one.last_used_at) : "never", <Expires entry={one} />,
+              <span class="nowrap">{one.quota?.tokens_per_day ? `${short(one.quota.tokens_per_day)} a day` : "as tenant"}</span>, one.consent ? "Yes" : "No", <span class="nowrap">{one.last_used_at ? relative(one.last_used_at) : "never"}</span>, <Expires entry={one} />,
               one.revoked_at ? "" : <span class="acts-cell"><button type="button" class="btn quiet sm" onClick={() => { dialog.value = { kind: "rotate", key: one }; }} aria-label={`Rotate ${one.name}`}>Rotate</button>
                 <button type="button" class="btn quiet sm" onClick={() => { dialog.value = { kind: "revoke", key: one }; }} aria-label={`Revoke ${one.name}`}>Revoke</button></span>] }))} />)}</Waiting>
       </Block>
@@ -104,7 +104,7 @@ function Secret({ entry, done }: { entry: Key; done: () => void }): VNode {
       <div><h3 id="once" tabIndex={-1}>Copy this key now. It is shown only once.</h3><p class="small dim">We keep a keyed hash, so nobody can read it back. If it is lost, make a new one and revoke this.</p></div>
       <div class="once"><output>{entry.secret}</output><CopyButton text={entry.secret ?? ""} label="Copy key" class="main-copy" /></div>
       <dl class="facts"><dt>Name</dt><dd>{entry.name}</dd><dt>May</dt><dd>{entry.scopes.join(", ")}; {entry.models.length ? `models ${entry.models.join(", ")}` : "all models"}</dd>
-        <dt>Content kept</dt><dd>{entry.consent ? "with consent" : "no"}</dd>
+        <dt>Content kept</dt><dd>{entry.consent ? "yes, for improvement" : "no"}</dd>
         <dt>Expires</dt><dd class="num">{entry.expires_at ? relative(entry.expires_at) : "never"}</dd></dl>
       <div class="row"><label class="row small check"><input type="checkbox" checked={stored.value} onChange={(event) => { stored.value = event.currentTarget.checked; }} />I have stored it</label>
         <button type="button" class="btn sm push" disabled={!stored.value} onClick={done}>Done</button></div>
