@@ -59,6 +59,7 @@ INSTANTIATE_TEST_SUITE_P(Keywords, SchemaTest, testing::Values(
     SchemaCase{R"({"type":"string","pattern":"^[a-c]+$"})", {"\"abc\""}, {"\"\"", "\"abd\""}},
     SchemaCase{R"({"type":"string","pattern":"b"})", {"\"b\"", "\"abc\"", "\"\\\"b\""}, {"\"ac\"", "\"\""}},
     SchemaCase{R"({"type":"string","format":"date"})", {"\"2024-02-29\""}, {"\"2024-13-01\"", "\"24-01-01\""}},
+    SchemaCase{R"({"type":"string","format":"duration"})", {"\"P1W\"", "\"P1Y2M3DT4H5M6S\"", "\"PT5M\"", "\"P3D\"", "\"P2M1DT1S\""}, {"\"P\"", "\"PT\"", "\"P1DT\"", "\"P1Y2D\"", "\"1D\""}},
     SchemaCase{R"({"enum":["a",1,null,{"x":[1]}]})", {"\"a\"", "1", "null", "{\"x\":[1]}"}, {"\"b\"", "2"}},
     SchemaCase{R"({"const":"yes \"quoted\""})", {R"("yes \"quoted\"")"}, {"\"no\""}},
     SchemaCase{R"({"type":"array","items":{"type":"integer"},"minItems":1,"maxItems":3})", {"[1]", "[1, 2]", "[1,2,3]", "[\n  1\n]"}, {"[]", "[1,2,3,4]", "[1,]", "[\"a\"]"}},
@@ -89,6 +90,28 @@ TEST(JsonSchema, RefusesWhatItDoesNotUnderstandWithThePlace) {
                              R"({"type":"string","pattern":"("})", R"({"type":"integer","minimum":3,"maximum":2})", "1"}) {
     EXPECT_EQ(schema_error(source).code, ErrorCode::kInvalidArgument) << source << ": " << schema_error(source).message;
   }
+}
+
+// A branch may also take null by being nullable, and 1 and 1.0 are one value: both were taken for disjoint.
+TEST(JsonSchema, OneOfRefusesHiddenOverlaps) {
+  for (const char* source : {R"({"oneOf":[{"type":"string","nullable":true},{"type":"null"}]})", R"({"oneOf":[{"type":"string","nullable":true},{"type":"boolean","nullable":true}]})",
+                             R"({"oneOf":[{"type":"object","properties":{"k":{"const":1}},"required":["k"]},{"type":"object","properties":{"k":{"const":1.0}},"required":["k"]}]})"}) {
+    EXPECT_EQ(schema_error(source).code, ErrorCode::kUnsupported) << source;
+  }
+  EXPECT_TRUE(matches(*schema(R"({"oneOf":[{"type":"string","nullable":true},{"type":"boolean"}]})"), "null"));
+}
+
+TEST(JsonSchema, EnumBesideConstIsNotIgnored) { EXPECT_EQ(schema_error(R"({"const":1,"enum":[2]})").code, ErrorCode::kUnsupported); }
+
+// Comparing pairs of branches, or names with names, took minutes for a source of a megabyte.
+TEST(JsonSchema, ListsThatAreComparedHaveCaps) {
+  std::string branches;
+  for (int i = 0; i < 300; ++i) branches += (i > 0 ? "," : "") + (R"({"type":"object","properties":{"k":{"const":)" + std::to_string(i)) + R"(}},"required":["k"]})";
+  EXPECT_EQ(schema_error("{\"oneOf\":[" + branches + "]}").code, ErrorCode::kUnsupported);
+  EXPECT_NE(schema("{\"anyOf\":[" + branches + "]}"), nullptr);
+  std::string members;
+  for (int i = 0; i < 3000; ++i) members += (i > 0 ? ",\"" : "\"") + std::to_string(i) + "\":{}";
+  EXPECT_EQ(schema_error("{\"type\":\"object\",\"properties\":{" + members + "}}").code, ErrorCode::kUnsupported);
 }
 
 TEST(JsonSchema, SizeAndDepthHaveCaps) {

@@ -40,8 +40,15 @@ const std::map<std::string_view, const char*> kFormats = {
     {"uuid", "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"},
     {"ipv4", "^((25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])\\.){3}(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])$"},
     {"email", "^[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(\\.[A-Za-z0-9-]{1,63}){1,8}$"},
-    {"duration", "^P([0-9]{1,9}W|([0-9]{1,9}Y)?([0-9]{1,9}M)?([0-9]{1,9}D)?(T([0-9]{1,9}H)?([0-9]{1,9}M)?([0-9]{1,9}S)?)?)$"},
+    // At least one part, and none left out between two (RFC 3339, appendix A).
+    {"duration", "^P([0-9]{1,9}W|([0-9]{1,9}Y([0-9]{1,9}M([0-9]{1,9}D)?)?|[0-9]{1,9}M([0-9]{1,9}D)?|[0-9]{1,9}D)"
+                 "(T([0-9]{1,9}H([0-9]{1,9}M([0-9]{1,9}S)?)?|[0-9]{1,9}M([0-9]{1,9}S)?|[0-9]{1,9}S))?"
+                 "|T([0-9]{1,9}H([0-9]{1,9}M([0-9]{1,9}S)?)?|[0-9]{1,9}M([0-9]{1,9}S)?|[0-9]{1,9}S))$"},
 };
+
+// What is looked up or compared pair by pair.
+constexpr size_t kMembersMax = 2'000;  // properties and required names of one object
+constexpr size_t kOneOfMax = 256;
 
 class Compiler {
  public:
@@ -71,6 +78,7 @@ class Compiler {
     FS_TRY_VOID(check_keywords(json, place, types));
 
     if (const Json* ref = json.find("$ref")) return reference(json, *ref, place, next, depth);
+    if (json.find("const") != nullptr && json.find("enum") != nullptr) return refused(place, "\"enum\" beside const");
     if (const Json* value = json.find("const")) return constants(Json::Array{*value}, json, place, types, next);
     if (const Json* values = json.find("enum")) {
       if (!values->is_array() || values->as_array().empty()) return invalid(place + "/enum", "expected a list with at least one value");
@@ -226,6 +234,7 @@ class Compiler {
     if (!branches.is_array() || branches.as_array().empty()) return invalid(at, "expected a list with at least one schema");
     const Json::Array& list = branches.as_array();
     if (keyword == "allOf" && list.size() > 1) return refused(at, "only a single schema");
+    if (keyword == "oneOf" && list.size() > kOneOfMax) return refused(at, "more than " + std::to_string(kOneOfMax) + " branches");
     if (keyword == "oneOf" && !disjoint(list)) return refused(at, "branches may overlap: use anyOf, or give each a different type or a property with a different const");
     std::vector<NfaNode> starts;
     for (size_t i = 0; i < list.size(); ++i) {
@@ -258,6 +267,11 @@ class Compiler {
     if (type_a == nullptr || type_b == nullptr || !type_a->is_string() || !type_b->is_string()) return false;
     const std::string& name_a = type_a->as_string();
     const std::string& name_b = type_b->as_string();
+    const auto takes_null = [](const Json& json, const std::string& name) {
+      const Json* nullable = json.find("nullable");
+      return name == "null" || (nullable != nullptr && nullable->is_bool() && nullable->as_bool());
+    };
+    if (takes_null(a, name_a) && takes_null(b, name_b)) return false;
     const auto numeric = [](const std::string& n) { return n == "number" || n == "integer"; };
     if (name_a != name_b && !(numeric(name_a) && numeric(name_b))) return true;
     if (name_a != "object" || name_b != "object") return false;
@@ -269,7 +283,8 @@ class Compiler {
       if (other == nullptr || !requires_property(a, key) || !requires_property(b, key)) continue;
       const Json* const_a = single_constant(value);
       const Json* const_b = single_constant(*other);
-      if (const_a != nullptr && const_b != nullptr && !(*const_a == *const_b)) return true;
+      if (const_a == nullptr || const_b == nullptr || const_a->is_object() || const_b->is_object()) continue;  // their order means nothing
+      if (const_a->dump() != const_b->dump()) return true;  // 1 and 1.0 are one value
     }
     return false;
   }
@@ -411,9 +426,11 @@ class Compiler {
     const Json* properties_json = json.find("properties");
     const Json& properties = properties_json == nullptr ? kNothing : *properties_json;
     if (!properties.is_object()) return invalid(place + "/properties", "expected an object");
+    if (properties.as_object().size() > kMembersMax) return refused(place + "/properties", "more than " + std::to_string(kMembersMax));
     std::set<std::string> required;
     if (const Json* list = json.find("required")) {
       if (!list->is_array()) return invalid(place + "/required", "expected a list of names");
+      if (list->as_array().size() > kMembersMax) return refused(place + "/required", "more than " + std::to_string(kMembersMax));
       for (const Json& name : list->as_array()) {
         if (!name.is_string()) return invalid(place + "/required", "expected a list of names");
         if (properties.find(name.as_string()) == nullptr) return refused(place + "/required", "\"" + name.as_string() + "\" is not among the properties");
