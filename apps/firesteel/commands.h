@@ -13,6 +13,11 @@ void add_perplexity(Command root);
 void add_bench(Command root);
 void add_models(Command root);
 void add_doctor(Command root);
+void add_tenant(Command root);
+void add_key(Command root);
+void add_usage(Command root);
+void add_audit(Command root);
+void add_store(Command root);
 void add_serve(Command root);
 // Below models:
 void add_models_verify(Command models);

@@ -20,6 +20,11 @@ int main(int argc, char** argv) {
   add_chat(root);
   add_serve(root);
   add_models(root);
+  add_tenant(root);
+  add_key(root);
+  add_usage(root);
+  add_audit(root);
+  add_store(root);
   add_tokenize(root);
   add_logits(root);
   add_perplexity(root);
