@@ -90,14 +90,11 @@ void AnswerParser::show(AnswerDelta::Kind kind, std::string_view text, std::vect
 void AnswerParser::push(std::string_view text, bool thinking, std::vector<AnswerDelta>* out) {
   if (text.empty()) return;
   if (state_ == State::kStart && pending_.empty() && utf8_.empty()) first_is_thinking_ = thinking;
-  // Markers that are control tokens have no text: then the engine's word ends the thinking.
-  if (!thinking && state_ == State::kThinking && !sees_markers_) {
-    const std::string near = pending_ + std::string(text);
-    if (near.find(kThinkEnd) == std::string::npos && open_suffix(near, kThinkEnd) == 0) {
-      while (step(true, out)) {}
-      space_.clear();
-      state_ = State::kAfterThinking;
-    }
+  if (state_ == State::kThinking && !sees_markers_ && (!thinking || !after_.empty())) {
+    after_ += text;
+    if (!thinking && !end_silent_thinking(false, out)) return;
+    utf8_ += std::exchange(after_, {});
+    text = {};
   }
   utf8_ += text;
   const size_t whole = complete_utf8_prefix(utf8_);
@@ -106,7 +103,28 @@ void AnswerParser::push(std::string_view text, bool thinking, std::vector<Answer
   while (step(false, out)) {}
 }
 
+// Markers that are control tokens have no text: then the engine's word ends the thinking. But a marker's text may come late, held back
+// by a stop string; what may be its beginning waits in after_. False: not decided yet.
+bool AnswerParser::end_silent_thinking(bool at_end, std::vector<AnswerDelta>* out) {
+  const std::string near = pending_ + after_;
+  if (near.find(kThinkEnd) != std::string::npos) {
+    sees_markers_ = true;
+    return true;
+  }
+  if (!at_end && open_suffix(near, kThinkEnd) > 0) return false;
+  pending_ += std::exchange(utf8_, {});
+  while (step(true, out)) {}
+  pending_.clear();
+  space_.clear();
+  state_ = State::kAfterThinking;
+  return true;
+}
+
 void AnswerParser::finish(std::vector<AnswerDelta>* out) {
+  if (!after_.empty()) {
+    end_silent_thinking(true, out);
+    utf8_ += std::exchange(after_, {});
+  }
   pending_ += std::exchange(utf8_, {});  // cut by the end of the answer: shown as U+FFFD
   while (step(true, out)) {}
 }

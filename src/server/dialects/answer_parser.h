@@ -52,6 +52,7 @@ class AnswerParser {
  private:
   enum class State : uint8_t { kStart, kThinking, kAfterThinking, kText, kCalls, kAfterCall, kOnlyCall };
 
+  bool end_silent_thinking(bool at_end, std::vector<AnswerDelta>* out);
   bool step(bool at_end, std::vector<AnswerDelta>* out);
   bool step_start(bool at_end);
   bool step_thinking(bool at_end, std::vector<AnswerDelta>* out);
@@ -68,6 +69,7 @@ class AnswerParser {
   State state_ = State::kStart;
   std::string utf8_;             // bytes of a character that is not whole yet
   std::string pending_;          // read, not told
+  std::string after_;            // of an answer whose thinking has ended, perhaps
   std::string space_;            // white space that is shown only if something follows
   bool first_is_thinking_ = false;
   bool sees_markers_ = false;    // "<think>" was part of the text, so "</think>" will be
