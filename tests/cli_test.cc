@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -296,6 +297,69 @@ TEST(Cli, TextInBracketsIsNotTakenApart) {  // the parser's notation for lists
   const Result<Json> a = Json::parse(run_cli(as_argument).out), b = Json::parse(run_cli(as_stdin, "[a, b]").out);
   ASSERT_TRUE(a.ok() && b.ok());
   EXPECT_EQ(a->find("usage")->find("prompt_tokens")->as_int(), b->find("usage")->find("prompt_tokens")->as_int());
+}
+
+// The tiny model's weights are random: the form comes from the flags alone.
+TEST(Cli, AskKeepsToASchemaAPatternOrAGrammar) {
+  const TemporaryFile schema("schema.json", R"({"type":"object","properties":{"n":{"type":"integer","minimum":10,"maximum":99}},"required":["n"]})");
+  const TemporaryFile grammar("g.txt", "root ::= word (\" \" word){2}\nword ::= [a-z]{1,4}\n");
+  const auto ask = [](const char* flag, const std::string& value) {
+    const CliResult result = run_cli({"ask", "--model", tiny_model(), "--raw", "--seed", "3", flag, value, "Hello"});
+    EXPECT_EQ(result.exit_code, 0) << flag << ": " << result.err;
+    return result.out;
+  };
+  for (const std::string& source : {schema.path(), std::string(R"({"type":"object","properties":{"n":{"type":"integer","minimum":10,"maximum":99}},"required":["n"]})")}) {
+    const std::string text = ask("--json-schema", source);
+    const Result<Json> json = Json::parse(text);
+    ASSERT_TRUE(json.ok() && json->find("n") != nullptr) << text;
+    EXPECT_TRUE(json->find("n")->as_int() >= 10 && json->find("n")->as_int() <= 99) << text;
+  }
+  const std::string word = ask("--regex", "yes|no");
+  EXPECT_TRUE(word == "yes\n" || word == "no\n") << word;
+  const std::string words = ask("--grammar", grammar.path());
+  EXPECT_EQ(std::count(words.begin(), words.end(), ' '), 2) << words;
+
+  CliResult result = run_cli({"ask", "--model", tiny_model(), "--raw", "--json-schema", R"({"type":"string","not":{}})", "Hello"});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_TRUE(contains(result.err, "#/not")) << result.err;
+  result = run_cli({"ask", "--model", tiny_model(), "--raw", "--grammar", "no/such.txt", "Hello"});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_TRUE(contains(result.err, "--grammar") && contains(result.err, "no/such.txt")) << result.err;
+  EXPECT_EQ(run_cli({"ask", "--model", tiny_model(), "--raw", "--regex", "a", "--grammar", grammar.path(), "Hello"}).exit_code, 2);
+  EXPECT_EQ(run_cli({"ask", "--model", tiny_model(), "--raw", "--regex", "", "Hello"}).exit_code, 2);
+}
+
+// A trained model whose pieces cross the borders of JSON ('"\n', ',_"'). It has no brackets and braces at all.
+TEST(Cli, AStoryTellerKeepsToTheForm) {
+  const std::string model = shared("data/models/tinystories-656k");
+  if (model.empty()) GTEST_SKIP() << "no model: data/models/tinystories-656k is not in the shared folder (FS_SHARED)";
+  const auto ask = [&](int seed, const char* flag, const char* source) {
+    return run_cli({"ask", "--model", model, "--raw", "--seed", std::to_string(seed), flag, source, "--json", "Once upon a time there was a little girl."});
+  };
+  for (int seed = 0; seed < 6; ++seed) {
+    CliResult result = ask(seed, "--json-schema", R"({"anyOf":[{"type":"string","minLength":20,"maxLength":60},{"type":"integer","minimum":7,"maximum":12}]})");
+    ASSERT_EQ(result.exit_code, 0) << result.err;
+    Result<Json> out = Json::parse(result.out);
+    ASSERT_TRUE(out.ok());
+    EXPECT_EQ(out->find("finish_reason")->as_string(), "stop") << result.out;
+    const Result<Json> answer = Json::parse(out->find("text")->as_string());
+    ASSERT_TRUE(answer.ok()) << result.out;
+    if (answer->is_int()) {
+      EXPECT_TRUE(answer->as_int() >= 7 && answer->as_int() <= 12) << result.out;
+    } else {
+      const std::string& text = answer->as_string();
+      const auto n = std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; });
+      EXPECT_TRUE(n >= 20 && n <= 60) << result.out;
+    }
+    result = ask(seed, "--regex", "Her name was [A-Z][a-z]{2,8}\\. She had (one|two|three) (cat|dog)s?\\.");
+    out = Json::parse(result.out);
+    ASSERT_TRUE(out.ok()) << result.err;
+    const std::string& text = out->find("text")->as_string();
+    EXPECT_TRUE(text.starts_with("Her name was ") && contains(text, ". She had ") && text.ends_with(".")) << text;
+  }
+  const CliResult result = ask(0, "--json-schema", R"({"type":"object"})");
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_TRUE(contains(result.err, "vocabulary")) << result.err;
 }
 
 TEST(Cli, AskRefusesAPromptThatIsTooLongWithBothCounts) {

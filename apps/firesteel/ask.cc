@@ -21,6 +21,7 @@ namespace {
 struct AskOptions {
   ModelOptions model;
   GenerationOptions generation;
+  ConstraintOptions constraint;
   std::vector<std::string> prompt;
   std::vector<std::string> images;
   std::string system;
@@ -79,6 +80,7 @@ Status ask(const AskOptions& options) {
   if (text == "-") {
     FS_TRY(text, read_stdin());
   }
+  FS_TRY(std::optional<Constraint> constraint, read_constraint(options.constraint));
   FS_TRY(const LoadedModel loaded, load_model(options.model, !options.raw));
   if (loaded.tokenizer == nullptr) return Error{ErrorCode::kNotFound, loaded.path + ": has no tokenizer"};
   FS_TRY(Prompt prompt, make_prompt(options, text, loaded));
@@ -91,6 +93,7 @@ Status ask(const AskOptions& options) {
   request.prompt = std::move(prompt);
   request.sampling = sampling_params(options.generation, seed);
   request.stop = stop_params(options.generation);
+  request.constraint = std::move(constraint);
   request.use_prefix_cache = false;  // there will be no second request
   const int64_t load_us = system_clock().now_us() - options.start_us;
   FS_TRY(const std::unique_ptr<TokenStream> stream, engine->submit(std::move(request)));
@@ -136,6 +139,7 @@ void add_ask(Command root) {
   command.text("--chat-template", &options->model.chat_template_file, "Use this Jinja file instead of the model's own template");
   command.texts("--image", &options->images, "An image to look at (not yet: no model that sees is supported)");
   add_generation_options(&command, &options->generation);
+  add_constraint_options(&command, &options->constraint);
   add_engine_options(&command, &options->model);
   command.flag("--stats", &options->stats, "Prompt tokens, time to first token since start, tok/s and peak memory, on stderr");
   command.flag("--json", &options->json, "Print one JSON object at the end instead of streaming");
@@ -143,8 +147,15 @@ void add_ask(Command root) {
       "  firesteel ask --model MODEL.gguf \"Why is the sky blue?\"\n"
       "  firesteel ask --model MODEL.gguf --system \"Answer in one line.\" --temperature 0 --stats \"What is DNS?\"\n"
       "  firesteel ask --model MODEL.gguf --raw --max-tokens 100 \"Once upon a time\"\n"
+      "  firesteel ask --model MODEL.gguf --json-schema '{\"type\":\"object\",\"properties\":{\"city\":{\"type\":\"string\"},\"people\":{\"type\":\"integer\"}},"
+      "\"required\":[\"city\",\"people\"]}' \"The largest city of France?\"\n"
+      "  firesteel ask --model MODEL.gguf --regex \"(yes|no), because [^.]{1,200}\\.\" \"Is 91 prime?\"\n"
       "  git diff | firesteel ask --model MODEL.gguf -");
-  command.run([options] {
+  command.run([options, command] {
+    for (const auto& [flag, value] : {std::pair("--json-schema", &options->constraint.json_schema), std::pair("--regex", &options->constraint.regex),
+                                      std::pair("--grammar", &options->constraint.grammar)}) {
+      if (command.was_given(flag) && value->empty()) return fail_usage(std::string(flag) + " is empty: only an empty answer would do");
+    }
     if (!options->images.empty()) return fail_usage("--image is not supported yet: no model that sees images can be loaded");
     if (options->raw && !options->system.empty()) return fail_usage("--system has no place in a --raw prompt: leave one of them out");
     const Status status = ask(*options);

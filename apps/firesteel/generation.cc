@@ -5,10 +5,16 @@
 #include <fmt/format.h>
 
 #include "base/clock.h"
+#include "base/mapped_file.h"
 #include "machine.h"
 #include "terminal.h"
 
 namespace firesteel {
+namespace {
+
+constexpr uint64_t kConstraintBytesMax = 1u << 20;
+
+}  // namespace
 
 void add_generation_options(Command* command, GenerationOptions* options) {
   command->integer("-n,--max-tokens", &options->max_tokens, 1, 1 << 24, "At most N tokens of answer (default: until the context is full)");
@@ -21,6 +27,35 @@ void add_generation_options(Command* command, GenerationOptions* options) {
   command->texts("--stop", &options->stop, "End the answer before this text; may be repeated");
   command->choice("--mode", &options->mode, {"instant", "thinking"}, "For models that can think: without or with");
   command->integer("--thinking-budget", &options->thinking_budget, 0, 1 << 24, "At most N tokens of thinking");
+}
+
+void add_constraint_options(Command* command, ConstraintOptions* options) {
+  command->text("--json-schema", &options->json_schema, "The answer is JSON of this schema: a file, or the schema itself (begins with {)");
+  command->text("--regex", &options->regex, "The answer matches this regular expression as a whole");
+  command->text("--grammar", &options->grammar, "The answer is a text of the grammar in this file (rules as name ::= ...)");
+  command->excludes("--json-schema", "--regex");
+  command->excludes("--json-schema", "--grammar");
+  command->excludes("--regex", "--grammar");
+}
+
+Result<std::optional<Constraint>> read_constraint(const ConstraintOptions& options) {
+  const auto from_file = [](const char* flag, const std::string& path) -> Result<std::string> {
+    Result<std::string> text = read_file(path, kConstraintBytesMax);
+    if (text.ok()) return text;
+    return Error{text.error().code, std::string(flag) + ": " + text.error().message};
+  };
+  if (!options.regex.empty()) return std::optional<Constraint>({Constraint::Kind::kRegex, options.regex});
+  if (!options.grammar.empty()) {
+    FS_TRY(std::string text, from_file("--grammar", options.grammar));
+    return std::optional<Constraint>({Constraint::Kind::kGrammar, std::move(text)});
+  }
+  if (options.json_schema.empty()) return std::optional<Constraint>();
+  const size_t first = options.json_schema.find_first_not_of(" \t\r\n");
+  if (first != std::string::npos && options.json_schema[first] == '{') {
+    return std::optional<Constraint>({Constraint::Kind::kJsonSchema, options.json_schema});
+  }
+  FS_TRY(std::string text, from_file("--json-schema", options.json_schema));
+  return std::optional<Constraint>({Constraint::Kind::kJsonSchema, std::move(text)});
 }
 
 uint64_t seed_to_use(const GenerationOptions& options) {

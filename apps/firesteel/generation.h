@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,7 +26,19 @@ struct GenerationOptions {
   std::string mode;         // "", "instant", "thinking"
 };
 
+// What the answer must be. The parser sees to it that at most one is given.
+struct ConstraintOptions {
+  std::string json_schema;  // a file, or the schema itself; "{}" is any JSON
+  std::string regex;
+  std::string grammar;      // a file
+};
+
 void add_generation_options(Command* command, GenerationOptions* options);
+
+void add_constraint_options(Command* command, ConstraintOptions* options);
+
+// nullopt when none is given. kNotFound, kIo: the file of a flag.
+Result<std::optional<Constraint>> read_constraint(const ConstraintOptions& options);
 
 SamplingParams sampling_params(const GenerationOptions& options, uint64_t seed);
 StopParams stop_params(const GenerationOptions& options);

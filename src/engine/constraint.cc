@@ -68,30 +68,50 @@ Result<std::shared_ptr<GrammarMasks>> ConstraintCache::get(const Constraint& con
 }
 
 Result<ConstraintRun::State> ConstraintRun::begin(const ThinkTracker& thinking, std::optional<TokenId> think_start) {
-  if (thinking.inside()) {
-    allowed_ = anything();
-    return State::kGoesOn;
+  if (thinking.inside()) return State::kGoesOn;
+  think_start_ = think_start;
+  is_answering_ = !think_start;
+  return look();
+}
+
+Result<bool> ConstraintRun::allows(TokenId id, const ThinkTracker& thinking) {
+  if (!is_answering_) {
+    if (thinking.inside()) return id < masks_->vocabulary().n_vocab() && !is_end(id);  // a constrained answer is owed
+    if (id == think_start_) return true;
   }
-  FS_TRY(const State state, look());
-  if (state == State::kGoesOn && think_start) {
-    think_start_ = think_start;
-    auto words = std::make_shared<std::vector<uint64_t>>(*allowed_);
-    (*words)[static_cast<size_t>(*think_start) / 64] |= uint64_t{1} << (static_cast<size_t>(*think_start) % 64);
-    allowed_ = std::move(words);
-  } else {
-    is_answering_ = true;
+  if (!may_end_ && is_end(id)) return false;
+  return matcher_.allows(id);
+}
+
+Result<std::span<const uint64_t>> ConstraintRun::allowed(const ThinkTracker& thinking) {
+  const GrammarVocabulary& vocabulary = masks_->vocabulary();
+  if (!is_answering_ && thinking.inside()) {
+    words_.assign(vocabulary.n_words(), ~uint64_t{0});
+    if (vocabulary.n_vocab() % 64 != 0) words_.back() >>= 64 - vocabulary.n_vocab() % 64;
+    for (const TokenId id : vocabulary.end_tokens()) set(id, false);
+    return std::span<const uint64_t>(words_);
   }
-  return state;
+  FS_TRY(const std::shared_ptr<const GrammarMask> mask, matcher_.next());
+  words_ = mask->words;
+  bool any = mask->may_go_on || (mask->may_end && may_end_);
+  if (mask->may_end && !may_end_) {
+    for (const TokenId id : vocabulary.end_tokens()) set(id, false);
+  }
+  if (!is_answering_ && think_start_) {
+    set(*think_start_, true);
+    any = true;
+  }
+  if (any) return std::span<const uint64_t>(words_);
+  if (mask->may_end) return std::span<const uint64_t>();
+  return Error{ErrorCode::kFailedPrecondition, "no token of this model's vocabulary continues the text"};
 }
 
 Result<ConstraintRun::Taken> ConstraintRun::take(TokenId id, ThinkTracker* thinking) {
   if (!is_answering_ && (thinking->inside() || id == think_start_)) {
     const bool is_thinking = thinking->push(id);
+    think_start_.reset();
     is_answering_ = !thinking->inside();
-    if (!is_answering_) {
-      allowed_ = anything();
-      return Taken{is_thinking, State::kGoesOn};
-    }
+    if (!is_answering_) return Taken{is_thinking, State::kGoesOn};
     FS_TRY(const State state, look());
     return Taken{is_thinking, state};
   }
@@ -102,33 +122,21 @@ Result<ConstraintRun::Taken> ConstraintRun::take(TokenId id, ThinkTracker* think
 }
 
 Result<ConstraintRun::State> ConstraintRun::look() {
-  const auto next = matcher_.next();
-  if (!next.ok()) return Error{next.error().code, "constraint: " + next.error().message};
-  const std::shared_ptr<const GrammarMask>& mask = *next;
-  allowed_ = Words(mask, &mask->words);
-  if (!mask->may_go_on) {
-    if (mask->may_end) return State::kComplete;
-    return Error{ErrorCode::kFailedPrecondition, "constraint: no token of this model's vocabulary continues the text"};
-  }
-  if (mask->may_end && !may_end_) {
-    auto words = std::make_shared<std::vector<uint64_t>>(mask->words);
-    for (const TokenId id : masks_->vocabulary().end_tokens()) {
-      (*words)[static_cast<size_t>(id) / 64] &= ~(uint64_t{1} << (static_cast<size_t>(id) % 64));
-    }
-    allowed_ = std::move(words);
-  }
-  return State::kGoesOn;
+  FS_TRY(const bool goes_on, matcher_.goes_on());
+  if (goes_on) return State::kGoesOn;
+  if (matcher_.may_end()) return State::kComplete;
+  return Error{ErrorCode::kFailedPrecondition, "nothing can continue the text, and it may not end here"};
 }
 
-// Every token but the ends: a constrained answer is owed.
-ConstraintRun::Words ConstraintRun::anything() const {
-  const GrammarVocabulary& vocabulary = masks_->vocabulary();
-  auto words = std::make_shared<std::vector<uint64_t>>(vocabulary.n_words(), ~uint64_t{0});
-  if (vocabulary.n_vocab() % 64 != 0) words->back() >>= 64 - vocabulary.n_vocab() % 64;
-  for (const TokenId id : vocabulary.end_tokens()) {
-    (*words)[static_cast<size_t>(id) / 64] &= ~(uint64_t{1} << (static_cast<size_t>(id) % 64));
-  }
-  return words;
+bool ConstraintRun::is_end(TokenId id) const {
+  const auto ends = masks_->vocabulary().end_tokens();
+  return std::find(ends.begin(), ends.end(), id) != ends.end();
+}
+
+void ConstraintRun::set(TokenId id, bool value) {
+  uint64_t& word = words_[static_cast<size_t>(id) / 64];
+  const uint64_t bit = uint64_t{1} << (static_cast<size_t>(id) % 64);
+  word = value ? word | bit : word & ~bit;
 }
 
 }  // namespace firesteel

@@ -48,7 +48,7 @@ class ConstraintCache {
 // generation, and a model that has not begun may begin to think instead of answering.
 class ConstraintRun {
  public:
-  // kComplete: the text is whole and nothing may follow. kGoesOn: allowed() has tokens.
+  // kComplete: the text is whole and nothing may follow.
   enum class State : uint8_t { kGoesOn, kComplete };
   struct Taken {
     bool thinking = false;  // the token lies between the markers or is one
@@ -61,23 +61,25 @@ class ConstraintRun {
   // Before the first token. think_start: the token that begins the thinking, if the model may begin it.
   // Errors of both: kResourceExhausted (the grammar is too large here), kFailedPrecondition (the vocabulary cannot go on).
   Result<State> begin(const ThinkTracker& thinking, std::optional<TokenId> think_start);
-  // After each token that allowed() has, or that the tracker forced. The tracker sees it here as long as the answer has not begun.
+  // After each token that is allowed, or that the tracker forced. The tracker sees it here as long as the answer has not begun.
   Result<Taken> take(TokenId id, ThinkTracker* thinking);
 
-  // As Sampler::sample wants them.
-  std::span<const uint64_t> allowed() const { return *allowed_; }
+  // Whether the token may come now. Most that a model draws may, and then nobody needs the others' answers.
+  Result<bool> allows(TokenId id, const ThinkTracker& thinking);
+  // All that may come now, as Sampler::sample wants them; empty when the text must end here. Valid until the next call.
+  Result<std::span<const uint64_t>> allowed(const ThinkTracker& thinking);
 
  private:
-  using Words = std::shared_ptr<const std::vector<uint64_t>>;
   Result<State> look();
-  Words anything() const;
+  bool is_end(TokenId id) const;
+  void set(TokenId id, bool value);
 
   std::shared_ptr<GrammarMasks> masks_;
   GrammarMatcher matcher_;
   bool may_end_;
   bool is_answering_ = false;
   std::optional<TokenId> think_start_;
-  Words allowed_;
+  std::vector<uint64_t> words_;
 };
 
 }  // namespace firesteel

@@ -26,6 +26,7 @@ StepLoop::StepLoop(Config config, std::unique_ptr<BlockPool> pool, std::shared_p
   outcomes_.resize(max_sequences);
   planned_.reserve(max_sequences);
   sampled_.reserve(max_sequences);
+  redraws_.reserve(max_sequences);
   publish_stats();
 }
 
@@ -75,8 +76,8 @@ void StepLoop::receive(Mailbox::Mail mail) {
 
 void StepLoop::begin_constraint(Job* job) {
   job->constraint.emplace(std::move(job->grammar), /*may_end=*/!job->stop.ignore_end_of_generation);
-  auto state = job->constraint->begin(*job->thinking, job->think_start);
-  if (!state.ok()) return finish(job, FinishReason::kError, {}, {}, std::move(state).error());
+  const auto state = job->constraint->begin(*job->thinking, job->think_start);
+  if (!state.ok()) return finish(job, FinishReason::kError, {}, {}, Error{state.error().code, "constraint: " + state.error().message});
   if (*state == ConstraintRun::State::kComplete) finish(job, FinishReason::kStop);  // only the empty text will do
 }
 
@@ -141,30 +142,60 @@ void StepLoop::forward(Exec* exec, const StepPlan& plan) {
 
 // Rows are independent of each other, so which thread takes which does not matter.
 void StepLoop::sample(Exec* exec, const std::vector<Job*>& jobs) {
+  exec->parallel_for(static_cast<int64_t>(jobs.size()), [&](int64_t i, int thread) { draw(static_cast<size_t>(i), thread, std::nullopt); });
+  constrain(exec, jobs);
+}
+
+void StepLoop::draw(size_t i, int thread, std::optional<std::span<const uint64_t>> only) {
   const auto n_vocab = static_cast<size_t>(config_.model->config().n_vocab);
-  exec->parallel_for(static_cast<int64_t>(jobs.size()), [&](int64_t task, int thread) {
-    const auto i = static_cast<size_t>(task);
-    const Job& job = *jobs[i];
+  const Job& job = *sampled_[i];
+  Outcome& outcome = outcomes_[i];
+  Sampler& sampler = *samplers_[static_cast<size_t>(thread)];
+  const std::span<float> logits(logits_.get() + i * n_vocab, n_vocab);
+  const auto forced = job.thinking ? job.thinking->forced() : std::nullopt;
+  auto sampled = forced ? sampler.score(logits, job.sampling, *forced)
+                        : sampler.sample(logits, job.sampling, job.counts, static_cast<uint64_t>(job.n_tokens()), only);
+  outcome.complete = false;
+  if (!sampled.ok()) {
+    outcome.status = std::move(sampled).error();
+    return;
+  }
+  outcome.status = {};
+  outcome.id = sampled->id;
+  outcome.logprob = sampled->logprob;
+  outcome.top.assign(sampled->top.begin(), sampled->top.end());
+}
+
+// Where the token that was drawn may not come, another is drawn from those that may. (Automata are this thread's own.)
+void StepLoop::constrain(Exec* exec, const std::vector<Job*>& jobs) {
+  redraws_.clear();
+  for (size_t i = 0; i < jobs.size(); ++i) {
+    Job& job = *jobs[i];
     Outcome& outcome = outcomes_[i];
-    Sampler& sampler = *samplers_[static_cast<size_t>(thread)];
-    const std::span<float> logits(logits_.get() + i * n_vocab, n_vocab);
-    const auto forced = job.thinking ? job.thinking->forced() : std::nullopt;
-    auto sampled = forced ? sampler.score(logits, job.sampling, *forced)
-                          : sampler.sample(logits, job.sampling, job.counts, static_cast<uint64_t>(job.n_tokens()),
-                                           job.constraint ? std::optional(job.constraint->allowed()) : std::nullopt);
-    if (!sampled.ok()) {
-      outcome.status = std::move(sampled).error();
-      return;
+    if (!job.constraint || !outcome.status.ok() || job.thinking->forced()) continue;
+    const auto allows = job.constraint->allows(outcome.id, *job.thinking);
+    if (allows.ok() && *allows) continue;
+    auto allowed = allows.ok() ? job.constraint->allowed(*job.thinking) : Result<std::span<const uint64_t>>(allows.error());
+    if (!allowed.ok()) {
+      outcome.status = std::move(allowed).error();
+      outcome.status = Error{outcome.status.error().code, "constraint: " + outcome.status.error().message};
+    } else if (allowed->empty()) {
+      outcome.complete = true;
+    } else {
+      redraws_.push_back({i, *allowed});
     }
-    outcome.status = {};
-    outcome.id = sampled->id;
-    outcome.logprob = sampled->logprob;
-    outcome.top.assign(sampled->top.begin(), sampled->top.end());
+  }
+  if (redraws_.empty()) return;
+  counters_.n_redrawn_tokens += redraws_.size();
+  exec->parallel_for(static_cast<int64_t>(redraws_.size()), [&](int64_t task, int thread) {
+    const Redraw& redraw = redraws_[static_cast<size_t>(task)];
+    draw(redraw.index, thread, redraw.only);
   });
 }
 
 void StepLoop::publish_token(Job* job, Outcome* outcome) {
   if (!outcome->status.ok()) return finish(job, FinishReason::kError, {}, {}, outcome->status.error());
+  if (outcome->complete) return finish(job, FinishReason::kStop);
   const TokenId id = outcome->id;
   const auto& stop_ids = job->stop.token_ids;
   const bool ends = (config_.tokenizer != nullptr && !job->stop.ignore_end_of_generation && config_.tokenizer->is_end_of_generation(id)) ||
@@ -195,7 +226,7 @@ void StepLoop::publish_token(Job* job, Outcome* outcome) {
   job->stream->publish(std::move(event));
 
   if (const std::string* stop = job->stop_matcher.matched()) return finish(job, FinishReason::kStop, {}, *stop);
-  if (!taken.ok()) return finish(job, FinishReason::kError, {}, {}, std::move(taken).error());
+  if (!taken.ok()) return finish(job, FinishReason::kError, {}, {}, Error{taken.error().code, "constraint: " + taken.error().message});
   if (taken->state == ConstraintRun::State::kComplete) return finish(job, FinishReason::kStop);
   if (job->n_tokens() == job->n_tokens_max) finish(job, FinishReason::kLength);
 }

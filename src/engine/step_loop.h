@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
 #include <unordered_map>
 #include <vector>
@@ -51,6 +52,7 @@ class StepLoop {
  private:
   struct Outcome {
     Status status;
+    bool complete = false;  // no token: a constrained text ends here
     TokenId id = 0;
     float logprob = 0;
     std::vector<TokenLogprob> top;
@@ -62,6 +64,8 @@ class StepLoop {
   bool step(Exec* exec);
   void forward(Exec* exec, const StepPlan& plan);
   void sample(Exec* exec, const std::vector<Job*>& jobs);
+  void constrain(Exec* exec, const std::vector<Job*>& jobs);
+  void draw(size_t i, int thread, std::optional<std::span<const uint64_t>> only);
   void begin_constraint(Job* job);
   void publish_token(Job* job, Outcome* outcome);
   void finish(Job* job, FinishReason reason, std::string text = {}, std::string stop_string = {}, Error error = {});
@@ -84,6 +88,11 @@ class StepLoop {
   std::vector<Outcome> outcomes_;
   std::vector<Job*> planned_;
   std::vector<Job*> sampled_;
+  struct Redraw {
+    size_t index;
+    std::span<const uint64_t> only;
+  };
+  std::vector<Redraw> redraws_;
 
   EngineStats counters_;                 // engine thread's own
   mutable Mutex stats_mutex_;

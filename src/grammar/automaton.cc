@@ -17,6 +17,18 @@ uint64_t mix(uint64_t hash, uint64_t value) {
 Automaton::Automaton(Nfa nfa, Limits limits) : nfa_(std::move(nfa)), limits_(limits) {
   is_pure_end_.resize(nfa_.nodes.size());
   for (size_t i = 0; i < nfa_.nodes.size(); ++i) is_pure_end_[i] = nfa_.nodes[i].accepts && nfa_.nodes[i].edges.empty();
+  std::array<bool, 257> begins{};  // a class begins here
+  begins[0] = true;
+  for (const Nfa::Node& node : nfa_.nodes) {
+    for (const NfaEdge& edge : node.edges) {
+      if (edge.kind == NfaEdge::Kind::kByte) begins[edge.low] = begins[size_t{edge.high} + 1] = true;
+    }
+  }
+  for (size_t byte = 0; byte < 256; ++byte) {
+    if (begins[byte]) class_first_.push_back(static_cast<uint8_t>(byte));
+    class_of_[byte] = static_cast<uint8_t>(class_first_.size() - 1);
+  }
+  n_classes_ = class_first_.size();
   begin();
 }
 
@@ -25,7 +37,7 @@ void Automaton::begin() {
   frame_index_.clear();
   states_.clear();
   states_.emplace_back();        // kDeadState
-  rows_.assign(256, kDeadState);
+  rows_.assign(n_classes_, kDeadState);
   state_index_.clear();
   n_positions_ = 0;
   exhausted_ = false;
@@ -154,7 +166,7 @@ GrammarState Automaton::intern(State state) {
   n_positions_ += state.positions.size();
   const GrammarState id = static_cast<GrammarState>(states_.size());
   states_.push_back(std::move(state));
-  rows_.resize(rows_.size() + 256, kUnknown);
+  rows_.resize(rows_.size() + n_classes_, kUnknown);
   state_index_.emplace(hash, id);
   return id;
 }
@@ -173,13 +185,20 @@ GrammarState Automaton::compute(GrammarState state, uint8_t byte) {
     close(&next, &closed);
     to = intern(std::move(closed));
   }
-  rows_[size_t{state} * 256 + byte] = to;
+  rows_[size_t{state} * n_classes_ + class_of_[byte]] = to;
   return to;
 }
 
 GrammarState Automaton::run(GrammarState state, std::string_view text) {
   for (const char c : text) state = step(state, static_cast<uint8_t>(c));
   return state;
+}
+
+bool Automaton::goes_on(GrammarState state) {
+  for (const uint8_t byte : class_first_) {
+    if (step(state, byte) != kDeadState) return true;
+  }
+  return false;
 }
 
 std::string Automaton::forced(GrammarState state, size_t max_bytes) {

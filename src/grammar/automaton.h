@@ -4,6 +4,7 @@
 // Not thread-safe: owned by the engine thread, shared by all sequences with the same grammar.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string_view>
 #include <unordered_map>
@@ -19,7 +20,7 @@ inline constexpr GrammarState kDeadState = 0;  // no continuation
 class Automaton {
  public:
   struct Limits {
-    uint32_t states = 8'192;          // tables of 1 KiB each
+    uint32_t states = 8'192;          // tables of up to 1 KiB each
     uint32_t stack_depth = 64;        // nesting of the text (arrays in arrays ...): deeper texts are not in the language
     uint32_t positions = 16'384;      // met while one state is made
     uint32_t all_positions = 1 << 19; // of all states
@@ -31,11 +32,14 @@ class Automaton {
   GrammarState start() const { return start_; }
   // kDeadState when the text is not a prefix of any text of the language.
   GrammarState step(GrammarState state, uint8_t byte) {
-    const GrammarState known = rows_[size_t{state} * 256 + byte];
+    const size_t cell = size_t{state} * n_classes_ + class_of_[byte];
+    const GrammarState known = rows_[cell];
     return known != kUnknown ? known : compute(state, byte);
   }
   GrammarState run(GrammarState state, std::string_view text);
   bool accepts(GrammarState state) const { return states_[state].accepts; }
+  // Whether any byte may follow.
+  bool goes_on(GrammarState state);
   // Bytes that must follow, whatever the model says: the longest run in which each state has exactly one way on and may not end.
   std::string forced(GrammarState state, size_t max_bytes);
 
@@ -90,6 +94,10 @@ class Automaton {
   std::vector<bool> is_pure_end_;  // node that only ends its rule: a call before it needs no frame
   std::vector<Frame> frames_;
   std::unordered_map<uint64_t, uint32_t> frame_index_;
+  // Bytes that no edge tells apart are one class: a handful for most grammars, so that few transitions are ever computed.
+  std::array<uint8_t, 256> class_of_{};
+  std::vector<uint8_t> class_first_;  // the first byte of each
+  size_t n_classes_ = 0;
   std::vector<State> states_;
   std::vector<GrammarState> rows_;
   std::unordered_multimap<uint64_t, GrammarState> state_index_;

@@ -102,19 +102,25 @@ void GrammarMatcher::find_state() {
   generation_ = masks_->generation();
 }
 
+void GrammarMatcher::restart() {
+  state_ = masks_->restart(state_);
+  generation_ = masks_->generation();
+  current_.reset();
+}
+
+Error GrammarMatcher::too_large() const {
+  return {ErrorCode::kResourceExhausted, "grammar: too many ways to go on at one place of the text: " +
+                                             std::to_string(masks_->automaton().limits().states) + " states are the limit"};
+}
+
 Result<std::shared_ptr<const GrammarMask>> GrammarMatcher::next() {
   find_state();
-  if (current_ == nullptr) current_ = masks_->mask(state_);
-  if (current_ == nullptr) {
-    state_ = masks_->restart(state_);
-    generation_ = masks_->generation();
-    current_ = masks_->mask(state_);
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    if (current_ == nullptr) current_ = masks_->mask(state_);
+    if (current_ != nullptr) return current_;
+    restart();  // after the second attempt for the others
   }
-  if (current_ != nullptr) return current_;
-  state_ = masks_->restart(state_);  // others go on
-  generation_ = masks_->generation();
-  return Error{ErrorCode::kResourceExhausted, "grammar: too many ways to go on at one place of the text: " +
-                                                  std::to_string(masks_->automaton().limits().states) + " states are the limit"};
+  return too_large();
 }
 
 std::span<const uint64_t> GrammarMatcher::mask() {
@@ -123,21 +129,53 @@ std::span<const uint64_t> GrammarMatcher::mask() {
   return (*allowed)->words;  // current_ holds it
 }
 
+// kDeadState when the token is not allowed; state_ itself after an end.
+Result<GrammarState> GrammarMatcher::after(TokenId token) {
+  const GrammarVocabulary& vocabulary = masks_->vocabulary();
+  if (token < 0 || token >= vocabulary.n_vocab()) return kDeadState;
+  find_state();
+  const std::string_view text = vocabulary.bytes(token);
+  if (text.empty()) {
+    const auto ends = vocabulary.end_tokens();
+    const bool is_end = std::find(ends.begin(), ends.end(), token) != ends.end();
+    return is_end && masks_->automaton().accepts(state_) ? state_ : kDeadState;
+  }
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    const GrammarState to = masks_->automaton().run(state_, text);
+    if (!masks_->automaton().exhausted()) return to;
+    restart();
+  }
+  return too_large();
+}
+
+Result<bool> GrammarMatcher::allows(TokenId token) {
+  FS_TRY(const GrammarState to, after(token));
+  return to != kDeadState;
+}
+
 bool GrammarMatcher::accept(TokenId token) {
-  const auto words = mask();
-  if (token < 0 || static_cast<size_t>(token) / 64 >= words.size()) return false;
-  if ((words[static_cast<size_t>(token) / 64] >> (static_cast<size_t>(token) % 64) & 1) == 0) return false;
-  const std::string_view text = masks_->vocabulary().bytes(token);
-  if (text.empty()) return true;
+  const auto to = after(token);
+  if (!to.ok() || *to == kDeadState) return false;
+  if (masks_->vocabulary().bytes(token).empty()) return true;
   tokens_.push_back(token);
-  state_ = masks_->automaton().run(state_, text);  // the mask has met these states: no limit is in the way
+  state_ = *to;
   current_.reset();
   return true;
 }
 
 bool GrammarMatcher::may_end() {
-  const auto allowed = next();
-  return allowed.ok() && (*allowed)->may_end;
+  find_state();
+  return masks_->automaton().accepts(state_);
+}
+
+Result<bool> GrammarMatcher::goes_on() {
+  find_state();
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    const bool any = masks_->automaton().goes_on(state_);
+    if (!masks_->automaton().exhausted()) return any;
+    restart();
+  }
+  return too_large();
 }
 
 std::string GrammarMatcher::forced_bytes(size_t max_bytes) {

@@ -78,17 +78,25 @@ class GrammarMatcher {
  public:
   explicit GrammarMatcher(std::shared_ptr<GrammarMasks> masks);
 
-  // kResourceExhausted when this text in this grammar needs more states than the limits allow.
+  // Every token's answer at once, which costs a walk through the vocabulary where the state is new. kResourceExhausted (here and
+  // below) when this text in this grammar needs more states than the limits allow.
   Result<std::shared_ptr<const GrammarMask>> next();
   // The words of next(); empty when it failed. Valid until the next call.
   std::span<const uint64_t> mask();
+  // One token's answer: a step per byte.
+  Result<bool> allows(TokenId token);
   // False when the token is not allowed (state unchanged). An end token leaves the state as it is.
   bool accept(TokenId token);
   bool may_end();
+  // Whether any byte may follow.
+  Result<bool> goes_on();
   std::string forced_bytes(size_t max_bytes);
 
  private:
   void find_state();
+  void restart();
+  Error too_large() const;
+  Result<GrammarState> after(TokenId token);
 
   std::shared_ptr<GrammarMasks> masks_;
   std::vector<TokenId> tokens_;  // accepted so far

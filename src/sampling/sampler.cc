@@ -15,6 +15,7 @@ namespace {
 // Rows are looked at in blocks: their maxima tell which blocks can hold a candidate, so that a 128k vocabulary is read once at the
 // speed of memory and only the few promising blocks again.
 constexpr size_t kBlock = 128;
+constexpr uint32_t kSecondDraw = uint32_t{1} << 31;  // the choice that its random numbers are keyed by
 constexpr double kGreedyBelow = 1e-4;
 constexpr double kWidthMax = 800;  // exp(-800) is 0: nothing behind it can be drawn
 constexpr float kInf = std::numeric_limits<float>::infinity();
@@ -103,7 +104,7 @@ Status Sampler::look_at(std::span<const float> logits) {
 double Sampler::sum_blocks(std::span<const float> logits, double temperature) {
   double sum = 0;
   for (size_t b = 0; b < block_sum_.size(); ++b) {
-    if (block_max_[b] == -kInf) {  // nothing of it may be drawn; and after forbid() its logits are still there
+    if (block_max_[b] == -kInf) {  // nothing of it may be drawn; and after keep_only() its logits are still there
       block_sum_[b] = 0;
       continue;
     }
@@ -176,7 +177,7 @@ void Sampler::penalise(std::span<float> logits, const SamplingParams& params, co
 
 // Blocks without an allowed token are left as they are and get a maximum of -inf: everything after this looks at the maxima first.
 // Blocks with all tokens allowed stay untouched, too, so most masks cost little more than being read.
-void Sampler::forbid(std::span<float> logits, std::span<const uint64_t> allowed) {
+void Sampler::keep_only(std::span<float> logits, std::span<const uint64_t> allowed) {
   static_assert(kBlock == 128);
   const auto word = [&](size_t w) { return w < allowed.size() ? allowed[w] : 0; };
   max_ = -kInf;
@@ -324,19 +325,19 @@ TokenId Sampler::draw_top_p(std::span<const float> logits, const SamplingParams&
 }
 
 Result<SampledToken> Sampler::sample(std::span<float> logits, const SamplingParams& params, const TokenCounts& counts,
-                                     uint64_t position, std::optional<std::span<const uint64_t>> allowed) {
+                                     uint64_t position, std::optional<std::span<const uint64_t>> only) {
   FS_TRY_VOID(look_at(logits));
   const bool wants_logprobs = params.n_top_logprobs >= 0;
   if (wants_logprobs) take_logprobs(logits, params.n_top_logprobs);
   penalise(logits, params, counts);
-  if (allowed) forbid(logits, *allowed);
+  if (only) keep_only(logits, *only);
   if (!(max_ > -kInf) || is_bad(max_) != 0) return Error{ErrorCode::kInternal, "the penalised logits are not finite"};
 
   SampledToken sampled;
   if (params.temperature < kGreedyBelow || params.top_k == 1) {
     sampled.id = argmax(logits);
   } else {
-    const double u = uniform_at(params.seed, 0, position);
+    const double u = uniform_at(params.seed, only ? kSecondDraw : 0, position);
     if (params.top_k > 0 && params.top_k < n_vocab_) {
       sampled.id = draw_top_k(logits, params, u);
     } else if (params.top_p < 1 || params.min_p > 0) {
@@ -355,6 +356,7 @@ Result<SampledToken> Sampler::sample(std::span<float> logits, const SamplingPara
     sampled.logprob = static_cast<float>(static_cast<double>(logit) - static_cast<double>(raw_max_) - log_sum_);
     sampled.top = top_;
   }
+  for (auto it = untouched_.rbegin(); it != untouched_.rend(); ++it) logits[static_cast<size_t>(it->first)] = it->second;
   return sampled;
 }
 

@@ -1,6 +1,6 @@
 // One row of logits to one token.
 //
-// Order: repetition, frequency and presence penalties, logit bias; then only allowed tokens stay; then temperature (a softmax of logits / temperature); then top_k,
+// Order: repetition, frequency and presence penalties, logit bias; then temperature (a softmax of logits / temperature); then top_k,
 // top_p of what top_k left, min_p relative to the most likely. The draw walks what is left in order of ids. Temperature 0 (below
 // 0.0001) takes the largest penalised logit. Wherever values are equal the lower id goes first.
 //   repetition_penalty  divides positive and multiplies negative logits of every token of the context (Keskar et al. 2019);
@@ -44,12 +44,14 @@ class Sampler {
  public:
   Sampler(const KernelTable& table, int64_t n_vocab);
 
-  // logits: [n_vocab] f32, used as scratch. -inf forbids a token. position: index of the new token in its sequence.
-  // allowed: bit i of word i/64 says whether token i may be drawn (tokens without a bit may not); nullopt: all may. Some must be
-  // (CHECKed). Log-probabilities know nothing of it.
+  // logits: [n_vocab] f32, used as scratch; as they were when `only` is not given. -inf forbids a token.
+  // position: index of the new token in its sequence.
+  // only: bit i of word i/64 says whether token i may be drawn (tokens without a bit may not). Some must be (CHECKed).
+  // Log-probabilities know nothing of it. Meant for a second draw, after the first gave a token that may not be: it has a random
+  // number of its own, so that without top_k, top_p and min_p both together draw from the allowed tokens' distribution.
   // Parameters were validated. kInternal when a logit is NaN or +inf, or all are -inf: the model is at fault, not the caller.
   Result<SampledToken> sample(std::span<float> logits, const SamplingParams& params, const TokenCounts& counts, uint64_t position,
-                              std::optional<std::span<const uint64_t>> allowed = std::nullopt);
+                              std::optional<std::span<const uint64_t>> only = std::nullopt);
 
   // The token is decided already (an end marker is forced): only its log-probability is wanted.
   Result<SampledToken> score(std::span<const float> logits, const SamplingParams& params, TokenId id);
@@ -64,7 +66,7 @@ class Sampler {
   Status look_at(std::span<const float> logits);
   void take_logprobs(std::span<const float> logits, int n_top);
   void penalise(std::span<float> logits, const SamplingParams& params, const TokenCounts& counts);
-  void forbid(std::span<float> logits, std::span<const uint64_t> allowed);
+  void keep_only(std::span<float> logits, std::span<const uint64_t> allowed);
   TokenId argmax(std::span<const float> logits) const;
   double sum_blocks(std::span<const float> logits, double temperature);
   void gather(std::span<const float> logits, float at_least);

@@ -299,7 +299,7 @@ TEST(TokenCounts, CountsLikeAMap) {
   for (const auto& entry : counts.entries()) EXPECT_EQ(entry.n_generated, naive[entry.id]);
 }
 
-// Forbidding by bits is the same as logits of -inf, but for the log-probabilities, which stay the model's.
+// Allowing by bits is the same as logits of -inf for all others, but for the log-probabilities, which stay the model's.
 TEST(Sampler, OnlyAllowedTokensAreDrawn) {
   const KernelTable& table = *default_kernel_table().value();
   Rng rng(77);
@@ -331,13 +331,13 @@ TEST(Sampler, OnlyAllowedTokensAreDrawn) {
       }
       const auto found = masked.sample(a, params, TokenCounts{}, 3, words).value();
       const std::vector<TokenLogprob> top(found.top.begin(), found.top.end());
-      const auto expected = plain.sample(b, params, TokenCounts{}, 3).value();
+      const auto expected = plain.sample(b, params, TokenCounts{}, 3, std::vector<uint64_t>(b.size() / 64 + 1, ~uint64_t{0})).value();
       EXPECT_EQ(found.id, expected.id) << "n " << n << " round " << round;
       std::vector<float> c = logits;
       const auto model = plain.sample(c, params, TokenCounts{}, 3).value();
       ASSERT_EQ(top.size(), model.top.size());
       for (size_t i = 0; i < top.size(); ++i) EXPECT_EQ(top[i].logprob, model.top[i].logprob);
-      c = logits;
+      EXPECT_EQ(c, logits);  // penalties are taken back, for a second draw
       EXPECT_EQ(found.logprob, plain.score(c, params, found.id).value().logprob);
     }
   }
