@@ -130,10 +130,29 @@ void add_dialect_routes(ServerContext* context, Router* router) {
                         return std::move(std::get<HttpResponse>(reply));
                       }));
   };
-  static_cast<void>(answer);  // TODO(when the other dialects are there): their routes
+  constexpr HttpMethod kGet = HttpMethod::kGet, kPost = HttpMethod::kPost;
+
   generate("/v1/chat/completions", "openai.chat", Dialect::kOpenAi, parse_openai_chat);
+  generate("/v1/completions", "openai.completions", Dialect::kOpenAi, parse_openai_completions);
+  generate("/v1/responses", "openai.responses", Dialect::kOpenAi, parse_openai_responses);
+  answer(kGet, "/v1/responses/{}", "openai.responses.get", Dialect::kOpenAi, answer_openai_response_get);
+  answer(HttpMethod::kDelete, "/v1/responses/{}", "openai.responses.delete", Dialect::kOpenAi, answer_openai_response_delete);
+  answer(kPost, "/v1/embeddings", "openai.embeddings", Dialect::kOpenAi, answer_openai_embeddings);
+  answer(kGet, "/v1/models", "openai.models", Dialect::kOpenAi, answer_openai_models);
+  answer(kGet, "/v1/models/{*}", "openai.model", Dialect::kOpenAi, answer_openai_model);
+  answer(kPost, "/tokenize", "tokenize", Dialect::kOpenAi, answer_tokenize);
+  answer(kPost, "/detokenize", "detokenize", Dialect::kOpenAi, answer_detokenize);
 
+  generate("/v1/messages", "anthropic.messages", Dialect::kAnthropic, parse_anthropic_messages);
+  answer(kPost, "/v1/messages/count_tokens", "anthropic.count_tokens", Dialect::kAnthropic, answer_anthropic_count_tokens);
 
+  generate("/api/chat", "ollama.chat", Dialect::kOllama, parse_ollama_chat);
+  generate("/api/generate", "ollama.generate", Dialect::kOllama, parse_ollama_generate);
+  answer(kPost, "/api/embed", "ollama.embed", Dialect::kOllama, answer_ollama_embed);
+  answer(kGet, "/api/tags", "ollama.tags", Dialect::kOllama, answer_ollama_tags);
+  answer(kPost, "/api/show", "ollama.show", Dialect::kOllama, answer_ollama_show);
+  answer(kGet, "/api/ps", "ollama.ps", Dialect::kOllama, answer_ollama_ps);
+  answer(kGet, "/api/version", "ollama.version", Dialect::kOllama, answer_ollama_version);
 }
 
 }  // namespace firesteel

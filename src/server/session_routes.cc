@@ -10,7 +10,6 @@ namespace {
 
 Json::Array scope_words(Scope scopes) {
   Json::Array words;
-  if (has_scope(scopes, Scope::kInference)) words.push_back("chat");  // the app's word for it
   std::string_view rest;
   const std::string text = scopes_text(scopes);
   for (rest = text; !rest.empty();) {

@@ -276,6 +276,22 @@ Result<Feedback> Conversations::put_feedback(const Owner& owner, const Feedback&
   return kept;
 }
 
+Result<std::vector<Feedback>> Conversations::feedback_of_conversation(const Owner& owner, const ConversationId& id) {
+  std::vector<Feedback> found;
+  const Status status = store_.read([&](Reader& reader) {
+    return reader.each(
+        "SELECT f.id, f.tenant, f.user_id, f.message, f.request_id, f.thumb, f.reason, f.correction, f.consent, f.created_us "
+        "FROM messages m JOIN feedback f ON f.tenant = m.tenant AND f.user_id = $2 AND f.message = m.id AND f.request_id = '' "
+        "WHERE m.tenant = $1 AND m.conversation = $3",
+        {owner.tenant.str(), owner.user.str(), id.str()}, [&](const Row& row) {
+          found.push_back(feedback_of(row));
+          return true;
+        });
+  });
+  FS_TRY_VOID(status);
+  return found;
+}
+
 Result<std::vector<Feedback>> Conversations::list_feedback(const TenantId& tenant, int64_t limit, int64_t offset) {
   std::vector<Feedback> found;
   const Status status = store_.read([&](Reader& reader) {

@@ -1,0 +1,35 @@
+// Conversations as docs/api.md shows them, from records and back. Shared by the routes of conversations and of turns.
+//
+// A stored message's content is an array of parts: {"type": "text"}, {"type": "image"} and, of assistants, first {"type": "thinking"},
+// which the API shows as a field of its own. Its usage holds the counts and "finish_reason", "mode", "why".
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "schema/conversation.h"
+#include "server/router.h"
+#include "store/conversations.h"
+
+namespace firesteel {
+
+Owner owner_of(const Call& call);
+std::string system_of(const Conversation& conversation);  // of its settings
+
+Json conversation_json(const Conversation& conversation);
+Json feedback_json(const Feedback* feedback);              // null without one
+Json message_json(const Message& message, const Feedback* feedback);
+
+// Parts of a user's message, checked: types, sizes, at least one. kInvalidArgument names the part.
+Result<Json> read_content(const Json& content);
+std::string text_of_content(const Json& content);          // text parts, joined
+bool has_images(const Json& content);
+
+// Stored content of an assistant's message.
+std::string assistant_content(const std::string& text, const std::string& thinking);
+// Beginning of the question, at most 60 characters, at a word's end.
+std::string title_from(const std::string& question);
+
+}  // namespace firesteel

@@ -1,0 +1,327 @@
+#include "server/turn_routes.h"
+
+#include <sys/random.h>
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "base/clock.h"
+#include "base/mutex.h"
+#include "server/conversation_json.h"
+#include "server/generation_reply.h"
+#include "server/own_api.h"
+
+namespace firesteel {
+namespace {
+
+constexpr uint64_t kTurnBodyMax = 32u << 20;
+
+int64_t now_us() { return wall_clock().now_us(); }
+
+// What the encoder gathers and the store gets. Used by one thread at a time: the I/O thread, then a worker.
+struct TurnState {
+  Owner owner;
+  Message answer;          // id, conversation, parent, model
+  std::string user_message_id;
+  std::string text, thinking;
+  std::string mode, why;
+  std::string title;       // when the conversation was given one
+  Usage usage;
+  std::string finish_reason;
+};
+
+// Answers being written, by message id: for the cancel route.
+class RunningTurns {
+ public:
+  void add(const TurnState& turn, const std::shared_ptr<CancelHandle>& handle) {
+    MutexLock lock(mutex_);
+    running_[turn.answer.id.str()] = {turn.owner, handle};
+  }
+  void remove(const MessageId& id) {
+    MutexLock lock(mutex_);
+    running_.erase(id.str());
+  }
+  // False when there is none of this owner.
+  bool cancel(const Owner& owner, const std::string& id) {
+    std::shared_ptr<CancelHandle> handle;
+    {
+      MutexLock lock(mutex_);
+      const auto found = running_.find(id);
+      if (found == running_.end() || found->second.owner.tenant != owner.tenant || found->second.owner.user != owner.user) return false;
+      handle = found->second.handle;
+    }
+    handle->cancel();
+    return true;
+  }
+
+ private:
+  struct Entry { Owner owner; std::shared_ptr<CancelHandle> handle; };
+  Mutex mutex_;
+  std::map<std::string, Entry> running_ FS_GUARDED_BY(mutex_);
+};
+
+void append_event(const char* name, const Json& data, std::string* out) {
+  *out += std::string("event: ") + name + "\ndata: " + data.dump() + "\n\n";
+}
+
+class TurnEncoder final : public ReplyEncoder {
+ public:
+  explicit TurnEncoder(std::shared_ptr<TurnState> turn) : turn_(std::move(turn)) {}
+
+  void begin(std::string* out) override {
+    append_event("start", Json::Object{{"user_message_id", turn_->user_message_id}, {"assistant_message_id", turn_->answer.id.str()}}, out);
+  }
+  void event(size_t, const GenerateEvent& event, std::string* out) override {
+    if (!event.text.empty()) {
+      (event.thinking ? turn_->thinking : turn_->text) += event.text;
+      append_event("delta", Json::Object{{"lane", 0}, {event.thinking ? "thinking" : "text", event.text}}, out);
+    }
+    if (event.kind != GenerateEvent::Kind::kDone) return;
+    turn_->usage = event.usage;
+    turn_->finish_reason = event.reason == FinishReason::kStop || event.reason == FinishReason::kLength || event.reason == FinishReason::kCancelled
+                               ? finish_reason_name(event.reason) : "length";
+  }
+  void end(std::string* out) override {
+    const Usage& usage = turn_->usage;
+    Json counts = Json::Object{{"prompt_tokens", usage.prompt_tokens},
+                               {"cached_tokens", usage.cached_tokens},
+                               {"completion_tokens", usage.generated_tokens},
+                               {"first_token_ms", usage.first_token_us / 1000},
+                               {"total_ms", usage.total_us / 1000}};
+    Json data = Json::Object{{"finish_reason", turn_->finish_reason}, {"usage", std::move(counts)}, {"mode", turn_->mode}};
+    if (!turn_->why.empty()) data.set("why", turn_->why);
+    if (!turn_->title.empty()) data.set("title", turn_->title);
+    append_event("done", data, out);
+  }
+  void fail(const ApiError& error, std::string* out) override {
+    const char* const otherwise = error.kind == ApiErrorKind::kUnavailable ? "server_is_overloaded" : "internal";
+    append_event("error", Json::Object{{"message", error.message}, {"code", error.code.empty() ? otherwise : error.code}}, out);
+  }
+  void heartbeat(std::string* out) override { *out += ": waiting\n\n"; }
+
+ private:
+  const std::shared_ptr<TurnState> turn_;
+};
+
+// Fields of the request that are about how, not what.
+struct TurnSettings {
+  SamplingParams sampling;
+  StopParams stop;
+  Json template_variables;
+  std::string mode, why;
+};
+
+Result<TurnSettings> read_settings(const Json& body, const ModelInfo& info) {
+  TurnSettings settings;
+  FS_TRY(const std::optional<int64_t> max_tokens, int_field(body, "max_tokens", 1, int64_t{1} << 40));
+  if (max_tokens) settings.stop.max_tokens = *max_tokens;
+  if (getrandom(&settings.sampling.seed, sizeof settings.sampling.seed, 0) != sizeof settings.sampling.seed) settings.sampling.seed = static_cast<uint64_t>(now_us());
+  if (const Json* sampling = body.find("sampling"); sampling != nullptr && !sampling->is_null()) {
+    if (!sampling->is_object()) return Error{ErrorCode::kInvalidArgument, "sampling: expected an object"};
+    FS_TRY(const std::optional<double> temperature, number_field(*sampling, "temperature", 0, 2));
+    FS_TRY(const std::optional<double> top_p, number_field(*sampling, "top_p", 0, 1));
+    FS_TRY(const std::optional<int64_t> seed, int_field(*sampling, "seed", INT64_MIN, INT64_MAX));
+    if (temperature) settings.sampling.temperature = *temperature;
+    if (top_p) settings.sampling.top_p = *top_p;
+    if (seed) settings.sampling.seed = static_cast<uint64_t>(*seed);
+  }
+  FS_TRY(const std::optional<std::string> asked, string_field(body, "mode", 32));
+  const std::string mode = asked.value_or("auto");
+  if (mode == "auto") {
+    settings.mode = info.can_think ? "thinking" : "instant";
+    settings.why = info.can_think ? "The model can think, and no limit was asked for." : "This model has no thinking.";
+  } else if (mode == "thinking" && !info.can_think) {
+    return Error{ErrorCode::kInvalidArgument, "mode: this model cannot think; expected instant or auto"};
+  } else if (mode == "instant" || mode == "thinking") {
+    settings.mode = mode;
+  } else {
+    return Error{ErrorCode::kInvalidArgument, mode == "contemplating" ? "mode: contemplating is not built yet; expected instant, thinking or auto"
+                                                                      : "mode: expected instant, thinking or auto"};
+  }
+  settings.stop.thinking_budget = settings.mode == "instant" ? 0 : -1;
+  if (info.can_think) settings.template_variables = Json::Object{{"enable_thinking", settings.mode == "thinking"}};
+  return settings;
+}
+
+// The way from the first message to `last`, both included. kNotFound when it is not of this conversation.
+Result<std::vector<const Message*>> path_to(const std::vector<Message>& messages, const std::string& last) {
+  std::map<std::string, const Message*> by_id;
+  for (const Message& message : messages) by_id[message.id.str()] = &message;
+  std::vector<const Message*> path;
+  for (std::string id = last; !id.empty();) {
+    const auto found = by_id.find(id);
+    if (found == by_id.end() || path.size() > messages.size()) return Error{ErrorCode::kNotFound, "parent_id"};
+    path.push_back(found->second);
+    id = found->second->parent.str();
+  }
+  std::reverse(path.begin(), path.end());
+  return path;
+}
+
+HttpReply turn_error(const Call& call, const Error& error) { return own_error(call, own_api_error(error)); }
+
+void remember(ServerContext* context, const std::shared_ptr<TurnState>& turn, const std::shared_ptr<RunningTurns>& running,
+              const GenerationOutcome& outcome, std::function<void(Status)> done) {
+  running->remove(turn->answer.id);
+  // On a worker, because the store is waited for.
+  const bool queued = context->run_on_worker([context, turn, outcome, done] {
+    Message answer = turn->answer;
+    answer.content = assistant_content(turn->text, turn->thinking);
+    Json usage = Json::Object{{"prompt_tokens", outcome.tokens.prompt},
+                              {"cached_tokens", outcome.tokens.cached},
+                              {"completion_tokens", outcome.tokens.generated},
+                              {"first_token_ms", outcome.first_token_us / 1000},
+                              {"total_ms", outcome.total_us / 1000},
+                              {"finish_reason", outcome.client_left ? "cancelled" : turn->finish_reason.empty() ? outcome.finish_reason : turn->finish_reason},
+                              {"mode", turn->mode}};
+    if (!turn->why.empty()) usage.set("why", turn->why);
+    answer.usage = usage.dump();
+    Result<Message> stored = Conversations(context->store).append(turn->owner, answer, now_us());
+    // The conversation was removed meanwhile: nobody misses the answer.
+    if (!stored.ok() && stored.error().code != ErrorCode::kNotFound) done(std::move(stored).error());
+    else done(Status());
+  });
+  if (!queued) done(Error{ErrorCode::kUnavailable, "the server is stopping"});
+}
+
+HttpReply run_turn(ServerContext* context, const std::shared_ptr<RunningTurns>& running, Call& call) {
+  const std::optional<ConversationId> id = ConversationId::parse(call.request.path_parameters.at(0));
+  if (!id) return not_found(call);
+  const Result<Json> body = read_json_body(call);
+  std::string().swap(call.request.body);
+  if (!body.ok()) return turn_error(call, body.error());
+
+  const Result<std::optional<std::string>> model = string_field(*body, "model", 256);
+  if (!model.ok()) return turn_error(call, model.error());
+  const ServerOptions& options = context->options;
+  bool known = !*model || **model == options.model_id;
+  for (const std::string& alias : options.aliases) known = known || **model == alias;
+  if (!known || !call.principal->may_use_model(options.model_id)) {
+    return own_error(call, {.kind = ApiErrorKind::kNotFound, .message = "there is no such model, or this key may not use it", .param = "model", .code = "model_not_found"});
+  }
+  const Result<TurnSettings> settings = read_settings(*body, context->generator.info());
+  if (!settings.ok()) return turn_error(call, settings.error());
+  const Result<std::optional<std::string>> parent = string_field(*body, "parent_id", 64);
+  if (!parent.ok()) return turn_error(call, parent.error());
+  const Result<std::optional<bool>> again = bool_field(*body, "regenerate");
+  if (!again.ok()) return turn_error(call, again.error());
+  const Result<std::optional<std::string>> asked_system = string_field(*body, "system", 48u << 10);
+  if (!asked_system.ok()) return turn_error(call, asked_system.error());
+
+  Conversations conversations(context->store);
+  const Owner owner = owner_of(call);
+  const Result<Conversation> conversation = conversations.get(owner, *id);
+  if (!conversation.ok()) return turn_error(call, conversation.error());
+  const Result<std::vector<Message>> messages = conversations.messages(owner, *id);
+  if (!messages.ok()) return turn_error(call, messages.error());
+  Result<std::vector<const Message*>> path = path_to(*messages, parent->value_or(""));
+  if (!path.ok()) return turn_error(call, path.error());
+  const bool regenerate = again->value_or(false);
+  const char* const expected_role = regenerate ? "user" : "assistant";
+  if ((regenerate && path->empty()) || (!path->empty() && path->back()->role != expected_role)) {
+    return own_error(call, bad_field("parent_id", regenerate ? "expected the id of a question" : "expected null or the id of an answer"));
+  }
+  Json content;
+  if (!regenerate) {
+    const Json* given = body->find("content");
+    Result<Json> parts = read_content(given == nullptr ? Json() : *given);
+    if (!parts.ok()) return turn_error(call, parts.error());
+    content = std::move(parts).value();
+  }
+
+  // The conversation as the model's template takes it: thinking of earlier answers is left out.
+  ChatPrompt prompt;
+  Json::Array rendered;
+  const std::string system = asked_system->value_or(system_of(*conversation));
+  if (!system.empty()) rendered.push_back(Json::Object{{"role", "system"}, {"content", system}});
+  bool sees_images = false;
+  const auto add = [&](const std::string& role, const Json& parts) {
+    sees_images = sees_images || has_images(parts);
+    rendered.push_back(Json::Object{{"role", role}, {"content", text_of_content(parts)}});
+  };
+  for (const Message* message : *path) {
+    const Result<Json> parts = Json::parse(message->content);
+    add(message->role, parts.ok() ? *parts : Json());
+  }
+  if (!regenerate) add("user", content);
+  if (sees_images) return own_error(call, bad_field("content", "this model does not see images; send text only"));
+  prompt.messages = std::move(rendered);
+  prompt.template_variables = settings->template_variables;
+  prompt.now_unix_s = now_us() / 1'000'000;
+
+  const auto turn = std::make_shared<TurnState>();
+  turn->owner = owner;
+  turn->answer.id = MessageId::fresh();
+  turn->answer.conversation = *id;
+  turn->answer.role = "assistant";
+  turn->answer.model = options.model_id;
+  turn->mode = settings->mode;
+  turn->why = settings->why;
+  Message question;
+  if (regenerate) {
+    turn->answer.parent = path->back()->id;
+  } else {
+    question.id = MessageId::fresh();
+    question.conversation = *id;
+    if (!path->empty()) question.parent = path->back()->id;
+    question.role = "user";
+    question.content = content.dump();
+    turn->answer.parent = question.id;
+  }
+  turn->user_message_id = turn->answer.parent.str();
+
+  Exchange exchange;
+  GenerateRequest request;
+  request.prompt = std::move(prompt);
+  request.sampling = settings->sampling;
+  request.stop = settings->stop;
+  exchange.requests.push_back(std::move(request));
+  exchange.dialect = Dialect::kFiresteel;
+  exchange.stream = true;
+  exchange.content_type = "text/event-stream";
+  exchange.model = options.model_id;
+  exchange.parameter_names = {{"prompt", "content"}};
+  exchange.encoder = std::make_unique<TurnEncoder>(turn);
+  GenerationHooks hooks;
+  hooks.cancel_is_done = true;
+  hooks.cancel = std::make_shared<CancelHandle>();
+  hooks.before_settle = [context, turn, running](const GenerationOutcome& outcome, std::function<void(Status)> done) {
+    remember(context, turn, running, outcome, std::move(done));
+  };
+  const std::shared_ptr<CancelHandle> cancel = hooks.cancel;
+  HttpReply reply = start_generation(context, call, std::move(exchange), std::move(hooks));
+  if (std::holds_alternative<HttpResponse>(reply)) return reply;  // refused: the question was not stored, so it can be sent again
+
+  // Accepted. The question is durable before the client hears its id.
+  if (!regenerate) {
+    const Result<Message> stored = conversations.append(owner, question, now_us());
+    if (!stored.ok()) return turn_error(call, stored.error());
+    Conversations::Change change;
+    if (conversation->title.empty()) change.title = title_from(text_of_content(content));
+    Result<Json> kept = Json::parse(conversation->settings.empty() ? "{}" : conversation->settings);
+    if (kept.ok() && kept->is_object()) {
+      kept->set("model", options.model_id);
+      change.settings = kept->dump();
+    }
+    // Names only: a turn goes on without them.
+    if (conversations.change(owner, *id, change, now_us()).ok()) turn->title = change.title.value_or("");
+  }
+  running->add(*turn, cancel);
+  return reply;
+}
+
+}  // namespace
+
+void add_turn_routes(ServerContext* context, Router* router) {
+  const auto running = std::make_shared<RunningTurns>();
+  router->add(Route(HttpMethod::kPost, "/firesteel/v1/conversations/{}/turns", "turn", RouteAccess::needs(Scope::kInference), RouteLimits(kTurnBodyMax),
+                    Dialect::kFiresteel, [context, running](Call& call) { return run_turn(context, running, call); }));
+  router->add(Route(HttpMethod::kPost, "/firesteel/v1/turns/{}/cancel", "turn.cancel", RouteAccess::needs(Scope::kInference), RouteLimits(4096),
+                    Dialect::kFiresteel, [running](Call& call) -> HttpReply {
+                      if (!running->cancel(owner_of(call), call.request.path_parameters.at(0))) return not_found(call);
+                      return json_response(202, "{}");
+                    }));
+}
+
+}  // namespace firesteel
