@@ -7,14 +7,14 @@
 #include <unordered_map>
 
 #include "base/result.h"
-#include "store/store.h"
+#include "store/batch_store.h"
 
 struct sqlite3;
 struct sqlite3_stmt;
 
 namespace firesteel {
 
-class SqliteConnection final : public Transaction {
+class SqliteConnection final : public StoreConnection {
  public:
   enum class Mode { kWriter, kReader };
   // Sets what the rules ask for: no mmap, synchronous=FULL, write-ahead log (writer), read-only (reader).
@@ -26,15 +26,15 @@ class SqliteConnection final : public Transaction {
   Status each(Sql sql, const Params& params, const std::function<bool(const Row&)>& row) override;
   Result<int64_t> execute(Sql sql, const Params& params) override;
 
-  Status begin_write();
-  Status begin_read();
-  Status commit();
-  void rollback();                // also after SQLite has rolled back by itself
-  bool in_transaction() const;    // false: SQLite has rolled everything back after an I/O error
-  int64_t n_changes() const;      // of all time
-  bool saw_io_error() const { return saw_io_error_; }
+  Status begin_write() override;
+  Status begin_read() override;
+  Status commit() override;
+  void rollback() override;
+  bool in_transaction() const override;
+  int64_t n_changes() const override;
+  bool is_broken() const override { return saw_io_error_; }
+  Status run_script(const char* text) override;
 
-  Status run_script(const char* text);  // several statements, for migrations
   Status copy_to(const std::string& path);
   Status check_integrity();
 

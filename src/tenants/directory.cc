@@ -101,7 +101,7 @@ Result<std::vector<UsedRow>> read_used(Store& store, int64_t from_day) {
   std::vector<UsedRow> rows;
   const Status status = store.read([&](Reader& reader) {
     return reader.each(
-        "SELECT tenant, key_id, day, CAST(sum(prompt + generated) AS INTEGER), CAST(sum(cost_micros) AS INTEGER) FROM usage_daily "
+        "SELECT tenant, key_id, day, CAST(sum(prompt + generated) AS BIGINT), CAST(sum(cost_micros) AS BIGINT) FROM usage_daily "
         "WHERE day >= $1 GROUP BY tenant, key_id, day",
         {from_day}, [&](const Row& row) {
           rows.push_back({.tenant = row.text(0), .key = row.text(1), .day = row.integer(2), .tokens = row.integer(3), .cost_micros = row.integer(4)});

@@ -35,8 +35,8 @@ Result<std::vector<UsageRow>> query_usage(Reader& reader, const UsageQuery& quer
   FS_TRY_VOID(reader.each(
       "SELECT CASE WHEN $1 = 1 THEN tenant ELSE '' END AS by_tenant, CASE WHEN $2 = 1 THEN key_id ELSE '' END AS by_key, "
       "CASE WHEN $3 = 1 THEN model ELSE '' END AS by_model, CASE WHEN $4 = 1 THEN day ELSE -1 END AS by_day, "
-      "CAST(sum(n_requests) AS INTEGER), CAST(sum(prompt) AS INTEGER), CAST(sum(cached) AS INTEGER), CAST(sum(generated) AS INTEGER), "
-      "CAST(sum(cost_micros) AS INTEGER) FROM usage_daily "
+      "CAST(sum(n_requests) AS BIGINT), CAST(sum(prompt) AS BIGINT), CAST(sum(cached) AS BIGINT), CAST(sum(generated) AS BIGINT), "
+      "CAST(sum(cost_micros) AS BIGINT) FROM usage_daily "
       "WHERE ($5 = '' OR tenant = $5) AND ($6 = '' OR key_id = $6) AND ($7 = '' OR model = $7) AND day >= $8 AND day < $9 "
       "GROUP BY 1, 2, 3, 4 ORDER BY 4, 1, 2, 3 LIMIT 1000000",
       {int64_t{query.by_tenant}, int64_t{query.by_key}, int64_t{query.by_model}, int64_t{query.by_day}, query.tenant.str(), query.key.str(),
