@@ -18,6 +18,7 @@ constexpr std::string_view kMistral = "[TOOL_CALLS]";
 constexpr std::string_view kPython = "<|python_tag|>";
 constexpr std::array<std::string_view, 3> kCallMarkers = {kHermes, kMistral, kPython};
 constexpr size_t kCallBytesMax = 1u << 20;
+constexpr int kFailedCallsMax = 16;
 constexpr size_t kBetweenMax = 64;  // "[CALL_ID]...[ARGS]" between a name and its arguments
 
 bool is_space(char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; }
@@ -253,6 +254,8 @@ bool AnswerParser::step_text(bool at_end, std::vector<AnswerDelta>* out) {
 // What was taken for a call is text after all.
 void AnswerParser::not_a_call(std::vector<AnswerDelta>* out) {
   any_text_ = true;
+  // Each try may read all that is left, so an answer made of markers would cost the square of its length.
+  if (++n_failed_ >= kFailedCallsMax) format_.tools = false;
   show(AnswerDelta::Kind::kText, std::exchange(space_, {}) + std::exchange(marker_, {}), out);
   // One byte is shown at once, so that the same bytes are not taken for a call again.
   if (!pending_.empty()) {
@@ -309,6 +312,7 @@ bool AnswerParser::step_calls(bool at_end, std::vector<AnswerDelta>* out) {
   }
   const size_t value_size = scan_.end(value);
   if (value_size == 0 && !at_end && value.size() <= kCallBytesMax) return false;
+  if (value_size == 0) format_.tools = false;  // no end to it: all the rest is text
   if (value_size == 0 || value_size > kCallBytesMax ||
       !tell_call(value.substr(0, value_size), rest.substr(0, name_size), bare || marker_ == kPython, out)) {
     not_a_call(out);

@@ -79,6 +79,7 @@ class AnswerParser {
   std::string_view call_end_;    // what comes after the call just read
   JsonScan scan_;                // of the call being read
   size_t n_calls_ = 0;
+  int n_failed_ = 0;
   // kOnlyCall: where in {"name": "f", "arguments": {...}} the reading is.
   int depth_ = 0;
   bool in_string_ = false, escape_ = false, in_arguments_ = false, begun_ = false;

@@ -138,6 +138,14 @@ TEST(AnswerParser, CharactersAreNeverSplit) {
   EXPECT_EQ(told(deltas), "T:a\xE2\x82\xAC");
 }
 
+TEST(AnswerParser, AnswersMadeOfMarkersAreNotReadAgainAndAgain) {
+  std::string text;
+  for (int i = 0; i < 50000; ++i) text += "<tool_call>{";
+  EXPECT_EQ(parse(kTools, {{text}}), "T:" + text);
+  std::string closed = text + std::string(50000, '}');
+  EXPECT_EQ(parse(kTools, {{closed}}), "T:" + closed);
+}
+
 // Random texts from the pieces that matter: no crash, and the cut does not matter.
 TEST(AnswerParser, AnyCutOfAnyText) {
   const std::vector<std::string> parts = {"<think>", "</think>", "<tool_call>", "</tool_call>", "[TOOL_CALLS]", "<|python_tag|>", "{", "}", "[", "]", "\"name\"",

@@ -61,7 +61,9 @@ Json read_tool_calls(const Reader& message) {
 const ParameterTable kMessageTable = {"a message of POST /v1/chat/completions", kMessage};
 
 std::string tool_name_of(const Json::Array& messages, const std::string& call_id) {
-  for (size_t i = messages.size(); i-- > 0;) {
+  constexpr size_t kLookedAtMax = 512;  // messages: a result comes soon after its call
+  const size_t last = messages.size() - std::min(messages.size(), kLookedAtMax);
+  for (size_t i = messages.size(); i-- > last;) {
     const Json* calls = messages[i].find("tool_calls");
     if (calls == nullptr || !calls->is_array()) continue;
     for (const Json& call : calls->as_array()) {
