@@ -57,7 +57,7 @@ TEST_F(ConstraintTest, EndsByItselfWhereNothingMayFollow) {
   a = answer(constrained(Constraint::Kind::kGrammar, "root ::= \"it is \" [0-9]{3}"));
   EXPECT_EQ(a.text.size(), 9u) << a.text;
   EXPECT_EQ(answer(constrained(Constraint::Kind::kRegex, "")).text, "");
-  auto request = constrained(Constraint::Kind::kJsonObject, "");
+  auto request = constrained(Constraint::Kind::kJsonSchema, kPerson);
   request.stop.max_tokens = 3;
   a = answer(request);
   EXPECT_EQ(a.done.reason, FinishReason::kLength);

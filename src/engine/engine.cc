@@ -162,8 +162,8 @@ struct Engine::Impl {
       switch (event->reason) {
         case FinishReason::kStop:
         case FinishReason::kLength: return {};
-        case FinishReason::kCancelled: return Error{ErrorCode::kCancelled, "prefill: the engine has ended"};
-        case FinishReason::kDeadline: return Error{ErrorCode::kDeadlineExceeded, "prefill: its deadline has passed"};
+        case FinishReason::kCancelled: return Error{ErrorCode::kCancelled, "the engine has ended"};
+        case FinishReason::kDeadline: return Error{ErrorCode::kDeadlineExceeded, "the deadline has passed"};
         case FinishReason::kError: return event->error;
       }
     }
@@ -441,8 +441,18 @@ GeneratorStats Engine::stats() const {
   return stats;
 }
 
-Result<std::vector<float>> Engine::embed(const Prompt&) {
-  return Error{ErrorCode::kUnsupported, "embeddings: not yet: the forward pass gives logits only"};
+Result<std::vector<float>> Engine::embed(const Prompt& prompt) {
+  FS_TRY(std::vector<TokenId> tokens, encode(prompt));
+  FS_TRY_VOID(impl_->check_length(static_cast<int64_t>(tokens.size()), /*generates=*/false));
+  // Cached keys and values would not give the hidden states of their tokens.
+  auto job = impl_->new_job(FlowId{0}, Priority::kInteractive, {}, /*use_prefix_cache=*/false, std::move(tokens));
+  job->prefill_only = true;
+  const auto embedding = std::make_shared<Embedding>();
+  job->embedding = embedding;
+  const std::shared_ptr<StreamState> stream = job->stream;
+  FS_TRY_VOID(impl_->post(std::move(job)));
+  FS_TRY_VOID(impl_->wait_prefilled(stream.get()));
+  return std::move(embedding->out);
 }
 
 EngineStats Engine::engine_stats() const { return impl_->loop->stats(); }

@@ -62,7 +62,6 @@ class Engine final : public Generator {
   std::string token_text(TokenId id) const override;
   ModelInfo info() const override;
   GeneratorStats stats() const override;
-  // kUnsupported for now.
   Result<std::vector<float>> embed(const Prompt& prompt) override;
 
   // As tokenize.

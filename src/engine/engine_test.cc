@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -130,6 +132,38 @@ TEST_F(EngineTest, WakesWhoeverDoesNotWait) {
     EXPECT_FALSE(stream->next().has_value());
     stream->set_waker({});
   }
+}
+
+// However the prompt is cut, whoever computes beside it, also when it was preempted and began anew.
+TEST_F(EngineTest, EmbeddingsAreTheMeanOfAllHiddenStates) {
+  const std::string text = letters(300, 8);
+  std::vector<double> sum(16, 0);
+  uint64_t hash = 1;
+  for (const char c : text) {
+    hash = FakeModel::mix(hash, static_cast<uint64_t>(static_cast<unsigned char>(c)));
+    for (int64_t i = 0; i < 16; ++i) sum[static_cast<size_t>(i)] += double{FakeModel::hidden_value(hash, i)};
+  }
+  double squares = 0;
+  for (const double x : sum) squares += x * x;
+  std::vector<float> expected;
+  for (const double x : sum) expected.push_back(static_cast<float>(x / std::sqrt(squares)));
+  for (const int rows : {1, 7, 64, 512}) {
+    Engine::Options options;
+    options.max_batch_rows = rows;
+    options.max_sequences = std::min(rows, 4);
+    options.prefill_chunk = std::min(rows, 16);
+    start(options, 7);
+    std::vector<std::unique_ptr<TokenStream>> neighbours;
+    for (int i = 0; i < 3; ++i) neighbours.push_back(engine_->submit(ask(letters(50, 1) + std::to_string(i), 60)).value());
+    answer(ask(text, 1));  // what the cache holds is of no use here
+    const auto found = engine_->embed(RawPrompt{text});
+    ASSERT_TRUE(found.ok()) << found.error().message;
+    ASSERT_EQ(found->size(), expected.size());
+    for (size_t i = 0; i < expected.size(); ++i) EXPECT_FLOAT_EQ((*found)[i], expected[i]) << "rows " << rows;
+    EXPECT_EQ(*found, engine_->embed(RawPrompt{text}).value());
+  }
+  EXPECT_EQ(engine_->embed(RawPrompt{""}).error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(engine_->embed(RawPrompt{std::string(3000, 'x')}).error().code, ErrorCode::kInvalidArgument);
 }
 
 // ---- Where answers end ----------------------------------------------------------------------------------------------

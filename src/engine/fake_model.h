@@ -120,11 +120,19 @@ class FakeModel final : public Model {
   }
   void set_identity(std::string identity) { identity_ = std::move(identity); }
 
+  // The hidden state after a history with this hash: as good as random, in -1..1.
+  static float hidden_value(uint64_t hash, int64_t i) { return static_cast<float>(mix(hash, static_cast<uint64_t>(i)) >> 40) * 0x1p-23f - 1; }
+  static uint64_t mix(uint64_t hash, uint64_t value) {
+    hash = (hash ^ value) * 0x9E3779B97F4A7C15u;
+    return hash ^ (hash >> 29);
+  }
+
   void forward(Exec*, const KernelTable&, Workspace* workspace, const KvLayout& layout, const ForwardBatch& batch,
                float* logits) const override {
     if (before_forward) before_forward(batch);
     CHECK(static_cast<int>(batch.rows.size()) <= workspace->max_rows());
     n_rows += static_cast<int64_t>(batch.rows.size());
+    float* hidden = batch.hidden;
     for (const ForwardRow& row : batch.rows) {
       const AttnSeq& seq = batch.seqs[static_cast<size_t>(row.seq)];
       CHECK(row.position / kKvBlockTokens < seq.n_blocks && row.token >= 0 && row.token < kFakeVocab);
@@ -138,6 +146,9 @@ class FakeModel final : public Model {
         hash = mix(hash, static_cast<uint64_t>(slot->token));
         if (slot->hash != hash || slot->position != p) ++n_corrupt;
         history.push_back(slot->token);
+      }
+      if (row.wants_hidden) {
+        for (int64_t i = 0; i < config_.dim; ++i) *hidden++ = hidden_value(hash, i);
       }
       if (!row.wants_logits) continue;
       write_logits(history, hash, logits);
@@ -163,11 +174,6 @@ class FakeModel final : public Model {
    private:
     int max_rows_;
   };
-  static uint64_t mix(uint64_t hash, uint64_t value) {
-    hash = (hash ^ value) * 0x9E3779B97F4A7C15u;
-    return hash ^ (hash >> 29);
-  }
-
   void write_logits(const std::vector<TokenId>& history, uint64_t hash, float* logits) const {
     for (TokenId id = 0; id < kFakeVocab; ++id) {
       hash = mix(hash, static_cast<uint64_t>(id));

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "api/generator.h"
 #include "engine/constraint.h"
@@ -17,11 +18,19 @@ namespace firesteel {
 
 class StreamState;
 
+// The sum of a prompt's hidden states, in the order of positions, so that it does not depend on how the prompt was cut; then their
+// mean, scaled to length 1. The engine thread's until the job has ended.
+struct Embedding {
+  std::vector<double> sum;
+  std::vector<float> out;
+};
+
 struct Job final : Sequence {
   SamplingParams sampling;
   StopParams stop;
   std::shared_ptr<StreamState> stream;
   std::shared_ptr<KvContext> becomes;   // prefill_only: where the blocks go; null to only compute `context` again
+  std::shared_ptr<Embedding> embedding;  // prefill_only: every row's hidden state is wanted
   TokenCounts counts;                   // kept when penalties want them
   std::optional<StreamDecoder> decoder;    // with a tokenizer only
   std::optional<ThinkTracker> thinking;

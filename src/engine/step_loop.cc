@@ -1,6 +1,7 @@
 #include "engine/step_loop.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "base/check.h"
@@ -116,7 +117,13 @@ bool StepLoop::step(Exec* exec) {
   for (Job* job : planned_) {
     if (!job->prefill_only || job->n_pending() > 0) continue;
     if (job->becomes != nullptr) scheduler_.keep_as_context(job, job->becomes, begin_us);
-    finish(job, FinishReason::kStop);
+    Status status;
+    if (job->embedding != nullptr) status = finish_embedding(job);
+    if (status.ok()) {
+      finish(job, FinishReason::kStop);
+    } else {
+      finish(job, FinishReason::kError, {}, {}, std::move(status).error());
+    }
   }
   sample(exec, sampled_);
   for (size_t i = 0; i < sampled_.size(); ++i) publish_token(sampled_[i], &outcomes_[i]);
@@ -127,17 +134,48 @@ bool StepLoop::step(Exec* exec) {
 void StepLoop::forward(Exec* exec, const StepPlan& plan) {
   rows_.clear();
   seqs_.clear();
+  bool wants_hidden = false;
   for (const PlannedSequence& planned : plan.sequences) {
     const Sequence& sequence = *planned.sequence;
     const auto seq = static_cast<int32_t>(seqs_.size());
     seqs_.push_back({sequence.table.addresses(), static_cast<int32_t>(sequence.table.n_blocks())});
+    const bool embeds = static_cast<const Job&>(sequence).embedding != nullptr;
+    wants_hidden = wants_hidden || embeds;
     for (int32_t i = 0; i < planned.n_rows; ++i) {
       const int64_t position = planned.first + i;
       rows_.push_back({sequence.tokens[static_cast<size_t>(position)], static_cast<int32_t>(position), seq,
-                       planned.wants_logits && i + 1 == planned.n_rows});
+                       planned.wants_logits && i + 1 == planned.n_rows, embeds});
     }
   }
-  config_.model->forward(exec, *config_.table, workspace_.get(), config_.layout, {rows_, seqs_}, logits_.get());
+  if (wants_hidden && hidden_ == nullptr) {
+    hidden_.reset(new float[static_cast<size_t>(config_.scheduler.max_batch_rows) * static_cast<size_t>(config_.model->config().dim)]);
+  }
+  config_.model->forward(exec, *config_.table, workspace_.get(), config_.layout, {rows_, seqs_, hidden_.get()}, logits_.get());
+  if (wants_hidden) add_hidden(plan);
+}
+
+void StepLoop::add_hidden(const StepPlan& plan) {
+  const auto dim = static_cast<size_t>(config_.model->config().dim);
+  const float* row = hidden_.get();
+  for (const PlannedSequence& planned : plan.sequences) {
+    Embedding* embedding = static_cast<Job*>(planned.sequence)->embedding.get();
+    if (embedding == nullptr) continue;
+    if (planned.first == 0) embedding->sum.assign(dim, 0);  // also when it was preempted
+    for (int32_t i = 0; i < planned.n_rows; ++i, row += dim) {
+      for (size_t j = 0; j < dim; ++j) embedding->sum[j] += double{row[j]};
+    }
+  }
+}
+
+Status StepLoop::finish_embedding(Job* job) const {
+  Embedding& embedding = *job->embedding;
+  double squares = 0;
+  for (const double x : embedding.sum) squares += x * x;
+  if (!(squares > 0) || !std::isfinite(squares)) return Error{ErrorCode::kInternal, "embedding: the model's hidden states are not finite, or zero"};
+  const double scale = 1 / std::sqrt(squares);  // the mean's length makes no difference
+  embedding.out.reserve(embedding.sum.size());
+  for (const double x : embedding.sum) embedding.out.push_back(static_cast<float>(x * scale));
+  return {};
 }
 
 // Rows are independent of each other, so which thread takes which does not matter.

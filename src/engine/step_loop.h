@@ -63,6 +63,8 @@ class StepLoop {
   void end_expired();
   bool step(Exec* exec);
   void forward(Exec* exec, const StepPlan& plan);
+  void add_hidden(const StepPlan& plan);
+  Status finish_embedding(Job* job) const;
   void sample(Exec* exec, const std::vector<Job*>& jobs);
   void constrain(Exec* exec, const std::vector<Job*>& jobs);
   void draw(size_t i, int thread, std::optional<std::span<const uint64_t>> only);
@@ -83,6 +85,7 @@ class StepLoop {
   std::unique_ptr<Workspace> workspace_;
   std::vector<ForwardRow> rows_;
   std::vector<AttnSeq> seqs_;
+  std::unique_ptr<float[]> hidden_;      // [max_batch_rows][dim]; made for the first embedding
   std::unique_ptr<float[]> logits_;      // [max_sequences][n_vocab]; touched only as far as used
   std::vector<std::unique_ptr<Sampler>> samplers_;  // one per thread
   std::vector<Outcome> outcomes_;

@@ -265,8 +265,14 @@ void Step::feed_experts(int layer) {
   }
 }
 
-// logits = softcap(Wout rms_norm(x) * logit_scale), for the rows that want them.
+// logits = softcap(Wout rms_norm(x) * logit_scale), for the rows that want them; and what they are read from, where that is wanted.
 void Step::read_out(float* logits) {
+  float* hidden = batch_.hidden;
+  for (int64_t row = 0; row < n_rows_; ++row) {
+    if (!batch_.rows[static_cast<size_t>(row)].wants_hidden) continue;
+    table_.rms_norm(hidden, x_row(row), weights_.output_norm, config_.dim, norm_eps());
+    hidden += config_.dim;
+  }
   int64_t n = 0;
   for (int64_t row = 0; row < n_rows_; ++row) {
     if (!batch_.rows[static_cast<size_t>(row)].wants_logits) continue;

@@ -25,11 +25,14 @@ struct ForwardRow {
   int32_t position = 0;
   int32_t seq = 0;           // index into ForwardBatch::seqs
   bool wants_logits = false;
+  bool wants_hidden = false;  // its last hidden state, see ForwardBatch::hidden
 };
 
 struct ForwardBatch {
   std::span<const ForwardRow> rows;   // at most the workspace's max_rows
   std::span<const AttnSeq> seqs;      // writable blocks up to every row's position
+  // [rows that want it, in row order][dim]: what the output matrix reads, that is after the last norm. Null when none wants it.
+  float* hidden = nullptr;
 };
 
 // Buffers of a step, allocated once from stated limits; a step allocates nothing. Owned by the thread that calls forward.
