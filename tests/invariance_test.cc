@@ -1,8 +1,10 @@
 // Invariant 1 on small random models of several families: at least 100 requests here, 1,000 in invariance_slow_test.cc.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/rng.h"
@@ -75,6 +77,57 @@ TEST_P(InvarianceTest, EmbeddingsAreTheMeanOfHiddenStatesHoweverTheyAreCut) {
     ASSERT_EQ(found.size(), dim);
     for (size_t i = 0; i < dim; ++i) ASSERT_EQ(found[i], static_cast<float>(sum[i] * (1 / std::sqrt(squares)))) << n_rows << " rows, " << i;
   }
+}
+
+// A context that went through a file answers with the bytes of a request that never left its engine.
+TEST_P(InvarianceTest, SnapshotsAnswerWithTheSameBytes) {
+  const TinyModelFile file(tiny_spec(GetParam()));
+  const auto model = load_model(file.path());
+  const std::string path = ::testing::TempDir() + "firesteel_invariance_snapshot_" + std::to_string(getpid()) + "_" + GetParam();
+  std::vector<TokenId> prompt;
+  Rng rng(9);
+  for (int i = 0; i < 100; ++i) prompt.push_back(static_cast<TokenId>(rng.below(static_cast<uint64_t>(model->config().n_vocab))));
+  const auto read = [](TokenStream* stream) {
+    std::pair<std::vector<TokenId>, std::vector<float>> answer;
+    while (auto event = stream->next()) {
+      if (event->kind != GenerateEvent::Kind::kToken) continue;
+      answer.first.push_back(event->token);
+      answer.second.push_back(event->logprob);
+    }
+    return answer;
+  };
+  for (const KvType kv_type : {KvType::kF32, KvType::kBF16, KvType::kInt8}) {
+    const auto make_engine = [&](KvType type) {
+      Engine::Options options;
+      options.n_threads = 1;
+      options.context_length = 200;
+      options.kv_type = type;
+      options.kv_bytes_max = 12 * model->kv_layout(type).block_bytes();
+      options.poison_free_blocks = true;
+      return Engine::create(model, nullptr, nullptr, options).value();
+    };
+    GenerateRequest request;
+    request.prompt = TokenPrompt{prompt};
+    request.sampling = {.temperature = 0.9, .seed = 4, .n_top_logprobs = 0};
+    request.stop.max_tokens = 30;
+    const auto expected = read(make_engine(kv_type)->submit(request).value().get());
+    {
+      auto writer = make_engine(kv_type);
+      GenerateRequest prefix = request;
+      prefix.prompt = TokenPrompt{{prompt.begin(), prompt.begin() + 90}};
+      const auto context = writer->prefill(prefix).value();
+      ASSERT_TRUE(writer->save_context(context, path).ok());
+    }
+    auto reader = make_engine(kv_type);
+    const auto context = reader->load_context(path, {}).value();
+    const BranchRequest branch{TokenPrompt{{prompt.begin() + 90, prompt.end()}}, request.sampling, request.stop};
+    const auto found = read(reader->fork(context, {branch}).value()[0].get());
+    EXPECT_EQ(found.first, expected.first) << kv_type_name(kv_type);
+    EXPECT_EQ(found.second, expected.second) << kv_type_name(kv_type);
+    const KvType other = kv_type == KvType::kF32 ? KvType::kBF16 : KvType::kF32;
+    EXPECT_EQ(make_engine(other)->load_context(path, {}).error().code, ErrorCode::kFailedPrecondition);
+  }
+  unlink(path.c_str());
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, InvarianceTest, ::testing::Values("llama", "mistral-window", "qwen3", "llama-moe", "gemma3"),
