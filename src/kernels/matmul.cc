@@ -1,6 +1,7 @@
 #include "kernels/matmul.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "base/check.h"
@@ -41,7 +42,10 @@ PackActsFn pack_fn(const KernelTable& table, ActKind kind) {
 // loops are.
 constexpr int kGroup = 4;
 constexpr int64_t kColTilesMax = 44;  // bounds the sums: 44 * 4 * 768 bytes stay in the second cache
+constexpr int64_t kMulTilesMax = 2;   // from three column tiles on, decoding once for all of them wins
 constexpr int64_t kFloatK = 64;       // chunk of float tiles
+// How far ahead narrow products ask for weights, in whole panels. One thread, one column, Q4_K, k = 2048: 18 KiB 23 GB/s, 36 KiB 26.
+constexpr size_t kLeadBytes = 48 << 10;
 constexpr size_t kAccBytes = kMaxCols * kPanelRows * sizeof(float);
 constexpr size_t kTileBytes = std::max(sizeof(QTile), kTileK * kPanelRows * sizeof(float));
 
@@ -56,6 +60,7 @@ struct Group {
   float* acc;        // [column tile of the pass][n_panels][12][16]
   const std::byte* next;  // the weights after the group's, `next_bytes` of them: read soon
   size_t next_bytes;
+  std::array<const uint8_t*, kGroup> ahead;  // per panel, for narrow products: the panel to ask for meanwhile, or null
 
   const uint8_t* rows(int panel) const {
     return reinterpret_cast<const uint8_t*>(job.weights.data) + static_cast<size_t>((first_panel + panel) * kPanelRows) * job.weights.row_bytes();
@@ -117,62 +122,104 @@ void dot(const Group& g, int64_t col_tile, float* sums, int64_t k0, int64_t n_k)
   }
 }
 
-void store(const Group& g, int64_t col_tile, int panel, const float* sums) {
-  const int64_t row = (g.first_panel + panel) * kPanelRows;
-  const int n_rows = g.n_rows(panel), w = g.x.tile_width(col_tile);
-  for (int n = 0; n < w; ++n, sums += kPanelRows) {
-    float* out = g.job.out + (col_tile * kMaxCols + n) * g.job.ldo + row;
-    const float* bias = g.job.bias != nullptr ? g.job.bias + row : nullptr;
-    for (int r = 0; r < n_rows; ++r) {
-      const float value = bias != nullptr ? sums[r] + bias[r] : sums[r];
-      out[r] = g.job.add ? out[r] + value : value;
+// A column's rows of all panels together: columns lie far apart.
+void store(const Group& g, int64_t col_tile, const float* sums) {
+  const int w = g.x.tile_width(col_tile);
+  for (int n = 0; n < w; ++n) {
+    for (int panel = 0; panel < g.n_panels; ++panel) {
+      const int64_t row = (g.first_panel + panel) * kPanelRows;
+      const float* sum = sums + (panel * kMaxCols + n) * kPanelRows;
+      float* out = g.job.out + (col_tile * kMaxCols + n) * g.job.ldo + row;
+      const float* bias = g.job.bias != nullptr ? g.job.bias + row : nullptr;
+      const int n_rows = g.n_rows(panel);
+      for (int r = 0; r < n_rows; ++r) {
+        const float value = bias != nullptr ? sum[r] + bias[r] : sum[r];
+        out[r] = g.job.add ? out[r] + value : value;
+      }
     }
   }
 }
 
-// One column tile, of a width that the table multiplies without tiles in between. Returns how much of k that covers.
+// Few column tiles, all of widths that the table multiplies without tiles of weights in between. Returns how much of k that covers.
 int64_t run_qmul(const Group& g) {
   const WeightView& weights = g.job.weights;
-  const int w = g.x.tile_width(0);
-  if (g.x.kind() != ActKind::kInt8 || g.x.n_tiles() > 1 || !g.whole || (g.table.qmul_widths[index_of(weights.dtype)] >> w & 1) == 0) return 0;
+  const size_t type = index_of(weights.dtype);
+  if (!g.whole || g.x.n_tiles() > kMulTilesMax || g.x.kind() != act_kind(weights.dtype, Precision::kFast)) return 0;
+  for (int64_t tile = 0; tile < g.x.n_tiles(); ++tile) {
+    if ((g.table.qmul_widths[type] >> g.x.tile_width(tile) & 1) == 0) return 0;
+  }
   const int64_t n_all = weights.k / kActBlock;
-  const int64_t n_blocks = n_all % 4 == 0 ? n_all : n_all / 8 * 8;  // tiles take the rest
-  // So many blocks of activations stay in the first cache while all panels use them.
-  const int64_t step = std::max<int64_t>(8, 8192 / (kActBlockColBytes * w) / 8 * 8);
-  const size_t panel_bytes = static_cast<size_t>(kPanelRows) * weights.row_bytes();
-  for (int64_t b = 0; b < n_blocks; b += step) {
-    const size_t offset = row_bytes(weights.dtype, b * kActBlock);
-    for (int panel = 0; panel < g.n_panels; ++panel) {
-      const size_t ahead = static_cast<size_t>(panel) * panel_bytes + kPanelRows * offset;
-      g.table.qmul[index_of(weights.dtype)](g.sums(0, panel), w, g.rows(panel) + offset, weights.row_bytes(), std::min(step, n_blocks - b),
-                                            g.x.tile(0) + act_bytes(ActKind::kInt8, b * kActBlock, w),
-                                            ahead < g.next_bytes ? reinterpret_cast<const uint8_t*>(g.next) + ahead : nullptr);
+  const int64_t n_blocks = n_all % 4 == 0 || !is_quantised(weights.dtype) ? n_all : n_all / 8 * 8;
+  for (int panel = 0; panel < g.n_panels; ++panel) {
+    const uint8_t* next = g.ahead[static_cast<size_t>(panel)];
+    for (int64_t tile = 0; tile < g.x.n_tiles(); ++tile, next = nullptr) {
+      g.table.qmul[type](g.sums(tile, panel), g.x.tile_width(tile), g.rows(panel), weights.row_bytes(), n_blocks, g.x.tile(tile), next);
     }
   }
   return n_blocks * kActBlock;
+}
+
+// One column tile of a quantised matrix: a panel at a time, so that a single tile of weights is in use.
+void run_one_tile(const Group& g, int64_t k0) {
+  const WeightView& weights = g.job.weights;
+  for (int panel = 0; panel < g.n_panels; ++panel) {
+    Group one = g;
+    one.first_panel += panel;
+    one.n_panels = 1;
+    for (int64_t k = k0; k < weights.k; k += kTileK) {
+      const int64_t n_k = std::min<int64_t>(kTileK, weights.k - k);
+      prefetch_next(g, panel * weights.k + k, panel * weights.k + k + n_k, g.n_panels * weights.k);
+      unpack(one, 0, k, n_k);
+      dot(one, 0, g.sums(0, panel), k, n_k);
+    }
+  }
 }
 
 void run_group(const Group& g) {
   const int64_t k = g.job.weights.k, n_k_max = chunk_k(g);
   for (int64_t first = 0; first < g.x.n_tiles(); first += kColTilesMax) {
     const int64_t n_tiles = std::min(kColTilesMax, g.x.n_tiles() - first);
-    std::memset(g.acc, 0, static_cast<size_t>(n_tiles * g.n_panels) * kAccBytes);
-    for (int64_t k0 = run_qmul(g); k0 < k; k0 += n_k_max) {
-      const int64_t n_k = std::min<int64_t>(n_k_max, k - k0);
-      for (int panel = 0; panel < g.n_panels; ++panel) {
-        if (first == 0) prefetch_next(g, k0 * g.n_panels + panel * n_k, k0 * g.n_panels + (panel + 1) * n_k, k * g.n_panels);
-        unpack(g, panel, k0, n_k);
-      }
-      for (int64_t tile = 0; tile < n_tiles; ++tile) dot(g, first + tile, g.sums(tile, 0), k0, n_k);
-    }
     for (int64_t tile = 0; tile < n_tiles; ++tile) {
-      for (int panel = 0; panel < g.n_panels; ++panel) store(g, first + tile, panel, g.sums(tile, panel));
+      const size_t n_bytes = static_cast<size_t>(g.x.tile_width(first + tile)) * kPanelRows * sizeof(float);
+      for (int panel = 0; panel < g.n_panels; ++panel) std::memset(g.sums(tile, panel), 0, n_bytes);
     }
+    const int64_t done = run_qmul(g);
+    if (g.x.kind() == ActKind::kInt8 && g.x.n_tiles() == 1) {
+      run_one_tile(g, done);
+    } else {
+      for (int64_t k0 = done; k0 < k; k0 += n_k_max) {
+        const int64_t n_k = std::min<int64_t>(n_k_max, k - k0);
+        for (int panel = 0; panel < g.n_panels; ++panel) {
+          if (first == 0) prefetch_next(g, k0 * g.n_panels + panel * n_k, k0 * g.n_panels + (panel + 1) * n_k, k * g.n_panels);
+          unpack(g, panel, k0, n_k);
+        }
+        for (int64_t tile = 0; tile < n_tiles; ++tile) dot(g, first + tile, g.sums(tile, 0), k0, n_k);
+      }
+    }
+    for (int64_t tile = 0; tile < n_tiles; ++tile) store(g, first + tile, g.sums(tile, 0));
   }
 }
 
-int64_t n_panels_of(const MatmulJob& job) { return (job.weights.n_rows + kPanelRows - 1) / kPanelRows; }
-int64_t n_groups_of(const MatmulJob& job) { return (n_panels_of(job) + kGroup - 1) / kGroup; }
+int64_t n_panels_of(const WeightView& weights) { return (weights.n_rows + kPanelRows - 1) / kPanelRows; }
+int64_t n_groups_of(const WeightView& weights) { return (n_panels_of(weights) + kGroup - 1) / kGroup; }
+
+// The panel `n` panels on from the first one of group `group`, counted through all matrices; null if it is not there or not whole.
+template <typename Matrix>
+const uint8_t* panel_at(size_t n_matrices, Matrix&& matrix, int64_t group, int64_t n) {
+  group += n / kGroup;
+  for (size_t i = 0; i < n_matrices; ++i) {
+    const WeightView& weights = matrix(i);
+    const int64_t n_groups = n_groups_of(weights);
+    if (group >= n_groups) {
+      group -= n_groups;
+      continue;
+    }
+    const int64_t row = (group * kGroup + n % kGroup) * kPanelRows;
+    if (row + kPanelRows > weights.n_rows) return nullptr;
+    return reinterpret_cast<const uint8_t*>(weights.data) + static_cast<size_t>(row) * weights.row_bytes();
+  }
+  return nullptr;
+}
 
 }  // namespace
 
@@ -209,8 +256,7 @@ const std::byte* Activations::tile(int64_t tile) const {
   return storage_.data() + storage_offset_ + static_cast<size_t>(tile) * round_up(act_bytes(kind_, k_, kMaxCols), 64);
 }
 
-void Activations::set(Exec* exec, const KernelTable& table, ActKind kind, const float* x, int64_t ldx, const int32_t* index, int64_t n,
-                      int64_t k) {
+void Activations::begin(ActKind kind, int64_t n, int64_t k) {
   CHECK(n >= 0 && k > 0);
   CHECK(kind != ActKind::kInt8 || k % kActBlock == 0);
   kind_ = kind;
@@ -218,33 +264,61 @@ void Activations::set(Exec* exec, const KernelTable& table, ActKind kind, const 
   k_ = k;
   const size_t needed = static_cast<size_t>(n_tiles()) * round_up(act_bytes(kind, k, kMaxCols), 64) + 64;
   if (storage_.size() < needed) reserve(n, k);
-  const PackActsFn pack = pack_fn(table, kind);
+}
+
+void Activations::pack(const KernelTable& table, int64_t tile_index, int64_t k0, int64_t n_k, const float* x, int64_t ldx,
+                       const int32_t* index) {
+  DCHECK(k0 % kActBlock == 0 && k0 + n_k <= k_);
+  const int w = tile_width(tile_index);
+  std::byte* out = storage_.data() + storage_offset_ + (tile(tile_index) - tile(0)) + act_bytes(kind_, k0, w);
+  pack_fn(table, kind_)(x, ldx, index != nullptr ? index + tile_index * kMaxCols : nullptr, w, n_k, out);
+}
+
+void Activations::set(Exec* exec, const KernelTable& table, ActKind kind, const float* x, int64_t ldx, const int32_t* index, int64_t n,
+                      int64_t k) {
+  begin(kind, n, k);
   constexpr int64_t kChunk = 1024;
   const int64_t n_chunks = (k + kChunk - 1) / kChunk;
   exec->parallel_for(n_tiles() * n_chunks, [&](int64_t task, int) {
     const int64_t t = task / n_chunks, k0 = task % n_chunks * kChunk;
-    const int w = tile_width(t);
-    std::byte* out = storage_.data() + storage_offset_ + (tile(t) - tile(0)) + act_bytes(kind, k0, w);
     const float* rows = index != nullptr ? x : x + t * kMaxCols * ldx;
-    pack(rows + k0, ldx, index != nullptr ? index + t * kMaxCols : nullptr, w, std::min(kChunk, k - k0), out);
+    pack(table, t, k0, std::min(kChunk, k - k0), rows + k0, ldx, index);
   });
 }
 
-void matmul(Exec* exec, const KernelTable& table, const Activations& x, std::span<const MatmulJob> jobs) {
-  int64_t n_groups = 0;
+void matmul(Exec* exec, const KernelTable& table, const Activations& x, std::span<const MatmulJob> jobs, std::span<const WeightView> then) {
+  int64_t n_groups = 0, n_groups_then = 0;
   for (const MatmulJob& job : jobs) {
     CHECK(job.weights.k == x.k());
     CHECK(x.kind() == ActKind::kF32 || x.kind() == act_kind(job.weights.dtype, Precision::kFast));
-    n_groups += n_groups_of(job);
+    n_groups += n_groups_of(job.weights);
   }
+  for (const WeightView& weights : then) n_groups_then += n_groups_of(weights);
   if (x.n() == 0) return;
   const size_t scratch_bytes = kGroup * kTileBytes + static_cast<size_t>(std::min(kColTilesMax, x.n_tiles())) * kGroup * kAccBytes;
-  exec->parallel_for(n_groups, [&](int64_t group, int thread) {
+  const int64_t n_threads = exec->n_threads();
+  exec->parallel_for(n_groups, [&](int64_t task, int thread) {
     size_t j = 0;
-    while (group >= n_groups_of(jobs[j])) group -= n_groups_of(jobs[j++]);
+    int64_t group = task;
+    while (group >= n_groups_of(jobs[j].weights)) group -= n_groups_of(jobs[j++].weights);
     const MatmulJob& job = jobs[j];
     const int64_t first = group * kGroup;
-    const int n_panels = static_cast<int>(std::min<int64_t>(kGroup, n_panels_of(job) - first));
+    const int n_panels = static_cast<int>(std::min<int64_t>(kGroup, n_panels_of(job.weights) - first));
+    // A thread runs through its share (Exec); what another one reads is not worth asking for: the next product's part of it is.
+    std::array<const uint8_t*, kGroup> ahead{};
+    if (x.n_tiles() <= kMulTilesMax) {
+      const size_t panel_bytes = static_cast<size_t>(kPanelRows) * job.weights.row_bytes();
+      const auto lead = static_cast<int64_t>((kLeadBytes + panel_bytes - 1) / panel_bytes);
+      int64_t share = 0;
+      while (n_groups * (share + 1) / n_threads <= task) ++share;
+      const int64_t left = (n_groups * (share + 1) / n_threads - task) * kGroup;
+      for (int panel = 0; panel < n_panels; ++panel) {
+        const int64_t at = panel + lead;
+        ahead[static_cast<size_t>(panel)] =
+            at < left ? panel_at(jobs.size(), [&](size_t i) -> const WeightView& { return jobs[i].weights; }, task, at)
+                      : panel_at(then.size(), [&](size_t i) -> const WeightView& { return then[i]; }, n_groups_then * share / n_threads, at - left);
+      }
+    }
     // What follows in this matrix, else the beginning of the next one.
     const size_t group_bytes = static_cast<size_t>(kGroup * kPanelRows) * job.weights.row_bytes();
     const size_t total_bytes = static_cast<size_t>(job.weights.n_rows) * job.weights.row_bytes();
@@ -257,7 +331,7 @@ void matmul(Exec* exec, const KernelTable& table, const Activations& x, std::spa
     }
     std::byte* scratch = exec->scratch(thread, scratch_bytes);
     run_group({table, x, job, first, n_panels, (first + n_panels) * kPanelRows <= job.weights.n_rows, scratch,
-               reinterpret_cast<float*>(scratch + kGroup * kTileBytes), next, next_bytes});
+               reinterpret_cast<float*>(scratch + kGroup * kTileBytes), next, next_bytes, ahead});
   });
 }
 

@@ -43,6 +43,12 @@ class Activations {
   // A row's packed values depend on the row only.
   void set(Exec* exec, const KernelTable& table, ActKind kind, const float* x, int64_t ldx, const int32_t* index, int64_t n, int64_t k);
 
+  // The same in pieces, for values that are made on the way: begin() says what comes, then pack() stores k0 .. k0 + n_k of all columns
+  // of a column tile (k0 a multiple of 32), each piece once, from any thread. x points at value k0 of the tile's first row (of row 0
+  // when index, that of the whole call, is not null).
+  void begin(ActKind kind, int64_t n, int64_t k);
+  void pack(const KernelTable& table, int64_t tile, int64_t k0, int64_t n_k, const float* x, int64_t ldx, const int32_t* index);
+
   ActKind kind() const { return kind_; }
   int64_t n() const { return n_; }
   int64_t k() const { return k_; }
@@ -69,7 +75,8 @@ struct MatmulJob {
 };
 
 // Runs all jobs (same activations, weights of the same act_kind) as one parallel loop over panels of 16 rows.
-// n == 0 does nothing. Order per output: k ascending, then bias, then the residual.
-void matmul(Exec* exec, const KernelTable& table, const Activations& x, std::span<const MatmulJob> jobs);
+// n == 0 does nothing. Order per output: k ascending, then bias, then the residual. `then`: a hint, the weights of the product that
+// comes next.
+void matmul(Exec* exec, const KernelTable& table, const Activations& x, std::span<const MatmulJob> jobs, std::span<const WeightView> then = {});
 
 }  // namespace firesteel

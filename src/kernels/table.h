@@ -69,8 +69,9 @@ typedef void (*PackActsFn)(const float* x, int64_t ldx, const int32_t* index, in
 // With sub-blocks of 16, those of each half of a tile (128 k) come in the order 0, 2, 4, 6, 1, 3, 5, 7: the order in which the
 // file's types decode best. n_blocks is a multiple of 8 then.
 typedef void (*QDotFn)(float* acc, int w, const QTile* tiles, int64_t n_blocks, const void* acts);
-// unpack_q and qdot in one pass without a tile in between, for one column tile: the same bytes. 16 whole rows; n_blocks is a
-// multiple of 4. `next`: 16 * row_bytes bytes that will be read soon, or null.
+// Unpacking and multiplying in one pass without a tile in between, for one column tile of int8 activations (types f32 and f16: f32,
+// bf16: bf16): the same bytes. 16 whole rows; n_blocks blocks of 32 k, for quantised types a multiple of 4. `next`: 16 * row_bytes
+// bytes that will be read soon, or null.
 typedef void (*QMulFn)(float* acc, int w, const uint8_t* src, size_t row_bytes, int64_t n_blocks, const void* acts, const uint8_t* next);
 // Several panels at once, so that narrow column tiles have enough independent sums: tiles [n_panels][n_k][16], and the sums of
 // panel p at acc + p * kMaxCols * 16. acc[n][r] = fma(tile[k][r], acts[k][n], acc[n][r]) for k in order.

@@ -1,12 +1,14 @@
 // Decoders of the types with blocks of 32: four blocks (a whole number of dwords) of 16 rows at a time.
 //
-// A decoder gives each block to a sink (sink.h): sink.scale(b, d[, m]), then sink.block(b, code), where code(g) is the register of
-// tile codes of k group g (0..7). Codes are made where they are used, so that nothing is stored when they are multiplied at once.
+// A decoder gives each block to a sink (sink.h): sink.scale(b, d[, m]), then sink.block<raw>(b, code), where code(g) is the register
+// of k group g (0..7): tile codes, but for `raw`. Codes are made where they are used, so that nothing is stored when they are
+// multiplied at once.
 #pragma once
 
 #include <immintrin.h>
 
 #include "kernels/avx512/columns.h"
+#include "kernels/avx512/sink.h"
 
 namespace firesteel {
 namespace {
@@ -58,11 +60,11 @@ struct FourBlocks {
   }
 };
 
-// Gives the sink 16 bytes of nibbles at byte kOffset: low nibbles are groups 0..3. code(v, g) makes tile codes of nibbles.
-template <int kOffset, int kBytes, typename Sink, typename Code>
+// Gives the sink 16 bytes of nibbles at byte kOffset: low nibbles are groups 0..3. code(v, g) makes raw bytes of nibbles.
+template <Raw raw, int kOffset, int kBytes, typename Sink, typename Code>
 [[gnu::always_inline]] inline void nibble_block(const FourBlocks<kBytes>& in, int b, Sink* sink, Code code) {
   const __m512i v[4] = {in.template at<kOffset>(), in.template at<kOffset + 4>(), in.template at<kOffset + 8>(), in.template at<kOffset + 12>()};
-  sink->block(b, [&](int g) __attribute__((always_inline)) {
+  sink->template block<raw>(b, [&](int g) __attribute__((always_inline)) {
     const __m512i x = g < 4 ? v[g] : _mm512_srli_epi16(v[g - 4], 4);
     return code(_mm512_and_si512(x, _mm512_set1_epi8(15)), g);
   });
@@ -90,7 +92,9 @@ struct Q8_0 {
     const __m512i v[8] = {in.template at<i * kBytes + 2>(),  in.template at<i * kBytes + 6>(),  in.template at<i * kBytes + 10>(),
                           in.template at<i * kBytes + 14>(), in.template at<i * kBytes + 18>(), in.template at<i * kBytes + 22>(),
                           in.template at<i * kBytes + 26>(), in.template at<i * kBytes + 30>()};
-    sink->block(b, [&](int g) __attribute__((always_inline)) { return _mm512_xor_si512(v[g], _mm512_set1_epi8(-128)); });
+    sink->template block<Raw{0, 0}>(b, [&](int g) __attribute__((always_inline)) {
+      return _mm512_xor_si512(v[g], _mm512_set1_epi8(-128));
+    });
   }
 };
 
@@ -99,7 +103,7 @@ struct Q4_0 {
   template <int i, typename Sink>
   [[gnu::always_inline]] static void block(const FourBlocks<kBytes>& in, int b, Sink* sink) {
     sink->scale(b, in.template half_at<i * kBytes>());
-    nibble_block<i * kBytes + 2>(in, b, sink, [](__m512i v, int) __attribute__((always_inline)) { return _mm512_add_epi8(v, _mm512_set1_epi8(120)); });
+    nibble_block<Raw{120, 0}, i * kBytes + 2>(in, b, sink, [](__m512i v, int) __attribute__((always_inline)) { return v; });
   }
 };
 
@@ -108,7 +112,7 @@ struct Q4_1 {
   template <int i, typename Sink>
   [[gnu::always_inline]] static void block(const FourBlocks<kBytes>& in, int b, Sink* sink) {
     sink->scale(b, in.template half_at<i * kBytes>(), _mm512_xor_ps(in.template half_at<i * kBytes + 2>(), _mm512_set1_ps(-0.0f)));
-    nibble_block<i * kBytes + 4>(in, b, sink, [](__m512i v, int) __attribute__((always_inline)) { return v; });
+    nibble_block<Raw{0, 0}, i * kBytes + 4>(in, b, sink, [](__m512i v, int) __attribute__((always_inline)) { return v; });
   }
 };
 
@@ -118,8 +122,8 @@ struct Q5_0 {
   [[gnu::always_inline]] static void block(const FourBlocks<kBytes>& in, int b, Sink* sink) {
     sink->scale(b, in.template half_at<i * kBytes>());
     const __m512i high = in.template at<i * kBytes + 2>();
-    nibble_block<i * kBytes + 6>(in, b, sink, [&](__m512i v, int g) __attribute__((always_inline)) {
-      return _mm512_add_epi8(_mm512_or_si512(v, fifth_bits(high, g)), _mm512_set1_epi8(112));
+    nibble_block<Raw{112, 0}, i * kBytes + 6>(in, b, sink, [&](__m512i v, int g) __attribute__((always_inline)) {
+      return _mm512_or_si512(v, fifth_bits(high, g));
     });
   }
 };
@@ -130,7 +134,9 @@ struct Q5_1 {
   [[gnu::always_inline]] static void block(const FourBlocks<kBytes>& in, int b, Sink* sink) {
     sink->scale(b, in.template half_at<i * kBytes>(), _mm512_xor_ps(in.template half_at<i * kBytes + 2>(), _mm512_set1_ps(-0.0f)));
     const __m512i high = in.template at<i * kBytes + 4>();
-    nibble_block<i * kBytes + 8>(in, b, sink, [&](__m512i v, int g) __attribute__((always_inline)) { return _mm512_or_si512(v, fifth_bits(high, g)); });
+    nibble_block<Raw{0, 0}, i * kBytes + 8>(in, b, sink, [&](__m512i v, int g) __attribute__((always_inline)) {
+      return _mm512_or_si512(v, fifth_bits(high, g));
+    });
   }
 };
 
@@ -140,7 +146,7 @@ struct IQ4_NL {
   [[gnu::always_inline]] static void block(const FourBlocks<kBytes>& in, int b, Sink* sink) {
     static constexpr uint8_t kCodes[16] = {1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241};  // table + 128
     sink->scale(b, in.template half_at<i * kBytes>());
-    nibble_block<i * kBytes + 2>(in, b, sink, [](__m512i v, int) __attribute__((always_inline)) { return lookup(kCodes, v); });
+    nibble_block<Raw{0, 0}, i * kBytes + 2>(in, b, sink, [](__m512i v, int) __attribute__((always_inline)) { return lookup(kCodes, v); });
   }
 };
 
@@ -154,7 +160,7 @@ struct MXFP4 {
     const __m512i normal = _mm512_slli_epi32(_mm512_sub_epi32(e, _mm512_set1_epi32(1)), 23);
     const __m512i bits = _mm512_mask_sllv_epi32(normal, _mm512_cmplt_epu32_mask(e, _mm512_set1_epi32(2)), _mm512_set1_epi32(0x00200000), e);
     sink->scale(b, _mm512_castsi512_ps(bits));
-    nibble_block<i * kBytes + 1>(in, b, sink, [](__m512i v, int) __attribute__((always_inline)) { return lookup(kCodes, v); });
+    nibble_block<Raw{0, 0}, i * kBytes + 1>(in, b, sink, [](__m512i v, int) __attribute__((always_inline)) { return lookup(kCodes, v); });
   }
 };
 

@@ -1,12 +1,13 @@
 // Decoders of the types with super-blocks of 256: one super-block of 16 rows at a time. Byte layouts: docs/formats/gguf.md.
 //
-// A decoder gives all scales to a sink (sink.h), then sub-blocks in the order of table.h: sink.block(b, code) of 32, or
-// sink.sub16(s, code) of 16 values, where code(g) is the register of tile codes of the sub-block's k group g.
+// A decoder gives all scales to a sink (sink.h), then sub-blocks in the order of table.h: sink.block<raw>(b, code) of 32, or
+// sink.sub16<raw>(s, code) of 16 values, where code(g) is the register of the sub-block's k group g: tile codes, but for `raw`.
 #pragma once
 
 #include <immintrin.h>
 
 #include "kernels/avx512/columns.h"
+#include "kernels/avx512/sink.h"
 
 namespace firesteel {
 namespace {
@@ -30,6 +31,18 @@ namespace {
   return _mm512_cvtepi32_ps(_mm512_srai_epi32(_mm512_slli_epi32(v, static_cast<unsigned>(24 - 8 * i)), 24));
 }
 
+// fn(0) .. fn(n - 1): one after the other for products of at most w_unrolled columns (fewer instructions), else a loop (less code).
+template <int n, int w_unrolled, typename Sink, typename Fn>
+[[gnu::always_inline]] inline void for_parts(Sink*, Fn fn) {
+  if constexpr (Sink::kColumns > 0 && Sink::kColumns <= w_unrolled) {
+#pragma GCC unroll 8
+    for (int i = 0; i < n; ++i) fn(i);
+  } else {
+#pragma GCC unroll 1
+    for (int i = 0; i < n; ++i) fn(i);
+  }
+}
+
 // Scales and minima of the 8 sub-blocks of Q4_K and Q5_K, from the 16 bytes at p.
 template <typename Sink>
 [[gnu::always_inline]] inline void scales_k4(const uint8_t* p, size_t ld, Sink* sink) {
@@ -49,14 +62,13 @@ struct Q4_K {
   template <typename Sink>
   [[gnu::always_inline]] static void tile(const uint8_t* p, size_t ld, Sink* sink) {
     scales_k4(p, ld, sink);
-#pragma GCC unroll 1
-    for (int g64 = 0; g64 < 4; ++g64) {  // 64 elements: low nibbles, then high nibbles, of 32 bytes
+    for_parts<4, 12>(sink, [&](int g64) __attribute__((always_inline)) {  // 64 elements: the nibbles of 32 bytes, low ones first
       __m512i v[8];
       load_columns(p + 16 + 32 * g64, ld, v);
       load_columns(p + 32 + 32 * g64, ld, v + 4);
-      sink->block(2 * g64, [&](int g) __attribute__((always_inline)) { return mask_bytes(v[g], 15); });
-      sink->block(2 * g64 + 1, [&](int g) __attribute__((always_inline)) { return mask_bytes(_mm512_srli_epi16(v[g], 4), 15); });
-    }
+      sink->template block<Raw{0, 0}>(2 * g64, [&](int g) __attribute__((always_inline)) { return mask_bytes(v[g], 15); });
+      sink->template block<Raw{0, 4}>(2 * g64 + 1, [&](int g) __attribute__((always_inline)) { return mask_bytes(v[g], 0xF0); });
+    });
   }
 };
 
@@ -70,18 +82,17 @@ struct Q5_K {
     load_columns(p + 32, ld, h + 4);
 #pragma GCC unroll 8
     for (int c = 0; c < 8; ++c) h[c] = _mm512_rol_epi32(h[c], 4);
-#pragma GCC unroll 1
-    for (int g64 = 0; g64 < 4; ++g64) {
+    for_parts<4, 12>(sink, [&](int g64) __attribute__((always_inline)) {
       __m512i v[8];
       load_columns(p + 48 + 32 * g64, ld, v);
       load_columns(p + 64 + 32 * g64, ld, v + 4);
-      sink->block(2 * g64, [&](int g) __attribute__((always_inline)) { return mask_bytes(join(15, v[g], h[g]), 31); });
-      sink->block(2 * g64 + 1, [&](int g) __attribute__((always_inline)) {
+      sink->template block<Raw{0, 0}>(2 * g64, [&](int g) __attribute__((always_inline)) { return mask_bytes(join(15, v[g], h[g]), 31); });
+      sink->template block<Raw{0, 0}>(2 * g64 + 1, [&](int g) __attribute__((always_inline)) {
         return mask_bytes(join(15, _mm512_srli_epi16(v[g], 4), _mm512_ror_epi32(h[g], 1)), 31);
       });
 #pragma GCC unroll 8
       for (int c = 0; c < 8; ++c) h[c] = _mm512_ror_epi32(h[c], 2);
-    }
+    });
   }
 };
 
@@ -95,22 +106,23 @@ struct Q6_K {
     const __m512 d = high_half(last[3]);
 #pragma GCC unroll 16
     for (int s = 0; s < 16; ++s) sink->scale(s, _mm512_mul_ps(d, signed_byte_ps(sc[s / 4], s % 4)));
-#pragma GCC unroll 1
-    for (int part = 0; part < 4; ++part) {  // of each half of 128: first the even sub-blocks, then the odd ones
+    for_parts<4, 4>(sink, [&](int part) __attribute__((always_inline)) {  // of each half of 128: even sub-blocks, then odd ones
       const int half = part / 2, odd = part % 2;
       __m512i low[4], high[4], top[4];
       load_columns(p + 64 * half + 16 * odd, ld, low);
       load_columns(p + 64 * half + 32 + 16 * odd, ld, high);
       load_columns(p + 128 + 32 * half + 16 * odd, ld, top);
       const auto code = [](__m512i low4, __m512i high2) __attribute__((always_inline)) {
-        return _mm512_add_epi8(mask_bytes(join(15, low4, high2), 63), _mm512_set1_epi8(96));
+        return mask_bytes(join(15, low4, high2), 63);
       };
       const int s = 8 * half + odd;
-      sink->sub16(s, [&](int g) __attribute__((always_inline)) { return code(low[g], shift(top[g], 4)); });
-      sink->sub16(s + 2, [&](int g) __attribute__((always_inline)) { return code(high[g], shift(top[g], 2)); });
-      sink->sub16(s + 4, [&](int g) __attribute__((always_inline)) { return code(_mm512_srli_epi16(low[g], 4), top[g]); });
-      sink->sub16(s + 6, [&](int g) __attribute__((always_inline)) { return code(_mm512_srli_epi16(high[g], 4), shift(top[g], -2)); });
-    }
+      sink->template sub16<Raw{96, 0}>(s, [&](int g) __attribute__((always_inline)) { return code(low[g], shift(top[g], 4)); });
+      sink->template sub16<Raw{96, 0}>(s + 2, [&](int g) __attribute__((always_inline)) { return code(high[g], shift(top[g], 2)); });
+      sink->template sub16<Raw{96, 0}>(s + 4, [&](int g) __attribute__((always_inline)) { return code(_mm512_srli_epi16(low[g], 4), top[g]); });
+      sink->template sub16<Raw{96, 0}>(s + 6, [&](int g) __attribute__((always_inline)) {
+        return code(_mm512_srli_epi16(high[g], 4), shift(top[g], -2));
+      });
+    });
   }
 };
 
@@ -127,7 +139,7 @@ struct Q3_K {
                               mask_bytes(join(15, shift(s0, -4), s2), 63), mask_bytes(join(15, shift(s1, -4), shift(s2, -2)), 63)};
 #pragma GCC unroll 16
     for (int s = 0; s < 16; ++s) sink->scale(s, _mm512_mul_ps(d, _mm512_sub_ps(byte_ps(scale[s / 4], s % 4), _mm512_set1_ps(32.0f))));
-    for (int part = 0; part < 4; ++part) {
+    for_parts<4, 4>(sink, [&](int part) __attribute__((always_inline)) {
       const int half = part / 2, odd = part % 2;
       __m512i h[4], v[4];
       load_columns(p + 16 * odd, ld, h);  // bit 4*half + step of hmask, wanted in place 2
@@ -136,11 +148,11 @@ struct Q3_K {
       load_columns(p + 32 + 32 * half + 16 * odd, ld, v);
 #pragma GCC unroll 4
       for (int step = 0; step < 4; ++step) {
-        sink->sub16(8 * half + odd + 2 * step, [&](int g) __attribute__((always_inline)) {
-          return _mm512_add_epi8(mask_bytes(join(3, shift(v[g], -2 * step), shift_right_circular(h[g], step)), 7), _mm512_set1_epi8(124));
+        sink->template sub16<Raw{124, 0}>(8 * half + odd + 2 * step, [&](int g) __attribute__((always_inline)) {
+          return mask_bytes(join(3, shift(v[g], -2 * step), shift_right_circular(h[g], step)), 7);
         });
       }
-    }
+    });
   }
 
  private:
@@ -160,16 +172,17 @@ struct Q2_K {
       sink->scale(s, _mm512_mul_ps(d, byte_ps(mask_bytes(sc[s / 4], 15), s % 4)),
                   _mm512_mul_ps(dmin, byte_ps(mask_bytes(shift(sc[s / 4], -4), 15), s % 4)));
     }
-#pragma GCC unroll 1
-    for (int part = 0; part < 4; ++part) {
+    for_parts<4, 4>(sink, [&](int part) __attribute__((always_inline)) {
       const int half = part / 2, odd = part % 2;
       __m512i v[4];
       load_columns(p + 16 + 32 * half + 16 * odd, ld, v);
 #pragma GCC unroll 4
       for (int step = 0; step < 4; ++step) {
-        sink->sub16(8 * half + odd + 2 * step, [&](int g) __attribute__((always_inline)) { return mask_bytes(shift(v[g], -2 * step), 3); });
+        sink->template sub16<Raw{0, 0}>(8 * half + odd + 2 * step, [&](int g) __attribute__((always_inline)) {
+          return mask_bytes(shift(v[g], -2 * step), 3);
+        });
       }
-    }
+    });
   }
 };
 
@@ -188,15 +201,14 @@ struct IQ4_XS {
       const __m512i scale = _mm512_sub_epi32(_mm512_or_si512(low, shift(high, 4)), _mm512_set1_epi32(32));
       sink->scale(b, _mm512_mul_ps(d, _mm512_cvtepi32_ps(scale)));
     }
-#pragma GCC unroll 1
-    for (int b = 0; b < 8; ++b) {
+    for_parts<8, 4>(sink, [&](int b) __attribute__((always_inline)) {
       __m512i v[4];
       load_columns(p + 8 + 16 * b, ld, v);
       const __m512i codes = _mm512_broadcast_i32x4(_mm_load_si128(reinterpret_cast<const __m128i*>(kCodes)));
-      sink->block(b, [&](int g) __attribute__((always_inline)) {
+      sink->template block<Raw{0, 0}>(b, [&](int g) __attribute__((always_inline)) {
         return _mm512_shuffle_epi8(codes, mask_bytes(g < 4 ? v[g] : _mm512_srli_epi16(v[g - 4], 4), 15));
       });
-    }
+    });
   }
 };
 

@@ -82,6 +82,7 @@ void fill_avx512_dot(KernelTable* table) {
   fill_avx512_dot_biased16(table);
   fill_avx512_dot_min32(table);
   fill_avx512_dot_min16(table);
+  fill_avx512_qmul_float(table);
   fill_avx512_qmul_q8_0(table);
   fill_avx512_qmul_q4_0(table);
   fill_avx512_qmul_q4_1(table);

@@ -23,6 +23,7 @@ void fill_avx512_dot_biased32(KernelTable* table);  // dot_biased32.cc
 void fill_avx512_dot_biased16(KernelTable* table);  // dot_biased16.cc
 void fill_avx512_dot_min32(KernelTable* table);     // dot_min32.cc
 void fill_avx512_dot_min16(KernelTable* table);     // dot_min16.cc
+void fill_avx512_qmul_float(KernelTable* table);
 void fill_avx512_qmul_q8_0(KernelTable* table);
 void fill_avx512_qmul_q4_0(KernelTable* table);
 void fill_avx512_qmul_q4_1(KernelTable* table);
