@@ -41,6 +41,7 @@ missing_for_full_tests() {
   has_command aarch64-linux-gnu-g++ || echo g++-aarch64-linux-gnu
   has_command qemu-aarch64 || echo qemu-user
   [ -e /usr/src/googletest/CMakeLists.txt ] || echo googletest
+  [ -d /usr/lib/postgresql ] || echo postgresql
 }
 
 install_packages() {  # one call; says first what it will install

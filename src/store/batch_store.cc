@@ -40,7 +40,12 @@ void BatchStore::submit(Write work, std::function<void(Status)> done) {
 
 Status BatchStore::read(const Read& work) {
   FS_TRY(std::unique_ptr<StoreConnection> connection, take_reader());
-  FS_TRY_VOID(connection->begin_read());
+  Status begun = connection->begin_read();
+  if (!begun.ok() && connection->is_broken()) {  // it lay in the pool while the server went away
+    FS_TRY(connection, open_reader());
+    begun = connection->begin_read();
+  }
+  FS_TRY_VOID(begun);
   Status status = work(*connection);
   const Status ended = connection->commit();
   if (status.ok() && !ended.ok()) status = ended;
@@ -118,7 +123,12 @@ Status BatchStore::commit_entered(std::vector<Job>& batch, std::vector<Status>& 
   if (writer_ == nullptr) {
     FS_TRY(writer_, open_writer());
   }
-  FS_TRY_VOID(writer_->begin_write());
+  Status begun = writer_->begin_write();
+  if (!begun.ok() && writer_->is_broken()) {  // nothing has run yet: once more on a new connection
+    FS_TRY(writer_, open_writer());
+    begun = writer_->begin_write();
+  }
+  FS_TRY_VOID(begun);
   bool any_stored = false;
   for (size_t i = 0; i < batch.size(); ++i) {
     const int64_t changes_before = writer_->n_changes();

@@ -1,6 +1,8 @@
 #include "store/migrations.h"
 
 #include <array>
+#include <optional>
+#include <string_view>
 
 namespace firesteel {
 namespace {
@@ -85,12 +87,65 @@ CREATE TRIGGER audit_checkpoints_no_delete BEFORE DELETE ON audit_checkpoints
   BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
 )sql";
 
+constexpr const char* kFirstTriggersPostgres = R"sql(
+CREATE FUNCTION audit_append_only() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'the audit log is append-only'; END $$;
+CREATE TRIGGER audit_no_change BEFORE UPDATE OR DELETE OR TRUNCATE ON audit EXECUTE FUNCTION audit_append_only();
+CREATE TRIGGER audit_checkpoints_no_change BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_checkpoints EXECUTE FUNCTION audit_append_only();
+)sql";
+
 constexpr std::array<Migration, 1> kMigrations = {{
-    {1, "identity, usage, audit, conversations, feedback", kFirst, kFirstTriggers},
+    {1, "identity, usage, audit, conversations, feedback", kFirst, kFirstTriggers, kFirstTriggersPostgres},
 }};
+
+void replace_all(std::string* text, std::string_view from, std::string_view to) {
+  for (size_t at = text->find(from); at != std::string::npos; at = text->find(from, at + to.size())) text->replace(at, from.size(), to);
+}
+
+Status run_step(StoreConnection& db, const Migration& step, Database database) {
+  if (database == Database::kSqlite) {
+    FS_TRY_VOID(db.run_script(step.sql));
+    FS_TRY_VOID(db.run_script(step.sqlite_only));
+  } else {
+    FS_TRY_VOID(db.run_script(postgres_dialect(step.sql).c_str()));
+    FS_TRY_VOID(db.run_script(step.postgres_only));
+  }
+  FS_TRY_VOID(db.execute("INSERT INTO schema_version(version, name) VALUES($1, $2)", {step.version, std::string(step.name)}));
+  return {};
+}
+
+Status run_steps(StoreConnection& db, Database database) {
+  FS_TRY_VOID(db.run_script("CREATE TABLE IF NOT EXISTS schema_version(version BIGINT PRIMARY KEY, name TEXT NOT NULL)"));
+  FS_TRY(const std::optional<Row> row, db.first("SELECT coalesce(max(version), 0) FROM schema_version", {}));
+  const int64_t version = row->integer(0);
+  const int64_t newest = kMigrations.back().version;
+  if (version > newest) {
+    return Error{ErrorCode::kUnsupported, "store: made by a newer program (schema " + std::to_string(version) + ", this one knows " + std::to_string(newest) + ")"};
+  }
+  for (const Migration& step : kMigrations) {
+    if (step.version > version) FS_TRY_VOID(run_step(db, step, database));
+  }
+  return {};
+}
 
 }  // namespace
 
 std::span<const Migration> migrations() { return kMigrations; }
+
+std::string postgres_dialect(const char* sql) {
+  std::string text = sql;
+  replace_all(&text, " INTEGER", " BIGINT");
+  replace_all(&text, " BLOB", " BYTEA");
+  replace_all(&text, ") STRICT", ")");
+  return text;
+}
+
+Status migrate(StoreConnection& db, Database database) {
+  // All steps and the version table in one transaction: killed in between, nothing happened.
+  FS_TRY_VOID(db.begin_write());
+  Status status = run_steps(db, database);
+  if (status.ok()) status = db.commit();
+  if (!status.ok()) db.rollback();
+  return status;
+}
 
 }  // namespace firesteel

@@ -9,8 +9,6 @@
 #include <cstring>
 #include <utility>
 
-#include <fmt/format.h>
-
 #include "store/batch_store.h"
 #include "store/lock_file.h"
 #include "store/migrations.h"
@@ -28,38 +26,20 @@ Status make_private_file(const std::string& path) {
   return {};
 }
 
-Status migrate(SqliteConnection& db) {
-  int64_t application_id = 0;
-  FS_TRY_VOID(db.each("PRAGMA application_id", {}, [&](const Row& row) { application_id = row.integer(0); return false; }));
-  FS_TRY(const std::optional<Row> any, db.first("SELECT count(*) FROM sqlite_schema", {}));
-  const bool fresh = any->integer(0) == 0;
-  if (!fresh && application_id != kApplicationId) return Error{ErrorCode::kDataLoss, "store: this SQLite database is not one of Firesteel"};
-  // All steps and the version table in one transaction: killed in between, nothing happened.
-  FS_TRY_VOID(db.begin_write());
-  Status status = db.run_script(
-      "CREATE TABLE IF NOT EXISTS schema_version(version INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;"
-      "PRAGMA application_id=1179866161");
-  int64_t version = 0;
-  if (status.ok()) {
-    status = db.each("SELECT coalesce(max(version), 0) FROM schema_version", {}, [&](const Row& row) { version = row.integer(0); return false; });
-  }
-  const int64_t newest = migrations().back().version;
-  if (status.ok() && version > newest) {
-    status = Error{ErrorCode::kUnsupported, fmt::format("store: made by a newer program (schema {}, this one knows {})", version, newest)};
-  }
-  for (const Migration& step : migrations()) {
-    if (!status.ok() || step.version <= version) continue;
-    status = db.run_script(step.sql);
-    if (status.ok()) status = db.run_script(step.triggers);
-    if (!status.ok()) break;
-    const Result<int64_t> noted = db.execute("INSERT INTO schema_version(version, name) VALUES($1, $2)", {step.version, std::string(step.name)});
-    if (!noted.ok()) status = noted.error();
-  }
-  if (status.ok()) status = db.commit();
-  if (!status.ok()) db.rollback();
-  return status;
+// A database of somebody else is left alone.
+Status check_ours(SqliteConnection& db) {
+  FS_TRY(const std::optional<Row> id, db.first("PRAGMA application_id", {}));
+  FS_TRY(const std::optional<Row> n_tables, db.first("SELECT count(*) FROM sqlite_schema", {}));
+  if (n_tables->integer(0) == 0) return db.run_script("PRAGMA application_id=1179866161");
+  if (id->integer(0) != kApplicationId) return Error{ErrorCode::kDataLoss, "store: this SQLite database is not one of Firesteel"};
+  return {};
 }
 static_assert(kApplicationId == 1179866161);
+
+Status prepare(SqliteConnection& db) {
+  FS_TRY_VOID(check_ours(db));
+  return migrate(db, Database::kSqlite);
+}
 
 class SqliteStore final : public BatchStore {
  public:
@@ -72,7 +52,7 @@ class SqliteStore final : public BatchStore {
     FS_TRY(lock_, LockFile::open(options_.path + ".lock"));
     FS_TRY_VOID(enter());
     Result<std::unique_ptr<SqliteConnection>> writer = connect(SqliteConnection::Mode::kWriter);
-    Status status = writer.ok() ? migrate(**writer) : writer.error();
+    Status status = writer.ok() ? prepare(**writer) : writer.error();
     // A new database was switched to a write-ahead log under a rollback journal. If its removal were lost in a power cut, the journal
     // would undo everything that was acknowledged since; SQLite syncs the folder itself only at synchronous=EXTRA.
     if (status.ok()) status = sync_folder(options_.path);
