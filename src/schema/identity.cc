@@ -58,7 +58,7 @@ Result<Limits> parse_limits(const Json& json) {
   if (!json.is_object()) return Error{ErrorCode::kInvalidArgument, "limits must be an object"};
   Limits limits;
   for (const auto& [name, value] : json.as_object()) {
-    const auto known = std::find_if(kLimitNames.begin(), kLimitNames.end(), [&](const LimitName& limit) { return limit.name == name; });
+    const auto known = std::find_if(kLimitNames.begin(), kLimitNames.end(), [&wanted = name](const LimitName& limit) { return limit.name == wanted; });
     if (known == kLimitNames.end()) return Error{ErrorCode::kInvalidArgument, "unknown limit '" + name.substr(0, 64) + "'"};
     if (value.is_null()) continue;
     if (!value.is_int() || value.as_int() < 0) return Error{ErrorCode::kInvalidArgument, name + " must be a whole number, at least 0"};
