@@ -89,7 +89,7 @@ std::vector<HistoryPoint> History::points(int64_t now_s, int64_t n_seconds) cons
   return found;
 }
 
-void History::merge(const HistoryPoint& from, HistoryPoint* to) {
+void merge_history(const HistoryPoint& from, HistoryPoint* to) {
   to->n_requests += from.n_requests;
   to->n_tokens += from.n_tokens;
   to->n_errors += from.n_errors;
@@ -102,7 +102,7 @@ void History::merge(const HistoryPoint& from, HistoryPoint* to) {
 HistoryPoint History::sum(int64_t now_s, int64_t n_seconds) const {
   HistoryPoint total;
   total.begin_s = now_s - n_seconds;
-  for (const HistoryPoint& point : points(now_s, n_seconds)) merge(point, &total);
+  for (const HistoryPoint& point : points(now_s, n_seconds)) merge_history(point, &total);
   return total;
 }
 

@@ -24,6 +24,9 @@ struct HistoryPoint {
   uint64_t kv_bytes_used_max = 0;
 };
 
+// Adds what happened; begin_s stays.
+void merge_history(const HistoryPoint& from, HistoryPoint* to);
+
 // Thread-safe. Times are passed in, so tests need no clock.
 class History {
  public:
@@ -46,7 +49,6 @@ class History {
     std::vector<HistoryPoint> slots;
   };
   struct ErrorCount { int64_t minute = 0; std::string code; int64_t n = 0; };
-  static void merge(const HistoryPoint& from, HistoryPoint* to);
 
   mutable Mutex mutex_;
   std::array<Ring, 2> rings_ FS_GUARDED_BY(mutex_) = {Ring(60, 24 * 60), Ring(3600, 30 * 24)};

@@ -1,0 +1,15 @@
+// The console's routes (docs/api.md, "Admin"), in two files: who may do what (admin_routes.cc), and how things stand (admin_overview.cc).
+#pragma once
+
+#include "server/router.h"
+#include "server/server_context.h"
+
+namespace firesteel {
+
+void add_overview_routes(ServerContext* context, Router* router);
+
+// All of them need the scope admin.
+using AdminHandler = HttpReply (*)(ServerContext* context, Call& call);
+void add_admin_route(ServerContext* context, Router* router, HttpMethod method, std::string_view path, std::string_view name, AdminHandler handler);
+
+}  // namespace firesteel
