@@ -5,6 +5,7 @@
 #include <system_error>
 #include <utility>
 
+#include "store/postgres_store.h"
 #include "store/sqlite_store.h"
 
 namespace firesteel {
@@ -38,10 +39,14 @@ Result<Installation> open_installation(const std::string& state_dir, int64_t kv_
   if (!parent.empty()) std::filesystem::create_directories(parent, error);
   if (error) return Error{ErrorCode::kIo, parent.string() + ": cannot be made: " + error.message()};
   FS_TRY(const ServerSecret secret, load_or_create_secret(state_dir));
-  SqliteOptions store_options;
-  store_options.path = state_dir + "/firesteel.db";
-  FS_TRY(installation.store, open_sqlite_store(store_options));
   Tenants::Options options;
+  // Only in the environment: it may hold a password, which a command line would show to everybody on the machine.
+  if (const std::string database = environment("FIRESTEEL_DATABASE"); !database.empty()) {
+    FS_TRY(installation.store, open_postgres_store({.conninfo = database}));
+    options.replicated = true;
+  } else {
+    FS_TRY(installation.store, open_sqlite_store({.path = state_dir + "/firesteel.db"}));
+  }
   options.kv_tokens = kv_tokens;
   options.checkpoint_path = state_dir + "/audit-checkpoints.jsonl";
   FS_TRY(installation.tenants, Tenants::open(*installation.store, secret, options));

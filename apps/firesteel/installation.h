@@ -23,7 +23,8 @@ struct Installation {
   std::unique_ptr<Tenants> tenants;
   Bootstrap bootstrap;
 };
-// Makes the folder, the secret, the database and the admin key when they are not there.
+// Makes the folder, the secret, the database and the admin key when they are not there. $FIRESTEEL_DATABASE names a PostgreSQL
+// database that several replicas share ("postgresql://user@host/name"); they need the same server.secret.
 Result<Installation> open_installation(const std::string& state_dir, int64_t kv_tokens);
 
 }  // namespace firesteel

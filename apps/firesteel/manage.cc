@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 
 #include <fmt/format.h>
 
@@ -22,7 +23,7 @@ void add_manage_options(Command* command, ManageOptions* options) {
 
 int with_installation(const ManageOptions& options, bool must_exist, const std::function<Status(Installation&)>& action) {
   const std::string folder = state_dir_to_use(options.state_dir);
-  if (must_exist && ::access((folder + "/firesteel.db").c_str(), F_OK) != 0) {
+  if (must_exist && std::getenv("FIRESTEEL_DATABASE") == nullptr && ::access((folder + "/firesteel.db").c_str(), F_OK) != 0) {
     return fail({ErrorCode::kNotFound, folder + ": nothing is stored here yet; 'firesteel serve' or 'firesteel key create' make it, --state-dir names another folder"}, options.json);
   }
   Result<Installation> installation = open_installation(folder, 0);

@@ -93,8 +93,12 @@ CREATE TRIGGER audit_no_change BEFORE UPDATE OR DELETE OR TRUNCATE ON audit EXEC
 CREATE TRIGGER audit_checkpoints_no_change BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_checkpoints EXECUTE FUNCTION audit_append_only();
 )sql";
 
-constexpr std::array<Migration, 1> kMigrations = {{
+// Processes that share one database and its limits, each with the wall clock of its last sign of life.
+constexpr const char* kReplicas = "CREATE TABLE replicas(id TEXT PRIMARY KEY, seen_us INTEGER NOT NULL) STRICT;";
+
+constexpr std::array<Migration, 2> kMigrations = {{
     {1, "identity, usage, audit, conversations, feedback", kFirst, kFirstTriggers, kFirstTriggersPostgres},
+    {2, "replicas", kReplicas, "", ""},
 }};
 
 void replace_all(std::string* text, std::string_view from, std::string_view to) {

@@ -90,7 +90,8 @@ PostgresConnection::~PostgresConnection() { library_.finish(connection_); }
 
 Result<PostgresConnection::ResultPtr> PostgresConnection::checked(PgResult* raw) {
   ResultPtr result(raw, ClearResult{&library_});
-  if (raw != nullptr && (library_.result_status(raw) == 1 || library_.result_status(raw) == 2)) return result;
+  // Nothing to do, done, or rows.
+  if (raw != nullptr && library_.result_status(raw) >= 0 && library_.result_status(raw) <= 2) return result;
   const char* const state = raw != nullptr ? library_.error_field(raw, kSqlStateField) : nullptr;
   const char* const message = raw != nullptr ? library_.error_field(raw, kMessageField) : nullptr;
   // libpq may learn of a server's end later than we do: without a state, or told that the server goes down, the connection is of no use.

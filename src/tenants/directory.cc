@@ -112,6 +112,17 @@ Result<std::vector<UsedRow>> read_used(Store& store, int64_t from_day) {
   return rows;
 }
 
+Result<int64_t> count_other_replicas(Store& store, const std::string& own_id, int64_t since_us) {
+  int64_t n_others = 0;
+  const Status status = store.read([&](Reader& reader) -> Status {
+    FS_TRY(const std::optional<Row> row, reader.first("SELECT count(*) FROM replicas WHERE id <> $1 AND seen_us > $2", {own_id, since_us}));
+    n_others = row->integer(0);
+    return {};
+  });
+  FS_TRY_VOID(status);
+  return n_others;
+}
+
 Result<int64_t> bump_generation(Transaction& transaction) {
   FS_TRY_VOID(transaction.execute("UPDATE counters SET value = value + 1 WHERE name = 'tenants'", {}));
   FS_TRY(const std::optional<Row> generation, transaction.first("SELECT value FROM counters WHERE name = 'tenants'", {}));

@@ -66,6 +66,9 @@ struct UsedRow {
 };
 Result<std::vector<UsedRow>> read_used(Store& store, int64_t from_day);
 
+// Other processes on this store that lived after `since_us` (wall clock).
+Result<int64_t> count_other_replicas(Store& store, const std::string& own_id, int64_t since_us);
+
 // Next generation, in the caller's transaction: whatever it changes carries it.
 Result<int64_t> bump_generation(Transaction& transaction);
 

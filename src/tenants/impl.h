@@ -1,6 +1,7 @@
 // The inside of Tenants, shared by its files: tenants.cc (each request), tenants_manage.cc (management, audit, first start).
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -34,6 +35,9 @@ struct Tenants::Impl {
   Status refresh(bool now) FS_EXCLUDES(refresh_mutex);
   void apply(DirectoryChanges changes) FS_REQUIRES(directory->mutex);
   Status load_meters();
+  // With replicas: tells that this one lives, counts the others, takes over what they used.
+  void sync_replicas(int64_t now_us) FS_REQUIRES(refresh_mutex);
+  Limits share_of(Limits limits) const;
   // The principal of a key, if key, user and tenant are usable at this moment.
   Result<Principal> principal_of(const KeyEntry& key) FS_REQUIRES(directory->mutex);
   Result<Principal> checked_in(Status refreshed, const std::function<std::shared_ptr<KeyEntry>()>& find);
@@ -54,6 +58,10 @@ struct Tenants::Impl {
   Mutex refresh_mutex;  // held while reading the store; directory->mutex is taken inside
   int64_t generation FS_GUARDED_BY(refresh_mutex) = 0;
   int64_t checked_us FS_GUARDED_BY(refresh_mutex) = 0;  // last successful look
+
+  const std::string replica_id = random_id_tail();
+  int64_t synced_us FS_GUARDED_BY(refresh_mutex) = INT64_MIN / 2;
+  std::atomic<int64_t> n_replicas{1};
 
   Mutex checkpoint_mutex;  // one line at a time
 };

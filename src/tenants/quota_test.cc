@@ -231,6 +231,55 @@ TEST_F(TenantsTest, FullDiskRefusesNewWorkAndStoresItsUsageLater) {
   EXPECT_EQ(rows->front().tokens.prompt, 30);
 }
 
+TEST_F(TenantsTest, ReplicasShareLimits) {
+  const TenantRecord a = tenant("a", {.requests_per_minute = 10, .tokens_per_minute = 1000, .tokens_per_day = 1000});
+  const CreatedKey made = key(a);
+  std::vector<std::unique_ptr<Tenants>> replicas;
+  for (int i = 0; i < 2; ++i) {
+    replicas.push_back(Tenants::open(*store_, secret_, {.clock = &clock_, .wall = &wall_, .replicated = true}).value());
+  }
+  const auto look = [&] {  // each tells that it lives, then sees the other
+    for (int i = 0; i < 2; ++i) {
+      advance(Tenants::kHeartbeatUs);
+      for (const auto& replica : replicas) EXPECT_TRUE(replica->authenticate(made.secret).ok());
+      ASSERT_TRUE(store_->write([](Transaction&) { return Status(); }).ok());
+    }
+  };
+  look();
+  int n_admitted = 0;
+  for (const auto& replica : replicas) {
+    const Principal who = replica->authenticate(made.secret).value();
+    while (true) {
+      AdmissionOrRefusal answer = replica->admit(who, 5, 5);
+      if (!std::holds_alternative<Admission>(answer)) {
+        EXPECT_EQ(std::get<Refusal>(answer).kind, Refusal::Kind::kRate);
+        EXPECT_NE(std::get<Refusal>(answer).message.find("10 requests"), std::string::npos);  // the limit as people know it
+        break;
+      }
+      ++n_admitted;
+      ASSERT_TRUE(replica->settle(std::get<Admission>(std::move(answer)), usage(5, 5)).ok());
+    }
+  }
+  EXPECT_EQ(n_admitted, 10);
+  // Above one replica's share of 500 tokens per minute, not above the limit: goes once.
+  advance(60 * kSecondUs);
+  look();
+  const Principal who = replicas[0]->authenticate(made.secret).value();
+  ASSERT_TRUE(replicas[0]->settle(admission(replicas[0]->admit(who, 700, 100)), usage(700, 100)).ok());
+  EXPECT_EQ(refusal(replicas[0]->admit(who, 1, 1)).kind, Refusal::Kind::kRate);
+  // 900 of 1,000 tokens are used today, most of them at the other replica.
+  advance(60 * kSecondUs);
+  look();
+  EXPECT_EQ(refusal(replicas[1]->admit(who, 100, 1)).kind, Refusal::Kind::kQuotaExhausted);
+  EXPECT_EQ(replicas[1]->load(a.id).tokens_today, 900);
+  // One goes away: the other has all of the limit.
+  replicas.pop_back();
+  advance(20 * kSecondUs);
+  EXPECT_TRUE(replicas[0]->authenticate(made.secret).ok());
+  advance(60 * kSecondUs);
+  EXPECT_EQ(admission(replicas[0]->admit(who, 1, 1)).requests().limit, 10);
+}
+
 TEST_F(TenantsTest, ReservedAmountsReturnToZeroAfterAnyHistory) {
   const uint64_t seed = 99;
   Rng rng(seed);

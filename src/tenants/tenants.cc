@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 #include <utility>
 
 #include <fmt/format.h>
@@ -22,6 +23,7 @@ constexpr size_t kUnstoredMax = 10'000;
 constexpr int64_t kTokensMax = 10'000'000'000;
 constexpr int64_t kBusyRetryMs = 1000;  // when a place depends on another request's end, which nobody knows
 constexpr int64_t kDayUs = 86'400'000'000;
+constexpr int64_t kReplicaLifeUs = 15'000'000;  // without a sign of life for so long, a replica has no share of the limits
 
 Error unauthenticated() { return Error{ErrorCode::kUnauthenticated, "no valid API key"}; }
 
@@ -38,7 +40,8 @@ RateView tighter(const TokenBucket& a, const TokenBucket& b) {
 // Why `demand` does not fit, as the check of one meter; nullopt when it does.
 struct Check {
   const char* whose;     // "key", "tenant"
-  const Limits& limits;
+  const Limits& whole;   // as people set them
+  const Limits& limits;  // this replica's share
   const Meter& meter;
   Demand demand;
   int64_t kv_tokens;     // of the engine
@@ -54,7 +57,7 @@ std::optional<Refusal> too_large(const Check& check) {
     if (limit < 0 || check.demand.tokens <= limit) return std::nullopt;
     return refuse(Refusal::Kind::kTooLarge, fmt::format("the request may need {} tokens, the {}'s limit is {} {}", check.demand.tokens, check.whose, limit, name), 0);
   };
-  if (auto refusal = above(check.limits.tokens_per_minute, "tokens per minute")) return refusal;
+  if (auto refusal = above(check.whole.tokens_per_minute, "tokens per minute")) return refusal;
   if (auto refusal = above(check.limits.tokens_per_day, "tokens per day")) return refusal;
   if (check.limits.kv_share_percent < 0 || check.kv_tokens <= 0) return std::nullopt;
   return above(check.kv_tokens * check.limits.kv_share_percent / 100, "tokens of context at once");
@@ -95,10 +98,13 @@ std::optional<Refusal> busy(const Check& check) {
   if (limits.spend_micros_per_month >= 0 && meter.spend_month + meter.spend_reserved + check.demand.spend_micros > limits.spend_micros_per_month) {
     return wait(fmt::format("running requests of the {} may use up its budget for this month", check.whose));
   }
-  const int64_t wait_us = std::max(meter.requests.wait_us(1), meter.tokens.wait_us(check.demand.tokens));
+  // A request above this replica's share (not above the limit) goes when the bucket is full, and overdraws it.
+  const int64_t tokens = limits.tokens_per_minute >= 0 ? std::min(check.demand.tokens, limits.tokens_per_minute) : check.demand.tokens;
+  const int64_t requests_wait_us = meter.requests.wait_us(1);
+  const int64_t wait_us = std::max(requests_wait_us, meter.tokens.wait_us(tokens));
   if (wait_us <= 0) return std::nullopt;
-  const bool by_requests = meter.requests.wait_us(1) >= meter.tokens.wait_us(check.demand.tokens);
-  return refuse(Refusal::Kind::kRate, fmt::format("the {}'s limit is {} {} per minute", check.whose, by_requests ? limits.requests_per_minute : limits.tokens_per_minute,
+  const bool by_requests = wait_us == requests_wait_us;
+  return refuse(Refusal::Kind::kRate, fmt::format("the {}'s limit is {} {} per minute", check.whose, by_requests ? check.whole.requests_per_minute : check.whole.tokens_per_minute,
                                                   by_requests ? "requests" : "tokens"), (wait_us + 999) / 1000);
 }
 
@@ -214,9 +220,33 @@ Status Tenants::Impl::refresh(bool now) {
   }
   checked_us = now_us;
   generation = changes->generation;
-  MutexLock directory_lock(directory->mutex);
-  apply(std::move(*changes));
+  {
+    MutexLock directory_lock(directory->mutex);
+    apply(std::move(*changes));
+  }
+  if (options.replicated && now_us - synced_us >= kHeartbeatUs) sync_replicas(now_us);
   return {};
+}
+
+void Tenants::Impl::sync_replicas(int64_t now_us) {
+  const int64_t wall_us = options.wall->now_us();
+  const Result<int64_t> n_others = count_other_replicas(store, replica_id, wall_us - kReplicaLifeUs);
+  if (!n_others.ok() || !load_meters().ok()) return;  // with the next request
+  synced_us = now_us;
+  n_replicas.store(1 + *n_others);
+  store.submit([id = replica_id, wall_us](Transaction& transaction) -> Status {
+    FS_TRY_VOID(transaction.execute("INSERT INTO replicas(id, seen_us) VALUES($1, $2) ON CONFLICT(id) DO UPDATE SET seen_us = excluded.seen_us", {id, wall_us}));
+    FS_TRY_VOID(transaction.execute("DELETE FROM replicas WHERE seen_us < $1", {wall_us - 100 * kReplicaLifeUs}));
+    return {};
+  }, [](const Status&) {});
+}
+
+Limits Tenants::Impl::share_of(Limits limits) const {
+  const int64_t n = n_replicas.load();
+  for (int64_t* limit : {&limits.requests_per_minute, &limits.tokens_per_minute, &limits.concurrency}) {
+    if (*limit > 0) *limit = std::max<int64_t>(1, *limit / n);
+  }
+  return limits;
 }
 
 Status Tenants::Impl::load_meters() {
@@ -225,17 +255,23 @@ Status Tenants::Impl::load_meters() {
   const int64_t month = month_of(wall_us);
   FS_TRY(const std::vector<UsedRow> rows, read_used(store, first_day_of_month(month)));
   MutexLock lock(directory->mutex);
-  const auto add = [&](Meter& meter, const UsedRow& row) {
-    meter.day = today;
-    meter.month = month;
-    if (row.day == today) meter.tokens_today += row.tokens;
-    meter.spend_month += row.cost_micros;
-  };
+  // Summed up first: a meter may be ahead of the store by what is just being stored, and never goes back.
+  std::map<Meter*, std::pair<int64_t, int64_t>> sums;
   for (const UsedRow& row : rows) {
-    if (const auto key = directory->keys.find(KeyId::parse(row.key).value_or(KeyId())); key != directory->keys.end()) add(key->second->meter, row);
+    const auto add = [&](Meter& meter) {
+      if (row.day == today) sums[&meter].first += row.tokens;
+      sums[&meter].second += row.cost_micros;
+    };
+    if (const auto key = directory->keys.find(KeyId::parse(row.key).value_or(KeyId())); key != directory->keys.end()) add(key->second->meter);
     if (const auto tenant = directory->tenants.find(TenantId::parse(row.tenant).value_or(TenantId())); tenant != directory->tenants.end()) {
-      add(tenant->second->meter, row);
+      add(tenant->second->meter);
     }
+  }
+  for (const auto& [meter, sum] : sums) {
+    meter->tokens_today = meter->day == today ? std::max(meter->tokens_today, sum.first) : sum.first;
+    meter->spend_month = meter->month == month ? std::max(meter->spend_month, sum.second) : sum.second;
+    meter->day = today;
+    meter->month = month;
   }
   return {};
 }
@@ -352,13 +388,15 @@ AdmissionOrRefusal Tenants::admit(const Principal& principal, int64_t prompt_tok
 
   KeyEntry& key_entry = *key->second;
   TenantEntry& tenant_entry = *tenant->second;
-  key_entry.meter.advance(key_entry.record.limits, now_us, today, month_of(wall_us));
-  tenant_entry.meter.advance(tenant_entry.record.limits, now_us, today, month_of(wall_us));
+  const Limits of_key = impl_->share_of(key_entry.record.limits);
+  const Limits of_tenant = impl_->share_of(tenant_entry.record.limits);
+  key_entry.meter.advance(of_key, now_us, today, month_of(wall_us));
+  tenant_entry.meter.advance(of_tenant, now_us, today, month_of(wall_us));
   const Demand demand{.tokens = prompt_tokens + max_tokens,
                       .spend_micros = directory.cost_micros(std::string(model), {.prompt = prompt_tokens, .cached = 0, .generated = max_tokens})};
   const int64_t day_ends_ms = ((today + 1) * kDayUs - wall_us + 999) / 1000;
-  const Check checks[] = {{"key", key_entry.record.limits, key_entry.meter, demand, impl_->options.kv_tokens, day_ends_ms},
-                          {"tenant", tenant_entry.record.limits, tenant_entry.meter, demand, impl_->options.kv_tokens, day_ends_ms}};
+  const Check checks[] = {{"key", key_entry.record.limits, of_key, key_entry.meter, demand, impl_->options.kv_tokens, day_ends_ms},
+                          {"tenant", tenant_entry.record.limits, of_tenant, tenant_entry.meter, demand, impl_->options.kv_tokens, day_ends_ms}};
   const RateView requests = tighter(key_entry.meter.requests, tenant_entry.meter.requests);
   const RateView tokens = tighter(key_entry.meter.tokens, tenant_entry.meter.tokens);
   // What never passes first, then what does not pass today, then what passes later.
@@ -382,9 +420,9 @@ AdmissionOrRefusal Tenants::admit(const Principal& principal, int64_t prompt_tok
                        .requests = tighter(key_entry.meter.requests, tenant_entry.meter.requests),
                        .tokens = tighter(key_entry.meter.tokens, tenant_entry.meter.tokens),
                        .kv_share_percent = tenant_entry.record.limits.kv_share_percent};
-  if (const int64_t of_key = key_entry.record.limits.kv_share_percent; of_key >= 0) {
+  if (of_key.kv_share_percent >= 0) {
     int64_t& share = admission.state_->kv_share_percent;
-    share = share < 0 ? of_key : std::min(share, of_key);
+    share = share < 0 ? of_key.kv_share_percent : std::min(share, of_key.kv_share_percent);
   }
   return admission;
 }

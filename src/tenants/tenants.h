@@ -123,11 +123,15 @@ struct Actor {
 class Tenants {
  public:
   static constexpr int64_t kRefreshIntervalUs = 250'000;
+  static constexpr int64_t kHeartbeatUs = 2'000'000;  // replicas: how often each tells that it lives and reads what the others used
   static constexpr int64_t kMaxStaleUs = 5'000'000;   // a snapshot that could not be refreshed for longer admits nobody
 
   struct Options {
     const Clock* clock = &system_clock();   // windows and timeouts
     const Clock* wall = &wall_clock();      // days, months, expiry dates, what people read
+    // Several processes admit requests on one store: limits per minute and at once are divided by the number of those that gave a sign
+    // of life in the last 15 s, days and months are counted together. A process that was idle joins with its first request.
+    bool replicated = false;
     int64_t kv_tokens = 0;                  // tokens that the engine's KV pool holds; 0: KV shares are not checked at admission
     std::string checkpoint_path = {};       // audit checkpoints are appended here as JSON lines; empty: kept in the store only
   };

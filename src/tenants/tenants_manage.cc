@@ -440,7 +440,11 @@ Result<Bootstrap> Tenants::bootstrap(const std::string& state_dir) {
   const Actor actor{"first start"};
   std::optional<TenantRecord> tenant = find_tenant("default");
   if (!tenant) {
-    FS_TRY(tenant, create_tenant("default", {}, actor));
+    const Result<TenantRecord> made = create_tenant("default", {}, actor);
+    if (!made.ok() && made.error().code != ErrorCode::kFailedPrecondition) return made.error();
+    static_cast<void>(impl_->refresh(true));  // a replica that started at the same moment may have been first
+    tenant = find_tenant("default");
+    if (!tenant) return Error{ErrorCode::kUnavailable, "the first tenant cannot be read back"};
   }
   // A start that was killed half-way left a key that nobody knows, or a file whose key is not stored.
   for (const KeyRecord& key : list_keys(tenant->id)) {
