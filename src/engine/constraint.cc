@@ -59,6 +59,7 @@ Result<std::shared_ptr<GrammarMasks>> ConstraintCache::get(const Constraint& con
   FS_TRY(std::shared_ptr<const Grammar> grammar, compile(constraint));
   if (vocabulary == nullptr) vocabulary = std::make_shared<const GrammarVocabulary>(*tokenizer_);
   auto masks = std::make_shared<GrammarMasks>(std::move(grammar), vocabulary);
+  if (masks->automaton().exhausted()) return invalid("too many ways to begin the text");
   MutexLock lock(mutex_);
   vocabulary_ = std::move(vocabulary);
   if (auto known = find(constraint)) return known;  // somebody else was faster

@@ -168,6 +168,7 @@ TEST_F(ConstraintTest, RefusalsNameThePlace) {
   refused(Constraint::Kind::kRegex, "a(b", "constraint: ");
   refused(Constraint::Kind::kGrammar, "root ::= \"a\"\nx ::= (", "line 2");
   refused(Constraint::Kind::kJsonObject, "{}", "no source");
+  refused(Constraint::Kind::kRegex, "(a?b?c?d?e?f?g?h?i?j?k?l?){2000}", "too many ways");
   refused(Constraint::Kind::kRegex, std::string((1u << 20) + 1, 'a'), "1048576");
   auto context = engine_->prefill(ask("abc")).value();
   const auto forked = engine_->fork(context, {{RawPrompt{"x"}, {}, {}, Constraint{Constraint::Kind::kRegex, "("}}});

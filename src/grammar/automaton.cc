@@ -12,6 +12,9 @@ uint64_t mix(uint64_t hash, uint64_t value) {
   return hash * 0xFF51AFD7ED558CCD;
 }
 
+// The node is in the upper half of a key: a product brings it down only into its own upper bits.
+size_t slot_of(uint64_t key, size_t n_slots) { return (mix(0, key) >> 32) & (n_slots - 1); }
+
 }  // namespace
 
 Automaton::Automaton(Nfa nfa, Limits limits) : nfa_(std::move(nfa)), limits_(limits) {
@@ -57,6 +60,7 @@ GrammarState Automaton::restart(GrammarState keep) {
   begin();
   State kept;
   kept.accepts = state.accepts;
+  kept.cost = state.cost;
   std::vector<NfaNode> stack;
   for (const Position& at : state.positions) {
     stack.clear();
@@ -76,7 +80,7 @@ void Automaton::Seen::clear() {
 
 bool Automaton::Seen::insert(Position p) {
   const uint64_t key = ((uint64_t{p.node} << 32) | p.stack) + 1;
-  size_t i = mix(0, key) & (slots_.size() - 1);
+  size_t i = slot_of(key, slots_.size());
   while (slots_[i] != 0) {
     if (slots_[i] == key) return false;
     i = (i + 1) & (slots_.size() - 1);
@@ -91,7 +95,7 @@ void Automaton::Seen::grow() {
   slots_.assign(old.size() * 2, 0);
   for (const uint64_t key : old) {
     if (key == 0) continue;
-    size_t i = mix(0, key) & (slots_.size() - 1);
+    size_t i = slot_of(key, slots_.size());
     while (slots_[i] != 0) i = (i + 1) & (slots_.size() - 1);
     slots_[i] = key;
   }
@@ -148,6 +152,7 @@ void Automaton::close(std::vector<Position>* todo, State* out) {
     }
   }
   std::sort(out->positions.begin(), out->positions.end());
+  out->cost = static_cast<uint32_t>(seen_.size());
 }
 
 GrammarState Automaton::intern(State state) {

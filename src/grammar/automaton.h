@@ -25,6 +25,7 @@ class Automaton {
     uint32_t positions = 16'384;      // met while one state is made
     uint32_t all_positions = 1 << 19; // of all states
     uint32_t frames = 1 << 18;        // distinct stacks
+    uint32_t mask_work = 1 << 17;     // positions of all states that one mask may meet: some 100 ms at the very worst
   };
   explicit Automaton(Nfa nfa) : Automaton(std::move(nfa), Limits{}) {}
   Automaton(Nfa nfa, Limits limits);
@@ -38,6 +39,8 @@ class Automaton {
   }
   GrammarState run(GrammarState state, std::string_view text);
   bool accepts(GrammarState state) const { return states_[state].accepts; }
+  // Positions that were met when the state was made: what a step from it may cost.
+  uint32_t cost(GrammarState state) const { return states_[state].cost; }
   // Whether any byte may follow.
   bool goes_on(GrammarState state);
   // Bytes that must follow, whatever the model says: the longest run in which each state has exactly one way on and may not end.
@@ -68,6 +71,7 @@ class Automaton {
   struct State {
     std::vector<Position> positions;  // sorted; nodes with byte edges only
     bool accepts = false;
+    uint32_t cost = 0;
   };
 
   // Positions met while closing a state.

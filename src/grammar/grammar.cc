@@ -44,8 +44,7 @@ std::shared_ptr<const GrammarMask> GrammarMasks::mask(GrammarState state) {
   const auto known = masks_.find(state);
   if (known != masks_.end()) return known->second;
   auto made = std::make_shared<GrammarMask>();
-  fill(state, made.get());
-  if (automaton_.exhausted()) return nullptr;
+  if (!fill(state, made.get())) return nullptr;
   if (masks_.size() >= kMaxMasks) masks_.clear();
   return masks_.emplace(state, std::move(made)).first->second;
 }
@@ -56,10 +55,11 @@ GrammarState GrammarMasks::restart(GrammarState keep) {
   return automaton_.restart(keep);
 }
 
-void GrammarMasks::fill(GrammarState state, GrammarMask* out) {
+// False when a limit was met.
+bool GrammarMasks::fill(GrammarState state, GrammarMask* out) {
   out->words.assign(vocabulary_->n_words(), 0);
   const auto allow = [out](TokenId id) { out->words[static_cast<size_t>(id) / 64] |= uint64_t{1} << (static_cast<size_t>(id) % 64); };
-  if (state == kDeadState) return;
+  if (state == kDeadState) return true;
   if (automaton_.accepts(state)) {
     out->may_end = true;
     for (const TokenId id : vocabulary_->end_tokens()) allow(id);
@@ -67,19 +67,29 @@ void GrammarMasks::fill(GrammarState state, GrammarMask* out) {
   const auto nodes = vocabulary_->nodes();
   const auto tokens = vocabulary_->tokens();
   path_[0] = state;
+  uint64_t work = 0;
+  ++n_fills_;
   for (size_t i = 0; i < nodes.size();) {
     const GrammarVocabulary::Node& node = nodes[i];
     const GrammarState to = automaton_.step(path_[node.depth], node.byte);
     if (to == kDeadState) {
-      if (automaton_.exhausted()) return;
+      if (automaton_.exhausted()) return false;
       i = node.end;
       continue;
+    }
+    // Counted whether its tables were made by somebody before or not: a text's limits are its own.
+    if (to >= met_in_.size()) met_in_.resize(automaton_.n_states());
+    if (met_in_[to] != n_fills_) {
+      met_in_[to] = n_fills_;
+      work += automaton_.cost(to);
+      if (work > automaton_.limits().mask_work) return false;
     }
     path_[size_t{node.depth} + 1] = to;
     for (size_t t = 0; t < node.n_tokens; ++t) allow(tokens[node.first_token + t]);
     out->may_go_on = out->may_go_on || node.n_tokens > 0;
     ++i;
   }
+  return !automaton_.exhausted();
 }
 
 GrammarMatcher::GrammarMatcher(std::shared_ptr<GrammarMasks> masks)

@@ -52,7 +52,7 @@ class GrammarMasks {
   Automaton& automaton() { return automaton_; }
   const GrammarVocabulary& vocabulary() const { return *vocabulary_; }
 
-  // nullptr when the automaton met a limit: restart() and ask again. At most kMaxMasks are kept.
+  // nullptr when a limit was met: restart() and ask again, once. At most kMaxMasks are kept.
   std::shared_ptr<const GrammarMask> mask(GrammarState state);
   // Forgets what was learnt for other texts; see Automaton::restart. States from before are invalid, as the generation tells.
   GrammarState restart(GrammarState keep);
@@ -61,7 +61,7 @@ class GrammarMasks {
 
  private:
   static constexpr size_t kMaxMasks = 256;
-  void fill(GrammarState state, GrammarMask* out);
+  bool fill(GrammarState state, GrammarMask* out);
 
   std::shared_ptr<const Grammar> grammar_;
   std::shared_ptr<const GrammarVocabulary> vocabulary_;
@@ -69,6 +69,8 @@ class GrammarMasks {
   std::unordered_map<GrammarState, std::shared_ptr<const GrammarMask>> masks_;
   uint64_t generation_ = 0;
   std::vector<GrammarState> path_;  // state before the byte at each depth
+  std::vector<uint64_t> met_in_;    // per state, the last fill that met it
+  uint64_t n_fills_ = 0;
 };
 
 // Where one sequence is. Value type: copying it forks the sequence. What it allows depends on its own tokens only, whoever shares the

@@ -84,6 +84,24 @@ TEST(GrammarMatcher, AllowsTheSameAloneAndBesideOthersUnderTightLimits) {
   EXPECT_EQ(roomy->generation(), 0u);
 }
 
+// A small source may stand for an automaton with huge states: whoever asks for it pays with an error, not the others with their time.
+TEST(GrammarMatcher, NobodyWaitsForAMonster) {
+  const Pieces pieces;
+  const auto vocabulary = std::make_shared<const GrammarVocabulary>(pieces);
+  for (const char* source : {"((a|b|ab|ba|[a-z]{1,9}){0,90}[0-9a-z]?){0,60}", "([ab]{0,200}a[ab]{0,200}b[ab]{0,200}){1,50}", "(a?b?c?d?e?f?g?h?i?j?k?l?){2000}"}) {
+    const auto grammar = Grammar::from_regex(source);
+    if (!grammar.ok()) continue;
+    GrammarMatcher matcher(std::make_shared<GrammarMasks>(*grammar, vocabulary));
+    for (int i = 0; i < 12; ++i) {
+      const auto next = matcher.next();
+      if (!next.ok()) {
+        EXPECT_EQ(next.error().code, ErrorCode::kResourceExhausted);
+      }
+      if (!matcher.accept(i % 2 == 0 ? 'a' : 'b')) break;
+    }
+  }
+}
+
 TEST(GrammarMatcher, TooManyStatesAtOnePlaceIsAnErrorThatOthersSurvive) {
   const Pieces pieces;
   const auto vocabulary = std::make_shared<const GrammarVocabulary>(pieces);
