@@ -1,5 +1,6 @@
 #include "model/forward.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstddef>
@@ -40,20 +41,62 @@ class Step {
   }
 
  private:
-  // fn(row) for all rows; `width`: floats that a row touches.
+  // fn(task, thread) for all tasks, on all threads if the floats that they touch are worth it.
   template <typename Fn>
-  void for_rows(int64_t n, int64_t width, Fn&& fn) {
-    if (n * width < kParallelFloats) {
-      for (int64_t row = 0; row < n; ++row) fn(row);
+  void run_tasks(int64_t n_tasks, int64_t n_floats, Fn&& fn) {
+    if (n_floats < kParallelFloats) {
+      for (int64_t task = 0; task < n_tasks; ++task) fn(task, 0);
     } else {
-      exec_->parallel_for(n, [&fn](int64_t row, int) { fn(row); });
+      exec_->parallel_for(n_tasks, fn);
     }
   }
 
-  // All jobs on the same n rows of x (or x[index[i]]). Weights of different types may want different representations of x: each
-  // is packed once.
+  // fn(row) for all rows; `width`: floats that a row touches.
+  template <typename Fn>
+  void for_rows(int64_t n, int64_t width, Fn&& fn) {
+    run_tasks(n, n * width, [&fn](int64_t row, int) { fn(row); });
+  }
+
+  // All jobs on the same n rows of k values: fill(row, k0, n_k, out) makes them, `piece` at a time (a multiple of 32), in a thread's
+  // scratch memory, where they are packed at once; they never travel through memory as floats. Weights of different types may want
+  // different representations: the rows are then made once for each.
+  template <typename Fill, size_t n_jobs>
+  void project_made(int64_t n, int64_t k, int64_t piece, Fill&& fill, const std::array<MatmulJob, n_jobs>& jobs) {
+    const int64_t ld = (piece + 15) / 16 * 16 + 16;
+    const int64_t n_pieces = (k + piece - 1) / piece;
+    project(jobs, [&](ActKind kind) {
+      ws_.acts.begin(kind, n, k);
+      const auto make = [&](int64_t task, int thread) {
+        const int64_t tile = task / n_pieces;
+        const int64_t k0 = task % n_pieces * piece;
+        const int64_t n_k = std::min(piece, k - k0);
+        auto* values = reinterpret_cast<float*>(exec_->scratch(thread, static_cast<size_t>(kMaxCols * ld) * sizeof(float)));
+        for (int i = 0; i < ws_.acts.tile_width(tile); ++i) fill(tile * kMaxCols + i, k0, n_k, values + i * ld);
+        ws_.acts.pack(table_, tile, k0, n_k, values, ld, nullptr);
+      };
+      run_tasks(ws_.acts.n_tiles() * n_pieces, n * k, make);
+    });
+  }
+
+  // The same for rows in memory: x[i], or x[index[i]].
   template <size_t n_jobs>
-  void project(const float* x, int64_t ldx, const int32_t* index, int64_t n, int64_t k, const std::array<MatmulJob, n_jobs>& jobs) {
+  void project_rows(const float* x, int64_t ldx, const int32_t* index, int64_t n, int64_t k, const std::array<MatmulJob, n_jobs>& jobs) {
+    constexpr int64_t kPiece = 1024;
+    const int64_t n_pieces = (k + kPiece - 1) / kPiece;
+    project(jobs, [&](ActKind kind) {
+      ws_.acts.begin(kind, n, k);
+      run_tasks(ws_.acts.n_tiles() * n_pieces, n * k, [&](int64_t task, int) {
+        const int64_t tile = task / n_pieces;
+        const int64_t k0 = task % n_pieces * kPiece;
+        const float* rows = index != nullptr ? x : x + tile * kMaxCols * ldx;
+        ws_.acts.pack(table_, tile, k0, std::min(kPiece, k - k0), rows + k0, ldx, index);
+      });
+    });
+  }
+
+  // pack(kind) prepares the activations once for each kind that the jobs' weights want.
+  template <size_t n_jobs, typename Pack>
+  void project(const std::array<MatmulJob, n_jobs>& jobs, Pack&& pack) {
     uint32_t done = 0;
     for (size_t i = 0; i < n_jobs; ++i) {
       if ((done >> i & 1) != 0) continue;
@@ -65,9 +108,34 @@ class Step {
         same[n_same++] = jobs[j];
         done |= 1u << j;
       }
-      ws_.acts.set(exec_, table_, kind, x, ldx, index, n, k);
-      matmul(exec_, table_, ws_.acts, std::span(same.data(), n_same));
+      pack(kind);
+      matmul(exec_, table_, ws_.acts, std::span(same.data(), n_same), std::span(then_.data(), n_then_));
     }
+  }
+
+  // Names the weights of the product after the next one: the threads ask for their first lines of them in time.
+  template <typename... Maps>
+  void announce(const Maps&... maps) {
+    then_ = {maps.weights...};
+    n_then_ = sizeof...(maps);
+  }
+
+  // The rows of rms_norm(x), made on the way into the product; row_of(i) is the row of x.
+  template <typename RowOf, size_t n_jobs>
+  void project_normed(int64_t n, const float* weight, RowOf&& row_of, const std::array<MatmulJob, n_jobs>& jobs) {
+    project_made(n, config_.dim, config_.dim, [&](int64_t i, int64_t, int64_t, float* out) {
+      table_.rms_norm(out, x_row(row_of(i)), weight, config_.dim, norm_eps());
+    }, jobs);
+  }
+
+  // The rows of act(gate) * up.
+  template <size_t n_jobs>
+  void project_activated(const float* gate_up, int64_t ld, int64_t n, int64_t ffn_dim, const std::array<MatmulJob, n_jobs>& jobs) {
+    const GluFn glu = config_.activation == Activation::kSilu ? table_.silu_mul : table_.gelu_mul;
+    project_made(n, ffn_dim, 1024, [=](int64_t i, int64_t k0, int64_t n_k, float* out) {
+      const float* gate = gate_up + i * ld + k0;
+      glu(out, gate, gate + ffn_dim, n_k);
+    }, jobs);
   }
 
   static MatmulJob job(const Linear& map, float* out, int64_t ldo, bool add = false) {
@@ -77,13 +145,6 @@ class Step {
   float norm_eps() const { return static_cast<float>(config_.norm_eps); }
   float* x_row(int64_t row) { return ws_.x.data() + row * ws_.ld_dim; }
   float* h_row(int64_t row) { return ws_.h.data() + row * ws_.ld_dim; }
-
-  // h = rms_norm(x)
-  void norm(const float* weight) {
-    for_rows(n_rows_, config_.dim, [this, weight](int64_t row) {
-      table_.rms_norm(h_row(row), x_row(row), weight, config_.dim, norm_eps());
-    });
-  }
 
   // x += rms_norm(h): Gemma norms what a block adds.
   void add_normed(const float* weight) {
@@ -99,7 +160,6 @@ class Step {
   void attend(int layer);
   void feed_forward(int layer);
   void feed_experts(int layer);
-  void activate(float* gate_up, int64_t ld, int64_t n, int64_t ffn_dim);
   void read_out(float* logits);
 
   const ModelConfig& config_;
@@ -111,6 +171,8 @@ class Step {
   const KvLayout& layout_;
   const ForwardBatch& batch_;
   const int64_t n_rows_;
+  std::array<WeightView, 3> then_{};  // see announce
+  size_t n_then_ = 0;
 };
 
 void Step::check_batch() {
@@ -165,9 +227,9 @@ void Step::attend(int layer) {
   float* v = k + kv_dim;
   float* att = ws_.inner.data() + n_rows_ * ws_.ld_qkv;  // [n_rows][n_heads * head_dim]
 
-  norm(w.attn_norm);
-  project(ws_.h.data(), ws_.ld_dim, nullptr, n_rows_, config_.dim,
-          std::array{job(w.q, q, ws_.ld_qkv), job(w.k, k, ws_.ld_qkv), job(w.v, v, ws_.ld_qkv)});
+  announce(w.o);
+  project_normed(n_rows_, w.attn_norm, [](int64_t row) { return row; },
+                 std::array{job(w.q, q, ws_.ld_qkv), job(w.k, k, ws_.ld_qkv), job(w.v, v, ws_.ld_qkv)});
 
   const float* cs = in_window && ws_.cs_window.n_bytes() > 0 ? ws_.cs_window.data() : ws_.cs.data();
   for_rows(n_rows_, q_dim + kv_dim, [&](int64_t row) {
@@ -192,21 +254,17 @@ void Step::attend(int layer) {
   kv_store(exec_, table_, args, rows, batch_.seqs, k, v, ws_.ld_qkv);
   attention(exec_, table_, args, rows, batch_.seqs, q, ws_.ld_qkv, att, ws_.ld_att);
 
+  if (config_.moe.n_experts > 0) {
+    announce();
+  } else {
+    announce(w.gate, w.up);
+  }
   if (config_.post_norms) {
-    project(att, ws_.ld_att, nullptr, n_rows_, q_dim, std::array{job(w.o, ws_.h.data(), ws_.ld_dim)});
+    project_rows(att, ws_.ld_att, nullptr, n_rows_, q_dim, std::array{job(w.o, ws_.h.data(), ws_.ld_dim)});
     add_normed(w.post_attn_norm);
   } else {
-    project(att, ws_.ld_att, nullptr, n_rows_, q_dim, std::array{job(w.o, ws_.x.data(), ws_.ld_dim, true)});
+    project_rows(att, ws_.ld_att, nullptr, n_rows_, q_dim, std::array{job(w.o, ws_.x.data(), ws_.ld_dim, true)});
   }
-}
-
-// gate = act(gate) * up, in place.
-void Step::activate(float* gate_up, int64_t ld, int64_t n, int64_t ffn_dim) {
-  const GluFn glu = config_.activation == Activation::kSilu ? table_.silu_mul : table_.gelu_mul;
-  for_rows(n, 3 * ffn_dim, [=](int64_t row) {
-    float* gate = gate_up + row * ld;
-    glu(gate, gate, gate + ffn_dim, ffn_dim);
-  });
 }
 
 // x += post_norm(Wdown(act(Wgate h) * Wup h)), h = rms_norm(x)
@@ -215,15 +273,20 @@ void Step::feed_forward(int layer) {
   const int64_t ffn_dim = config_.ffn_dim;
   float* gate = ws_.inner.data();  // [n_rows][gate | up]
 
-  norm(w.ffn_norm);
-  project(ws_.h.data(), ws_.ld_dim, nullptr, n_rows_, config_.dim,
-          std::array{job(w.gate, gate, ws_.ld_ffn), job(w.up, gate + ffn_dim, ws_.ld_ffn)});
-  activate(gate, ws_.ld_ffn, n_rows_, ffn_dim);
+  announce(w.down);
+  project_normed(n_rows_, w.ffn_norm, [](int64_t row) { return row; },
+                 std::array{job(w.gate, gate, ws_.ld_ffn), job(w.up, gate + ffn_dim, ws_.ld_ffn)});
+  if (layer + 1 < config_.n_layers) {
+    const LayerWeights& next = weights_.layers[static_cast<size_t>(layer) + 1];
+    announce(next.q, next.k, next.v);
+  } else {
+    announce(Linear{.weights = weights_.output});
+  }
   if (config_.post_norms) {
-    project(gate, ws_.ld_ffn, nullptr, n_rows_, ffn_dim, std::array{job(w.down, ws_.h.data(), ws_.ld_dim)});
+    project_activated(gate, ws_.ld_ffn, n_rows_, ffn_dim, std::array{job(w.down, ws_.h.data(), ws_.ld_dim)});
     add_normed(w.post_ffn_norm);
   } else {
-    project(gate, ws_.ld_ffn, nullptr, n_rows_, ffn_dim, std::array{job(w.down, ws_.x.data(), ws_.ld_dim, true)});
+    project_activated(gate, ws_.ld_ffn, n_rows_, ffn_dim, std::array{job(w.down, ws_.x.data(), ws_.ld_dim, true)});
   }
 }
 
@@ -234,7 +297,9 @@ void Step::feed_experts(int layer) {
   const MoeConfig& moe = config_.moe;
   const int64_t ffn_dim = moe.ffn_dim;
 
-  norm(w.ffn_norm);
+  for_rows(n_rows_, config_.dim, [this, &w](int64_t row) {
+    table_.rms_norm(h_row(row), x_row(row), w.ffn_norm, config_.dim, norm_eps());
+  });
   // The router decides which weights a token meets: a rounding here is not a small error, so it is always f32.
   ws_.acts.set(exec_, table_, ActKind::kF32, ws_.h.data(), ws_.ld_dim, nullptr, n_rows_, config_.dim);
   const MatmulJob route{.weights = w.router, .out = ws_.router.data(), .ldo = moe.n_experts};
@@ -257,10 +322,9 @@ void Step::feed_experts(int layer) {
     const Linear gate_map{.weights = w.expert_gate[e]};
     const Linear up_map{.weights = w.expert_up[e]};
     const Linear down_map{.weights = w.expert_down[e]};
-    project(ws_.h.data(), ws_.ld_dim, rows, n, config_.dim,
-            std::array{job(gate_map, gate, ws_.ld_expert), job(up_map, gate + ffn_dim, ws_.ld_expert)});
-    activate(gate, ws_.ld_expert, n, ffn_dim);
-    project(gate, ws_.ld_expert, nullptr, n, ffn_dim, std::array{job(down_map, out, ws_.ld_dim)});
+    project_rows(ws_.h.data(), ws_.ld_dim, rows, n, config_.dim,
+                 std::array{job(gate_map, gate, ws_.ld_expert), job(up_map, gate + ffn_dim, ws_.ld_expert)});
+    project_activated(gate, ws_.ld_expert, n, ffn_dim, std::array{job(down_map, out, ws_.ld_dim)});
     for_rows(n, 2 * config_.dim, [=, this](int64_t i) { table_.axpy(x_row(rows[i]), out + i * ws_.ld_dim, row_weights[i], config_.dim); });
   }
 }
@@ -274,13 +338,14 @@ void Step::read_out(float* logits) {
     hidden += config_.dim;
   }
   int64_t n = 0;
-  for (int64_t row = 0; row < n_rows_; ++row) {
-    if (!batch_.rows[static_cast<size_t>(row)].wants_logits) continue;
-    table_.rms_norm(h_row(n++), x_row(row), weights_.output_norm, config_.dim, norm_eps());
+  int32_t* wanted = ws_.wanted.data();
+  for (int32_t row = 0; row < n_rows_; ++row) {
+    if (batch_.rows[static_cast<size_t>(row)].wants_logits) wanted[n++] = row;
   }
   if (n == 0) return;
+  announce();
   const Linear output{.weights = weights_.output};
-  project(ws_.h.data(), ws_.ld_dim, nullptr, n, config_.dim, std::array{job(output, logits, config_.n_vocab)});
+  project_normed(n, weights_.output_norm, [wanted](int64_t i) { return wanted[i]; }, std::array{job(output, logits, config_.n_vocab)});
 
   const float scale = static_cast<float>(config_.logit_scale);
   const float cap = static_cast<float>(config_.final_softcap);

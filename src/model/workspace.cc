@@ -26,11 +26,12 @@ ForwardWorkspace::ForwardWorkspace(const ModelConfig& config, int max_rows, int 
 
   const int64_t n = max_rows;
   x = Buffer<float>(floats(n, ld_dim));
-  h = Buffer<float>(floats(n, ld_dim));
+  if (config.post_norms || config.moe.n_experts > 0) h = Buffer<float>(floats(n, ld_dim));
   inner = Buffer<float>(floats(n, std::max({ld_qkv + ld_att, ld_ffn, ld_expert})));
   cs = Buffer<float>(floats(n, config.rope.n_dims));
   if (config.window > 0 && config.rope.window_has_own_base) cs_window = Buffer<float>(floats(n, config.rope.n_dims));
   attn_rows = Buffer<AttnRow>(static_cast<size_t>(n));
+  wanted = Buffer<int32_t>(static_cast<size_t>(max_logit_rows));
   const int64_t ffn_dim = config.moe.n_experts > 0 ? config.moe.ffn_dim : config.ffn_dim;
   acts.reserve(n, std::max({config.dim, q_dim, ffn_dim}));
   if (config.moe.n_experts > 0) {
@@ -46,7 +47,7 @@ ForwardWorkspace::ForwardWorkspace(const ModelConfig& config, int max_rows, int 
 }
 
 size_t ForwardWorkspace::n_bytes() const {
-  return x.n_bytes() + h.n_bytes() + inner.n_bytes() + cs.n_bytes() + cs_window.n_bytes() + attn_rows.n_bytes() + acts.n_bytes() +
+  return x.n_bytes() + h.n_bytes() + inner.n_bytes() + cs.n_bytes() + cs_window.n_bytes() + attn_rows.n_bytes() + wanted.n_bytes() + acts.n_bytes() +
          router.n_bytes() + chosen.n_bytes() + chosen_weights.n_bytes() + expert_first.n_bytes() + place_rows.n_bytes() +
          place_weights.n_bytes() + expert_out.n_bytes();
 }

@@ -45,11 +45,12 @@ class ForwardWorkspace final : public Workspace {
   int64_t ld_dim, ld_qkv, ld_att, ld_ffn, ld_expert;
 
   Buffer<float> x;        // [max_rows][dim], the residual stream
-  Buffer<float> h;        // [max_rows][dim], normalised, or what a block adds
+  Buffer<float> h;        // [max_rows][dim]: what a block adds before its post-norm; the input of experts. Else empty
   Buffer<float> inner;    // attention: qkv [max_rows][ld_qkv] then its output [max_rows][ld_att]; ffn: [max_rows][gate | up]
   Buffer<float> cs;       // [max_rows][n_pairs][2]
   Buffer<float> cs_window;
   Buffer<AttnRow> attn_rows;
+  Buffer<int32_t> wanted;  // [max_logit_rows], rows that want logits
   Activations acts;
 
   // Experts.
