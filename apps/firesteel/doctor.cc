@@ -148,6 +148,10 @@ void report_system(Report* report) {
   std::string settings;
   for (char** variable = environ; *variable != nullptr; ++variable) {
     const std::string_view text(*variable);
+    if (text.starts_with("FIRESTEEL_DATABASE=")) {  // may hold a password
+      settings += settings.empty() ? "FIRESTEEL_DATABASE=..." : " FIRESTEEL_DATABASE=...";
+      continue;
+    }
     if (text.starts_with("FIRESTEEL_") || text.starts_with("FS_ISA=")) settings += (settings.empty() ? "" : " ") + std::string(text);
   }
   report->add_text("environment", settings.empty() ? "nothing set" : settings);
