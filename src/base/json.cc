@@ -94,6 +94,10 @@ void dump_number(std::string* out, double value) {
     *out += "null";
     return;
   }
+  if (value == 0 && std::signbit(value)) {  // "-0" would be read as the integer 0
+    *out += "-0.0";
+    return;
+  }
   char buffer[32];
   const auto end = std::to_chars(buffer, buffer + sizeof buffer, value).ptr;
   out->append(buffer, end);

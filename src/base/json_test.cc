@@ -45,5 +45,12 @@ TEST(Json, ErrorMessagesAreShortUtf8) {
   EXPECT_LT(Json::parse("{\"" + std::string(100'000, 'x') + "\":1,\"" + std::string(100'000, 'x') + "\":2}").error().message.size(), 512u);
 }
 
+// Found by fuzzing: it printed "-0", which reads back as the integer 0.
+TEST(Json, MinusZeroKeepsItsSign) {
+  EXPECT_EQ(Json::parse("-0e162").value().dump(), "-0.0");
+  EXPECT_EQ(Json::parse("-0.0").value().dump(), "-0.0");
+  EXPECT_EQ(Json(0.0).dump(), "0");
+}
+
 }  // namespace
 }  // namespace firesteel
