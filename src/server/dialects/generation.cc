@@ -290,7 +290,8 @@ std::vector<GenerateRequest> make_requests(Generation generation, int64_t seed, 
   request.constraint = std::move(generation.constraint);
   request.stop.thinking_budget = generation.thinking.budget;
   // One call and no more: Hermes-like models end there.
-  if (generation.format.tools && !generation.format.only_call && !generation.format.parallel) request.stop.strings.emplace_back(kCallEndMarker);
+  const bool one_call = generation.format.tools && !generation.format.only_call && !generation.format.parallel;
+  if (one_call && request.stop.strings.size() < kStopStringsMax) request.stop.strings.emplace_back(kCallEndMarker);
   if (generation.prompt) {
     request.prompt = std::move(*generation.prompt);
   } else {

@@ -19,6 +19,7 @@ constexpr int64_t kChoicesMax = 16;
 constexpr size_t kMessagesMax = 16384;
 constexpr size_t kPartsMax = 1024;
 constexpr size_t kToolsMax = 128;
+constexpr size_t kStopStringsMax = 16;         // the generator's
 constexpr int64_t kTokensMax = int64_t{1} << 40;   // of max_tokens and budgets: the context is the real limit
 
 struct Tool {
