@@ -4,6 +4,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/mutex.h"
@@ -38,6 +39,8 @@ struct Tenants::Impl {
   // With replicas: tells that this one lives, counts the others, takes over what they used.
   void sync_replicas(int64_t now_us) FS_REQUIRES(refresh_mutex);
   Limits share_of(Limits limits) const;
+  void submit_usage(std::optional<UsageRecord> usage, std::function<void(Status)> done);
+  void store_unstored();  // when the disk works again
   // The principal of a key, if key, user and tenant are usable at this moment.
   Result<Principal> principal_of(const KeyEntry& key) FS_REQUIRES(directory->mutex);
   Result<Principal> checked_in(Status refreshed, const std::function<std::shared_ptr<KeyEntry>()>& find);
@@ -58,6 +61,7 @@ struct Tenants::Impl {
   Mutex refresh_mutex;  // held while reading the store; directory->mutex is taken inside
   int64_t generation FS_GUARDED_BY(refresh_mutex) = 0;
   int64_t checked_us FS_GUARDED_BY(refresh_mutex) = 0;  // last successful look
+  int64_t tried_us FS_GUARDED_BY(refresh_mutex) = INT64_MIN / 2;
 
   const std::string replica_id = random_id_tail();
   int64_t synced_us FS_GUARDED_BY(refresh_mutex) = INT64_MIN / 2;

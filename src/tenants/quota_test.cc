@@ -199,7 +199,30 @@ TEST_F(TenantsTest, AbsurdUsageIsRefusedAndGivesBack) {
   UsageRecord nameless = usage(1, 5);
   nameless.request_id.clear();
   EXPECT_EQ(tenants_->settle(admission(tenants_->admit(who, 50, 50)), nameless).error().code, ErrorCode::kInvalidArgument);
+  for (const std::string& text : {std::string("a\0b", 3), std::string("\xff"), std::string(2000, 'a')}) {
+    UsageRecord odd = usage(1, 5);
+    odd.model = text;
+    EXPECT_EQ(tenants_->settle(admission(tenants_->admit(who, 5, 5)), odd).error().code, ErrorCode::kInvalidArgument);
+  }
   EXPECT_EQ(tenants_->load(who.tenant).n_running, 0);
+}
+
+TEST_F(TenantsTest, UnstoredUsageIsStoredWhenTheDiskWorksAgainWithoutAnotherRequest) {
+  FaultVfs::instance().heal();
+  open_store({.path = folder_.file("other.db"), .vfs = "fault", .clock = &clock_});
+  reopen();
+  const TenantRecord a = tenant("a");
+  const CreatedKey made = key(a);
+  Admission running = admission(tenants_->admit(principal(made), 10, 10));
+  FaultVfs::instance().fail_at(1, 1'000'000, FaultVfs::Fault::kFull);
+  EXPECT_EQ(tenants_->settle(std::move(running), usage(10, 10)).error().code, ErrorCode::kUnavailable);
+  FaultVfs::instance().heal();
+  for (int i = 0; i < 2; ++i) {  // once to try the disk, once to find it working
+    advance(kSecondUs);
+    EXPECT_TRUE(tenants_->authenticate(made.secret).ok());
+    ASSERT_TRUE(store_->write([](Transaction&) { return Status(); }).ok());
+  }
+  ASSERT_EQ(tenants_->usage({.tenant = a.id})->size(), 1u);
 }
 
 TEST_F(TenantsTest, FormulasAreDefusedInCsv) {

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "base/check.h"
+#include "base/utf8.h"
 #include "tenants/crypto.h"
 #include "tenants/directory.h"
 #include "tenants/impl.h"
@@ -127,9 +128,12 @@ Status check_usage(const UsageRecord& usage) {
     return tokens.prompt >= 0 && tokens.prompt <= kTokensMax && tokens.cached >= 0 && tokens.cached <= tokens.prompt && tokens.generated >= 0 &&
            tokens.generated <= kTokensMax;
   };
-  bool all_sane = sane(usage.tokens) && usage.branches.size() <= 4096;
-  for (const BranchUsage& branch : usage.branches) all_sane = all_sane && sane(branch.tokens);
-  if (!all_sane) return Error{ErrorCode::kInvalidArgument, "usage: a count is negative or absurd"};
+  // Text that no database would refuse, or one bad record would keep others from being stored.
+  const auto plain = [](const std::string& text) { return text.size() <= 1024 && is_valid_utf8(text) && text.find('\0') == std::string::npos; };
+  bool all_sane = sane(usage.tokens) && usage.branches.size() <= 4096 && usage.total_us >= 0 && usage.first_token_us >= 0;
+  for (const std::string* text : {&usage.request_id, &usage.model, &usage.endpoint, &usage.finish_reason}) all_sane = all_sane && plain(*text);
+  for (const BranchUsage& branch : usage.branches) all_sane = all_sane && sane(branch.tokens) && plain(branch.name);
+  if (!all_sane) return Error{ErrorCode::kInvalidArgument, "usage: a count is negative or absurd, or a text is not UTF-8 of at most 1,024 bytes"};
   if (usage.request_id.empty() || usage.request_id.size() > 128) return Error{ErrorCode::kInvalidArgument, "usage: no request id, or one above 128 bytes"};
   return {};
 }
@@ -213,11 +217,15 @@ Status Tenants::Impl::refresh(bool now) {
   MutexLock lock(refresh_mutex);
   const int64_t now_us = options.clock->now_us();
   if (!now && now_us - checked_us < kRefreshIntervalUs) return {};
-  Result<DirectoryChanges> changes = read_changes(store, generation);
-  if (!changes.ok()) {
+  const auto stale = [&]() -> Status {
     if (now_us - checked_us < kMaxStaleUs) return {};
-    return Error{ErrorCode::kUnavailable, "the store of keys cannot be read: " + changes.error().message};
-  }
+    return Error{ErrorCode::kUnavailable, "the store of keys cannot be read"};
+  };
+  // A database that is away may take seconds to say so: not every request asks.
+  if (!now && now_us - tried_us < kRefreshIntervalUs) return stale();
+  tried_us = now_us;
+  Result<DirectoryChanges> changes = read_changes(store, generation);
+  if (!changes.ok()) return stale();
   checked_us = now_us;
   generation = changes->generation;
   {
@@ -225,7 +233,42 @@ Status Tenants::Impl::refresh(bool now) {
     apply(std::move(*changes));
   }
   if (options.replicated && now_us - synced_us >= kHeartbeatUs) sync_replicas(now_us);
+  store_unstored();
   return {};
+}
+
+void Tenants::Impl::store_unstored() {
+  {
+    MutexLock lock(directory->mutex);
+    if (directory->unstored.empty()) return;
+  }
+  if (store.writable()) submit_usage(std::nullopt, [](const Status&) {});
+}
+
+// One usage record and what could not be stored before, so that order and total are right as soon as the disk is.
+void Tenants::Impl::submit_usage(std::optional<UsageRecord> usage, std::function<void(Status)> done) {
+  const auto records = std::make_shared<std::vector<UsageRecord>>();
+  {
+    MutexLock lock(directory->mutex);
+    records->assign(std::make_move_iterator(directory->unstored.begin()), std::make_move_iterator(directory->unstored.end()));
+    directory->unstored.clear();
+  }
+  if (usage) records->push_back(std::move(*usage));
+  store.submit(
+      [records](Transaction& transaction) -> Status {
+        for (const UsageRecord& record : *records) FS_TRY_VOID(insert_usage(transaction, record));
+        return {};
+      },
+      [records, directory = directory, done = std::move(done)](Status status) {
+        // Other errors would come again.
+        if (!status.ok() && status.error().code == ErrorCode::kUnavailable) {
+          MutexLock lock(directory->mutex);
+          for (UsageRecord& record : *records) {
+            if (directory->unstored.size() < kUnstoredMax) directory->unstored.push_back(std::move(record));
+          }
+        }
+        done(std::move(status));
+      });
 }
 
 void Tenants::Impl::sync_replicas(int64_t now_us) {
@@ -304,7 +347,9 @@ Result<Principal> Tenants::Impl::checked_in(Status refreshed, const std::functio
 // --- at each request ---------------------------------------------------------------------------------------------------------------
 
 Tenants::Tenants(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-Tenants::~Tenants() = default;
+Tenants::~Tenants() {
+  impl_->store_unstored();  // the store works off its queue before it closes
+}
 
 Result<std::unique_ptr<Tenants>> Tenants::open(Store& store, const ServerSecret& secret, Options options) {
   auto impl = std::make_unique<Impl>(store, secret, std::move(options));
@@ -441,31 +486,13 @@ void Tenants::settle_async(Admission admission, UsageRecord usage, std::function
   usage.key = state->principal.key;
   usage.user = state->principal.user;
   if (usage.at_us == 0) usage.at_us = wall_us;
-  // Together with what could not be stored before, so that order and total are right as soon as the disk is.
-  auto records = std::make_shared<std::vector<UsageRecord>>();
   {
     MutexLock lock(directory->mutex);
     usage.cost_micros = directory->cost_micros(usage.model, usage.tokens);
     state->release(/*ran=*/true);
-    for (auto* entry : {&state->key->meter, &state->tenant->meter}) count_used(entry, usage.tokens.prompt + usage.tokens.generated, usage.cost_micros);
-    records->assign(std::make_move_iterator(directory->unstored.begin()), std::make_move_iterator(directory->unstored.end()));
-    directory->unstored.clear();
+    for (auto* meter : {&state->key->meter, &state->tenant->meter}) count_used(meter, usage.tokens.prompt + usage.tokens.generated, usage.cost_micros);
   }
-  records->push_back(std::move(usage));
-  impl_->store.submit(
-      [records](Transaction& transaction) -> Status {
-        for (const UsageRecord& record : *records) FS_TRY_VOID(insert_usage(transaction, record));
-        return {};
-      },
-      [records, directory, done = std::move(done)](Status status) {
-        if (!status.ok()) {
-          MutexLock lock(directory->mutex);
-          for (UsageRecord& record : *records) {
-            if (directory->unstored.size() < kUnstoredMax) directory->unstored.push_back(std::move(record));
-          }
-        }
-        done(std::move(status));
-      });
+  impl_->submit_usage(std::move(usage), std::move(done));
 }
 
 Status Tenants::settle(Admission admission, UsageRecord usage) {
