@@ -64,9 +64,7 @@ test('generate, raw and streamed', async () => {
   assert.equal(text, whole.response);
 });
 
-test('embed', async (t) => {
-  const probe = await client.embed({ model: server.model, input: 'a' }).catch((error) => error);
-  if (/not yet/.test(probe.message ?? '')) return t.skip(probe.message);
+test('embed', async () => {
   const answer = await client.embed({ model: server.model, input: ['a dog', 'a cat'] });
   assert.equal(answer.embeddings.length, 2);
   assert.ok(answer.prompt_eval_count > 0);
