@@ -94,6 +94,42 @@ std::optional<ApiError> make_exchange_context(ServerContext* context, const std:
   return std::nullopt;
 }
 
+// What an answer without events used, as its dialect says it.
+int64_t prompt_tokens_of(const HttpResponse& response) {
+  const Result<Json> body = Json::parse(response.body);
+  if (!body.ok()) return 0;
+  const Json* usage = body->find("usage");
+  const Json* count = usage != nullptr ? usage->find("prompt_tokens") : body->find("prompt_eval_count");
+  return count != nullptr && count->is_int() ? count->as_int() : 0;
+}
+
+// Computes an answer that uses the engine without a stream: admitted, and settled before it is sent.
+HttpReply compute_metered(ServerContext* context, const Call& call, const ExchangeContext& exchange_context, AnswerFn compute) {
+  const Dialect errors = call.route.dialect();
+  const std::string& request_id = call.request.request_id;
+  // The count is known only afterwards; four bytes a token is what text of most languages has.
+  AdmissionOrRefusal admitted = context->tenants.admit(*call.principal, static_cast<int64_t>(call.request.body.size() / 4), 0);
+  if (const Refusal* refusal = std::get_if<Refusal>(&admitted)) return error_response(to_api_error(*refusal), errors, request_id);
+  const int64_t start_us = system_clock().now_us();
+  ReplyOrError reply = compute(call.request, exchange_context);
+  if (const ApiError* error = std::get_if<ApiError>(&reply)) return error_response(*error, errors, request_id);
+  HttpResponse& response = std::get<HttpResponse>(reply);
+  if (response.status != 200) return std::move(response);
+  UsageRecord record;
+  record.request_id = request_id;
+  record.model = context->options.model_id;
+  record.endpoint = call.route.name();
+  record.finish_reason = "stop";
+  record.tokens.prompt = prompt_tokens_of(response);
+  record.total_us = system_clock().now_us() - start_us;
+  const Status settled = context->tenants.settle(std::move(std::get<Admission>(admitted)), std::move(record));
+  if (!settled.ok()) {
+    return error_response({.kind = ApiErrorKind::kUnavailable, .message = "the server's storage does not work at the moment; try again", .code = "store_unavailable"},
+                          errors, request_id);
+  }
+  return std::move(response);
+}
+
 }  // namespace
 
 void add_dialect_routes(ServerContext* context, Router* router) {
@@ -114,15 +150,16 @@ void add_dialect_routes(ServerContext* context, Router* router) {
                         return start_generation(context, call, std::move(std::get<Exchange>(parsed)));
                       }));
   };
-  const auto answer = [&](HttpMethod method, std::string_view path, std::string_view name, Dialect dialect, AnswerFn compute) {
+  const auto answer = [&](HttpMethod method, std::string_view path, std::string_view name, Dialect dialect, AnswerFn compute, bool metered = false) {
     const uint64_t body_bytes_max = method == HttpMethod::kPost ? context->options.prompt_body_bytes_max : 0;
     router->add(Route(method, path, name, RouteAccess::needs(Scope::kInference), RouteLimits(body_bytes_max), dialect,
-                      [context, memory, compute](Call& call) -> HttpReply {
+                      [context, memory, compute, metered](Call& call) -> HttpReply {
                         ExchangeContext exchange_context;
                         const Dialect errors = call.route.dialect();
                         if (const auto error = make_exchange_context(context, memory, call, &exchange_context)) {
                           return error_response(*error, errors, call.request.request_id);
                         }
+                        if (metered) return compute_metered(context, call, exchange_context, compute);
                         ReplyOrError reply = compute(call.request, exchange_context);
                         if (const ApiError* error = std::get_if<ApiError>(&reply)) {
                           return error_response(*error, errors, call.request.request_id);
@@ -137,7 +174,7 @@ void add_dialect_routes(ServerContext* context, Router* router) {
   generate("/v1/responses", "openai.responses", Dialect::kOpenAi, parse_openai_responses);
   answer(kGet, "/v1/responses/{}", "openai.responses.get", Dialect::kOpenAi, answer_openai_response_get);
   answer(HttpMethod::kDelete, "/v1/responses/{}", "openai.responses.delete", Dialect::kOpenAi, answer_openai_response_delete);
-  answer(kPost, "/v1/embeddings", "openai.embeddings", Dialect::kOpenAi, answer_openai_embeddings);
+  answer(kPost, "/v1/embeddings", "openai.embeddings", Dialect::kOpenAi, answer_openai_embeddings, true);
   answer(kGet, "/v1/models", "openai.models", Dialect::kOpenAi, answer_openai_models);
   answer(kGet, "/v1/models/{*}", "openai.model", Dialect::kOpenAi, answer_openai_model);
   answer(kPost, "/tokenize", "tokenize", Dialect::kOpenAi, answer_tokenize);
@@ -148,7 +185,7 @@ void add_dialect_routes(ServerContext* context, Router* router) {
 
   generate("/api/chat", "ollama.chat", Dialect::kOllama, parse_ollama_chat);
   generate("/api/generate", "ollama.generate", Dialect::kOllama, parse_ollama_generate);
-  answer(kPost, "/api/embed", "ollama.embed", Dialect::kOllama, answer_ollama_embed);
+  answer(kPost, "/api/embed", "ollama.embed", Dialect::kOllama, answer_ollama_embed, true);
   answer(kGet, "/api/tags", "ollama.tags", Dialect::kOllama, answer_ollama_tags);
   answer(kPost, "/api/show", "ollama.show", Dialect::kOllama, answer_ollama_show);
   answer(kGet, "/api/ps", "ollama.ps", Dialect::kOllama, answer_ollama_ps);

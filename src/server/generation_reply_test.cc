@@ -45,6 +45,15 @@ TEST_F(GenerationReplyTest, UsageIsStoredBeforeTheAnswerEnds) {
   EXPECT_EQ(used().n_requests, 2);
 }
 
+TEST_F(GenerationReplyTest, EmbeddingsAreMetered) {
+  start();
+  const HttpResponse answer = ask("POST", "/v1/embeddings", key(), R"({"model": "fake", "input": ["one two", "three"]})");
+  ASSERT_EQ(answer.status, 200) << answer.body;
+  EXPECT_EQ(used().n_requests, 1);
+  EXPECT_EQ(used().tokens.prompt, json(answer).find("usage")->find("prompt_tokens")->as_int());
+  EXPECT_GT(used().tokens.prompt, 0);
+}
+
 TEST_F(GenerationReplyTest, AClientThatLeavesFreesTheEngineAndIsBilledForWhatItUsed) {
   for (const char* const body : {kStreamed, kQuestion}) {
     SCOPED_TRACE(body);

@@ -12,7 +12,7 @@ using boost::system::error_code;
 
 constexpr size_t kPipelinedBytesMax = 64u << 10;   // of further requests, while one is answered
 constexpr size_t kUnsentBytesMax = 64u << 10;      // a stream is not polled while the client has not taken so much
-constexpr size_t kKeptCapacity = 4u << 10;         // of buffers between uses; 10,000 idle streams must fit in 100 MiB
+constexpr size_t kKeptCapacity = 1u << 10;         // of buffers between uses; 10,000 idle streams must fit in 100 MiB
 constexpr size_t kLingerBytesMax = 1u << 20;
 constexpr int64_t kBodyBytesPerSecondMin = 16 << 10;
 
