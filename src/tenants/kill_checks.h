@@ -37,6 +37,7 @@ class KillTest {
       SCOPED_TRACE("round " + std::to_string(round));
       one_round(round);
     }
+    EXPECT_LT(slowest_open_us_, 2'000'000);
     RecordProperty("slowest_open_us", slowest_open_us_);
     RecordProperty("acknowledged", static_cast<int64_t>(acknowledged_.size()));
     std::printf("%d kills, %zu records acknowledged, slowest opening %.1f ms\n", n_rounds_, acknowledged_.size(), static_cast<double>(slowest_open_us_) / 1000);
