@@ -307,6 +307,10 @@ void Connection::release_body() {
 
 void Connection::on_reply(HttpReply reply) {
   release_body();
+  // What follows needs the request's name only; an idle stream should hold little.
+  HttpHeaders().swap(request_->headers);
+  std::string().swap(request_->body);
+  verdict_ = HeadVerdict{};
   if (phase_ == Phase::kClosed) {
     record();
     server_->remove(id_);
