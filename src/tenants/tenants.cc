@@ -217,15 +217,12 @@ Status Tenants::Impl::refresh(bool now) {
   MutexLock lock(refresh_mutex);
   const int64_t now_us = options.clock->now_us();
   if (!now && now_us - checked_us < kRefreshIntervalUs) return {};
-  const auto stale = [&]() -> Status {
-    if (now_us - checked_us < kMaxStaleUs) return {};
-    return Error{ErrorCode::kUnavailable, "the store of keys cannot be read"};
-  };
+  const Status known_long_ago = now_us - checked_us < kMaxStaleUs ? Status() : Status(Error{ErrorCode::kUnavailable, "the store of keys cannot be read"});
   // A database that is away may take seconds to say so: not every request asks.
-  if (!now && now_us - tried_us < kRefreshIntervalUs) return stale();
+  if (!now && now_us - tried_us < kRefreshIntervalUs) return known_long_ago;
   tried_us = now_us;
   Result<DirectoryChanges> changes = read_changes(store, generation);
-  if (!changes.ok()) return stale();
+  if (!changes.ok()) return known_long_ago;
   checked_us = now_us;
   generation = changes->generation;
   {
@@ -415,7 +412,6 @@ Status Tenants::close_session(std::string_view token) {
 }
 
 AdmissionOrRefusal Tenants::admit(const Principal& principal, int64_t prompt_tokens, int64_t max_tokens, std::string_view model) {
-  Directory& directory = *impl_->directory;
   const bool writable = impl_->store.writable();
   const int64_t now_us = impl_->options.clock->now_us();
   const int64_t wall_us = impl_->options.wall->now_us();
@@ -423,10 +419,10 @@ AdmissionOrRefusal Tenants::admit(const Principal& principal, int64_t prompt_tok
   prompt_tokens = std::clamp<int64_t>(prompt_tokens, 0, kTokensMax / 2);
   max_tokens = std::clamp<int64_t>(max_tokens, 0, kTokensMax / 2);
 
-  MutexLock lock(directory.mutex);
-  const auto key = directory.keys.find(principal.key);
-  const auto tenant = directory.tenants.find(principal.tenant);
-  if (key == directory.keys.end() || tenant == directory.tenants.end() || !impl_->principal_of(*key->second).ok()) {
+  MutexLock lock(impl_->directory->mutex);
+  const auto key = impl_->directory->keys.find(principal.key);
+  const auto tenant = impl_->directory->tenants.find(principal.tenant);
+  if (key == impl_->directory->keys.end() || tenant == impl_->directory->tenants.end() || !impl_->principal_of(*key->second).ok()) {
     return refuse(Refusal::Kind::kRevoked, unauthenticated().message, 0);
   }
   if (!writable) return refuse(Refusal::Kind::kUnavailable, "usage cannot be recorded at the moment", kBusyRetryMs);
@@ -438,7 +434,7 @@ AdmissionOrRefusal Tenants::admit(const Principal& principal, int64_t prompt_tok
   key_entry.meter.advance(of_key, now_us, today, month_of(wall_us));
   tenant_entry.meter.advance(of_tenant, now_us, today, month_of(wall_us));
   const Demand demand{.tokens = prompt_tokens + max_tokens,
-                      .spend_micros = directory.cost_micros(std::string(model), {.prompt = prompt_tokens, .cached = 0, .generated = max_tokens})};
+                      .spend_micros = impl_->directory->cost_micros(std::string(model), {.prompt = prompt_tokens, .cached = 0, .generated = max_tokens})};
   const int64_t day_ends_ms = ((today + 1) * kDayUs - wall_us + 999) / 1000;
   const Check checks[] = {{"key", key_entry.record.limits, of_key, key_entry.meter, demand, impl_->options.kv_tokens, day_ends_ms},
                           {"tenant", tenant_entry.record.limits, of_tenant, tenant_entry.meter, demand, impl_->options.kv_tokens, day_ends_ms}};
@@ -479,7 +475,6 @@ void Tenants::settle_async(Admission admission, UsageRecord usage, std::function
     done(checked);  // the admission gives back what it held
     return;
   }
-  const std::shared_ptr<Directory> directory = impl_->directory;
   const std::unique_ptr<Admission::State> state = std::move(admission.state_);
   const int64_t wall_us = impl_->options.wall->now_us();
   usage.tenant = state->principal.tenant;
@@ -487,8 +482,8 @@ void Tenants::settle_async(Admission admission, UsageRecord usage, std::function
   usage.user = state->principal.user;
   if (usage.at_us == 0) usage.at_us = wall_us;
   {
-    MutexLock lock(directory->mutex);
-    usage.cost_micros = directory->cost_micros(usage.model, usage.tokens);
+    MutexLock lock(state->directory->mutex);
+    usage.cost_micros = state->directory->cost_micros(usage.model, usage.tokens);
     state->release(/*ran=*/true);
     for (auto* meter : {&state->key->meter, &state->tenant->meter}) count_used(meter, usage.tokens.prompt + usage.tokens.generated, usage.cost_micros);
   }
