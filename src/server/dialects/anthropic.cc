@@ -201,7 +201,7 @@ AnthropicVersion read_version(const HttpRequest& request, ReadState* state) {
   return AnthropicVersion::k2026;
 }
 
-void read_thinking(const Reader& body, const ModelInfo& info, bool* shows, Generation* out) {
+void read_thinking(const BodyReader& body, const ModelInfo& info, bool* shows, Generation* out) {
   const auto config = body.object("output_config");
   std::optional<std::string> effort;
   if (config) {
@@ -252,7 +252,7 @@ ExchangeOrError parse_anthropic_messages(const HttpRequest& request, const Excha
   ReadState state;
   const auto json = parse_body(request.body, &state);
   if (!json) return *state.error;
-  const Reader body(*json, "", &state);
+  const BodyReader body(*json, "", &state);
   const ModelInfo info = context.generator->info();
   const AnthropicVersion version = read_version(request, &state);
   Generation generation;
@@ -300,7 +300,7 @@ ReplyOrError answer_anthropic_count_tokens(const HttpRequest& request, const Exc
   ReadState state;
   const auto json = parse_body(request.body, &state);
   if (!json) return *state.error;
-  const Reader body(*json, "", &state);
+  const BodyReader body(*json, "", &state);
   const ModelInfo info = context.generator->info();
   const AnthropicVersion version = read_version(request, &state);
   Generation generation;

@@ -40,12 +40,12 @@ Json content_of(Json::Array parts) {
 
 // Each block of `name` (a string is one text block) to visit(block, type).
 template <typename Visit>
-void for_each_block(const Reader& holder, std::string_view name, Visit visit) {
+void for_each_block(const BodyReader& holder, std::string_view name, Visit visit) {
   const Json* content = holder.get(name);
   if (content == nullptr) return holder.fail(name, "missing");
   if (content->is_string()) {
     const Json block = text_part(content->as_string());
-    visit(Reader(block, holder.path(name), holder.state()), std::string("text"));
+    visit(BodyReader(block, holder.path(name), holder.state()), std::string("text"));
     return;
   }
   const Json::Array* blocks = holder.array(name, kPartsMax);
@@ -53,7 +53,7 @@ void for_each_block(const Reader& holder, std::string_view name, Visit visit) {
   for (size_t i = 0; i < blocks->size() && holder.ok(); ++i) {
     const std::string path = item(holder.path(name), i);
     if (!(*blocks)[i].is_object()) return holder.state()->fail(path, "expected an object, found " + describe((*blocks)[i]));
-    const Reader block((*blocks)[i], path, holder.state());
+    const BodyReader block((*blocks)[i], path, holder.state());
     const auto type = block.string("type");
     if (!holder.ok()) return;
     if (!type) return block.fail("type", "missing");
@@ -61,12 +61,12 @@ void for_each_block(const Reader& holder, std::string_view name, Visit visit) {
   }
 }
 
-void refuse_block(const Reader& block, const std::string& type) {
+void refuse_block(const BodyReader& block, const std::string& type) {
   if (type == "image") block.fail("type", "this model has no vision: send text only");
   else block.fail("type", "blocks of type " + describe(Json(type)) + " are not supported here");
 }
 
-std::string read_text(const Reader& block, bool no_citations) {
+std::string read_text(const BodyReader& block, bool no_citations) {
   block.check({"text block", kText});
   if (no_citations && block.get("citations") != nullptr) block.fail("citations", "not supported in version 2026-10-21");
   const auto text = block.string("text");
@@ -74,7 +74,7 @@ std::string read_text(const Reader& block, bool no_citations) {
   return text.value_or("");
 }
 
-std::string read_document(const Reader& block) {
+std::string read_document(const BodyReader& block) {
   block.check({"document block", kDocument});
   const auto title = block.string("title");
   const auto about = block.string("context");
@@ -92,9 +92,9 @@ std::string read_document(const Reader& block) {
   return (title ? *title + "\n" : "") + (about ? *about + "\n" : "") + data.value_or("");
 }
 
-void read_user(const Reader& message, AnthropicVersion version, Json::Array* out) {
+void read_user(const BodyReader& message, AnthropicVersion version, Json::Array* out) {
   Json::Array parts;
-  for_each_block(message, "content", [&](const Reader& block, const std::string& type) {
+  for_each_block(message, "content", [&](const BodyReader& block, const std::string& type) {
     if (type == "text") {
       parts.push_back(text_part(read_text(block, version == AnthropicVersion::k2026)));
     } else if (type == "document") {
@@ -105,7 +105,7 @@ void read_user(const Reader& message, AnthropicVersion version, Json::Array* out
       if (!id) return block.fail("tool_use_id", "missing");
       Json::Array result;
       if (block.get("content") != nullptr) {
-        for_each_block(block, "content", [&](const Reader& inner, const std::string& inner_type) {
+        for_each_block(block, "content", [&](const BodyReader& inner, const std::string& inner_type) {
           if (inner_type == "text") result.push_back(text_part(read_text(inner, false)));
           else refuse_block(inner, inner_type);
         });
@@ -120,10 +120,10 @@ void read_user(const Reader& message, AnthropicVersion version, Json::Array* out
   if (!parts.empty()) out->push_back(Json::Object{{"role", "user"}, {"content", content_of(std::move(parts))}});
 }
 
-void read_assistant(const Reader& message, Json::Array* out) {
+void read_assistant(const BodyReader& message, Json::Array* out) {
   Json::Array parts, calls;
   std::string thinking;
-  for_each_block(message, "content", [&](const Reader& block, const std::string& type) {
+  for_each_block(message, "content", [&](const BodyReader& block, const std::string& type) {
     if (type == "text") {
       parts.push_back(text_part(read_text(block, false)));
     } else if (type == "thinking") {
@@ -156,11 +156,11 @@ void read_assistant(const Reader& message, Json::Array* out) {
 
 }  // namespace
 
-void read_anthropic_messages(const Reader& body, AnthropicVersion version, Generation* out) {
+void read_anthropic_messages(const BodyReader& body, AnthropicVersion version, Generation* out) {
   Json::Array& read = out->messages.as_array();
   if (body.get("system") != nullptr) {
     Json::Array parts;
-    for_each_block(body, "system", [&](const Reader& block, const std::string& type) {
+    for_each_block(body, "system", [&](const BodyReader& block, const std::string& type) {
       if (type == "text") parts.push_back(text_part(read_text(block, false)));
       else refuse_block(block, type);
     });
@@ -173,7 +173,7 @@ void read_anthropic_messages(const Reader& body, AnthropicVersion version, Gener
   for (size_t i = 0; i < messages->size() && body.ok(); ++i) {
     const std::string path = item(body.path("messages"), i);
     if (!(*messages)[i].is_object()) return body.state()->fail(path, "expected an object, found " + describe((*messages)[i]));
-    const Reader message((*messages)[i], path, body.state());
+    const BodyReader message((*messages)[i], path, body.state());
     message.check({"message", kMessage});
     const auto role = message.choice("role", {"user", "assistant"});
     if (!message.ok()) return;
@@ -186,12 +186,12 @@ void read_anthropic_messages(const Reader& body, AnthropicVersion version, Gener
   }
 }
 
-void read_anthropic_tools(const Reader& body, Generation* out) {
+void read_anthropic_tools(const BodyReader& body, Generation* out) {
   if (const Json::Array* tools = body.array("tools", kToolsMax)) {
     for (size_t i = 0; i < tools->size() && body.ok(); ++i) {
       const std::string path = item(body.path("tools"), i);
       if (!(*tools)[i].is_object()) return body.state()->fail(path, "expected an object, found " + describe((*tools)[i]));
-      const Reader tool((*tools)[i], path, body.state());
+      const BodyReader tool((*tools)[i], path, body.state());
       const auto type = tool.string("type");
       if (type && *type != "custom") return tool.fail("type", "tools that run on the server are not supported, found " + describe(Json(*type)));
       tool.check({"tool", kTool});

@@ -60,7 +60,7 @@ bool is_model_name(const std::string& name, const ExchangeContext& context) {
   return name == context.model_id || std::find(context.aliases.begin(), context.aliases.end(), name) != context.aliases.end();
 }
 
-std::string read_model(const Reader& body, const ExchangeContext& context) {
+std::string read_model(const BodyReader& body, const ExchangeContext& context) {
   const auto name = body.string("model");
   if (!name) return context.model_id;
   if (is_model_name(*name, context)) return *name;
@@ -70,7 +70,7 @@ std::string read_model(const Reader& body, const ExchangeContext& context) {
   return {};
 }
 
-void read_effort(const Reader& place, std::string_view name, const ModelInfo& info, Generation* out) {
+void read_effort(const BodyReader& place, std::string_view name, const ModelInfo& info, Generation* out) {
   const auto effort = place.choice(name, {"none", "minimal", "low", "medium", "high", "xhigh"});
   if (!effort) return;
   if (!info.can_think && *effort != "none") return place.note_ignored(name);
@@ -83,7 +83,7 @@ void read_effort(const Reader& place, std::string_view name, const ModelInfo& in
   }
 }
 
-void read_extension(const Reader& body, const ModelInfo& info, Generation* out) {
+void read_extension(const BodyReader& body, const ModelInfo& info, Generation* out) {
   const auto object = body.object("firesteel");
   if (!object) return;
   object->check(kExtensionTable);
@@ -128,7 +128,7 @@ void read_extension(const Reader& body, const ModelInfo& info, Generation* out) 
   }
 }
 
-void add_tool(const Reader& place, std::string_view schema_name, Generation* out) {
+void add_tool(const BodyReader& place, std::string_view schema_name, Generation* out) {
   const auto name = place.string("name");
   const auto description = place.string("description");
   const auto schema = place.object(schema_name);
@@ -148,7 +148,7 @@ void add_tool(const Reader& place, std::string_view schema_name, Generation* out
   out->tool_list.push_back({*name, schema ? schema->json() : Json()});
 }
 
-void read_tools(const Reader& body, bool flat, Generation* out) {
+void read_tools(const BodyReader& body, bool flat, Generation* out) {
   const Json::Array* tools = body.array("tools", kToolsMax);
   if (tools == nullptr) return;
   static constexpr Parameter kFunction[] = {{"name"}, {"description"}, {"parameters"}, {"strict", Support::kSupported}};
@@ -157,7 +157,7 @@ void read_tools(const Reader& body, bool flat, Generation* out) {
   for (size_t i = 0; i < tools->size() && body.ok(); ++i) {
     const std::string path = body.path("tools") + "[" + std::to_string(i) + "]";
     if (!(*tools)[i].is_object()) return body.state()->fail(path, "expected an object, found " + describe((*tools)[i]));
-    const Reader tool((*tools)[i], path, body.state());
+    const BodyReader tool((*tools)[i], path, body.state());
     const auto type = tool.string("type");
     if (!type) return tool.fail("type", "missing");
     if (*type != "function") return tool.fail("type", "only \"function\" is supported, found " + describe(Json(*type)), "unsupported_parameter");
@@ -206,7 +206,7 @@ void require_call(std::string_view name, Generation* out) {
   out->format.only_call = true;
 }
 
-void read_response_format(const Reader& body, std::string_view name, bool flat, Generation* out) {
+void read_response_format(const BodyReader& body, std::string_view name, bool flat, Generation* out) {
   const auto format = body.object(name);
   if (!format) return;
   const auto type = format->choice("type", {"text", "json_object", "json_schema"});
@@ -235,7 +235,7 @@ void read_response_format(const Reader& body, std::string_view name, bool flat, 
   out->constraint = Constraint{Constraint::Kind::kJsonSchema, schema->json().dump()};
 }
 
-void read_stop(const Reader& body, std::string_view name, size_t n_max, Generation* out) {
+void read_stop(const BodyReader& body, std::string_view name, size_t n_max, Generation* out) {
   const Json* stop = body.get(name);
   if (stop == nullptr) return;
   if (stop->is_string()) {
@@ -253,7 +253,7 @@ void read_stop(const Reader& body, std::string_view name, size_t n_max, Generati
   }
 }
 
-void read_logit_bias(const Reader& body, const ModelInfo& info, Generation* out) {
+void read_logit_bias(const BodyReader& body, const ModelInfo& info, Generation* out) {
   const auto object = body.object("logit_bias");
   if (!object) return;
   if (object->json().as_object().size() > 1024) return body.fail("logit_bias", "expected at most 1024 tokens");

@@ -52,28 +52,28 @@ struct Generation {
 };
 
 // The name in `model`, or the served model's when absent; fails with 404 model_not_found for names that are not the context's.
-std::string read_model(const Reader& body, const ExchangeContext& context);
+std::string read_model(const BodyReader& body, const ExchangeContext& context);
 bool is_model_name(const std::string& name, const ExchangeContext& context);
 
 // The extension object "firesteel" of every dialect.
-void read_extension(const Reader& body, const ModelInfo& info, Generation* out);
+void read_extension(const BodyReader& body, const ModelInfo& info, Generation* out);
 // reasoning_effort and its like: none, minimal, low, medium, high, xhigh.
-void read_effort(const Reader& place, std::string_view name, const ModelInfo& info, Generation* out);
+void read_effort(const BodyReader& place, std::string_view name, const ModelInfo& info, Generation* out);
 
 // Tools as {"type": "function", "function": {...}}, or with flat = true {"type": "function", "name": ...}.
-void read_tools(const Reader& body, bool flat, Generation* out);
+void read_tools(const BodyReader& body, bool flat, Generation* out);
 // One tool from its parts; fails with what is wrong below `place`.
-void add_tool(const Reader& place, std::string_view schema_name, Generation* out);
+void add_tool(const BodyReader& place, std::string_view schema_name, Generation* out);
 // Every answer is a call of one of the tools; `name` empty: of any.
 void require_call(std::string_view name, Generation* out);
 
 // {"type": "text" | "json_object" | "json_schema", ...}; the schema lies in "json_schema" or (flat) beside the type.
-void read_response_format(const Reader& body, std::string_view name, bool flat, Generation* out);
+void read_response_format(const BodyReader& body, std::string_view name, bool flat, Generation* out);
 
 // A string or a list of them, at most n_max; none empty.
-void read_stop(const Reader& body, std::string_view name, size_t n_max, Generation* out);
+void read_stop(const BodyReader& body, std::string_view name, size_t n_max, Generation* out);
 // {"token id": -100..100}
-void read_logit_bias(const Reader& body, const ModelInfo& info, Generation* out);
+void read_logit_bias(const BodyReader& body, const ModelInfo& info, Generation* out);
 
 // Seeds of the choices: the first has the seed itself.
 uint64_t choice_seed(uint64_t seed, uint32_t choice);

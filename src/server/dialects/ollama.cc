@@ -158,13 +158,13 @@ class OllamaEncoder final : public AnswerEncoder {
 
 std::string item(const std::string& path, size_t i) { return path + "[" + std::to_string(i) + "]"; }
 
-void read_messages(const Reader& body, Generation* out) {
+void read_messages(const BodyReader& body, Generation* out) {
   const Json::Array* messages = body.array("messages", kMessagesMax);
   Json::Array& read = out->messages.as_array();
   for (size_t i = 0; messages != nullptr && i < messages->size() && body.ok(); ++i) {
     const std::string path = item(body.path("messages"), i);
     if (!(*messages)[i].is_object()) return body.state()->fail(path, "expected an object, found " + describe((*messages)[i]));
-    const Reader message((*messages)[i], path, body.state());
+    const BodyReader message((*messages)[i], path, body.state());
     if (const Json* images = message.json().find("images"); images == nullptr || !images->is_array() || !images->as_array().empty()) {
       message.check({"message", kMessage});
     }
@@ -179,7 +179,7 @@ void read_messages(const Reader& body, Generation* out) {
       for (size_t k = 0; k < calls->size(); ++k) {
         const std::string call_path = item(message.path("tool_calls"), k);
         if (!(*calls)[k].is_object()) return body.state()->fail(call_path, "expected an object, found " + describe((*calls)[k]));
-        const Reader call((*calls)[k], call_path, body.state());
+        const BodyReader call((*calls)[k], call_path, body.state());
         call.check({"tool call", kCall});
         const auto function = call.object("function");
         if (!function) return call.fail("function", "missing");
@@ -205,7 +205,7 @@ void read_messages(const Reader& body, Generation* out) {
   }
 }
 
-void read_format(const Reader& body, Generation* out) {
+void read_format(const BodyReader& body, Generation* out) {
   const Json* format = body.get("format");
   if (format == nullptr || *format == Json("")) return;
   if (!out->tool_list.empty()) return body.fail("format", "together with tools: not supported");
@@ -214,7 +214,7 @@ void read_format(const Reader& body, Generation* out) {
   else body.fail("format", "expected \"json\" or a schema, found " + describe(*format));
 }
 
-void read_think(const Reader& body, const ModelInfo& info, Generation* out) {
+void read_think(const BodyReader& body, const ModelInfo& info, Generation* out) {
   const Json* think = body.get("think");
   if (think == nullptr) return;
   if (think->is_string()) {
@@ -228,7 +228,7 @@ void read_think(const Reader& body, const ModelInfo& info, Generation* out) {
   out->thinking = {.enable = *on, .budget = *on ? -1 : 0, .mode = *on ? "thinking" : "instant"};
 }
 
-ExchangeOrError finish(const Reader& body, Generation generation, bool is_chat, bool loaded, std::string model, const ModelInfo& info,
+ExchangeOrError finish(const BodyReader& body, Generation generation, bool is_chat, bool loaded, std::string model, const ModelInfo& info,
                        const ExchangeContext& context) {
   read_format(body, &generation);
   read_think(body, info, &generation);
@@ -258,7 +258,7 @@ const ParameterTable kOllamaChatTable = {"POST /api/chat", kChat};
 const ParameterTable kOllamaGenerateTable = {"POST /api/generate", kGenerate};
 const ParameterTable kOllamaOptionsTable = {"object \"options\" of Ollama's routes", kOptions};
 
-void read_ollama_options(const Reader& body, Generation* out) {
+void read_ollama_options(const BodyReader& body, Generation* out) {
   SamplingParams& sampling = out->sampling;
   sampling.temperature = 0.8;
   sampling.top_k = 40;
@@ -285,7 +285,7 @@ ExchangeOrError parse_ollama_chat(const HttpRequest& request, const ExchangeCont
   ReadState state;
   const auto json = parse_body(request.body, &state);
   if (!json) return *state.error;
-  const Reader body(*json, "", &state);
+  const BodyReader body(*json, "", &state);
   const ModelInfo info = context.generator->info();
   body.check(kOllamaChatTable);
   std::string model = read_ollama_model(body, context);
@@ -302,7 +302,7 @@ ExchangeOrError parse_ollama_generate(const HttpRequest& request, const Exchange
   ReadState state;
   const auto json = parse_body(request.body, &state);
   if (!json) return *state.error;
-  const Reader body(*json, "", &state);
+  const BodyReader body(*json, "", &state);
   const ModelInfo info = context.generator->info();
   // Clients send these empty.
   Json cleaned = *json;
@@ -311,7 +311,7 @@ ExchangeOrError parse_ollama_generate(const HttpRequest& request, const Exchange
     const bool empty = m.second == Json("") || (m.second.is_array() && m.second.as_array().empty());
     return empty && (m.first == "suffix" || m.first == "images" || m.first == "template" || m.first == "context");
   });
-  Reader(cleaned, "", &state).check(kOllamaGenerateTable);
+  BodyReader(cleaned, "", &state).check(kOllamaGenerateTable);
   std::string model = read_ollama_model(body, context);
   Generation generation;
   const auto prompt = body.string("prompt");

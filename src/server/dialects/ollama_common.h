@@ -11,8 +11,8 @@ namespace firesteel {
 // "2023-11-14T22:13:20Z"
 std::string rfc3339(int64_t unix_s);
 // As read_model, and "name:latest" is "name".
-std::string read_ollama_model(const Reader& body, const ExchangeContext& context);
+std::string read_ollama_model(const BodyReader& body, const ExchangeContext& context);
 // `options`, with Ollama's defaults.
-void read_ollama_options(const Reader& body, Generation* out);
+void read_ollama_options(const BodyReader& body, Generation* out);
 
 }  // namespace firesteel

@@ -81,7 +81,7 @@ std::string rfc3339(int64_t unix_s) {
   return std::string(text.data(), n);
 }
 
-std::string read_ollama_model(const Reader& body, const ExchangeContext& context) {
+std::string read_ollama_model(const BodyReader& body, const ExchangeContext& context) {
   constexpr std::string_view kLatest = ":latest";
   const auto name = body.string("model");
   if (name && name->size() > kLatest.size() && name->substr(name->size() - kLatest.size()) == kLatest) {
@@ -95,7 +95,7 @@ ReplyOrError answer_ollama_embed(const HttpRequest& request, const ExchangeConte
   ReadState state;
   const auto body_json = parse_body(request.body, &state);
   if (!body_json) return *state.error;
-  const Reader body(*body_json, "", &state);
+  const BodyReader body(*body_json, "", &state);
   const ModelInfo info = context.generator->info();
   body.check(kOllamaEmbedTable);
   const std::string model = read_ollama_model(body, context);
@@ -149,7 +149,7 @@ ReplyOrError answer_ollama_show(const HttpRequest& request, const ExchangeContex
     const Json copy = *name;
     body_json->set("model", copy);
   }
-  const Reader body(*body_json, "", &state);
+  const BodyReader body(*body_json, "", &state);
   body.check(kOllamaShowTable);
   const std::string model = read_ollama_model(body, context);
   if (!state.ok()) return *state.error;

@@ -187,13 +187,13 @@ class ChatEncoder final : public AnswerEncoder {
   std::string chunk_head_;
 };
 
-void read_tool_choice(const Reader& body, Generation* out) {
+void read_tool_choice(const BodyReader& body, Generation* out) {
   const bool has_tools = !out->tool_list.empty();
   out->format.tools = has_tools;
   const Json* choice = body.get("tool_choice");
   if (choice != nullptr && choice->is_object()) {
     static constexpr Parameter kNamed[] = {{"type"}, {"function"}, {"allowed_tools", Support::kRefused, "not built yet"}};
-    const Reader named(*choice, body.path("tool_choice"), body.state());
+    const BodyReader named(*choice, body.path("tool_choice"), body.state());
     named.check({"tool_choice", kNamed});
     named.choice("type", {"function"});
     const auto function = named.object("function");
@@ -228,7 +228,7 @@ ExchangeOrError parse_openai_chat(const HttpRequest& request, const ExchangeCont
   ReadState state;
   const auto json = parse_body(request.body, &state);
   if (!json) return *state.error;
-  const Reader body(*json, "", &state);
+  const BodyReader body(*json, "", &state);
   const ModelInfo info = context.generator->info();
   Generation generation;
   body.check(kOpenAiChatTable);

@@ -8,7 +8,7 @@
 
 namespace firesteel {
 
-StreamOptions read_stream_options(const Reader& body) {
+StreamOptions read_stream_options(const BodyReader& body) {
   StreamOptions out;
   out.on = body.boolean("stream").value_or(false);
   if (const auto options = body.object("stream_options")) {
@@ -20,7 +20,7 @@ StreamOptions read_stream_options(const Reader& body) {
   return out;
 }
 
-void read_openai_sampling(const Reader& body, size_t n_stop_max, const ModelInfo& info, Generation* out) {
+void read_openai_sampling(const BodyReader& body, size_t n_stop_max, const ModelInfo& info, Generation* out) {
   SamplingParams& sampling = out->sampling;
   sampling.temperature = body.number("temperature", 0, 2).value_or(1.0);
   sampling.top_p = body.number("top_p", 0, 1).value_or(1.0);
@@ -31,7 +31,7 @@ void read_openai_sampling(const Reader& body, size_t n_stop_max, const ModelInfo
   read_logit_bias(body, info, out);
 }
 
-void read_openai_max_tokens(const Reader& body, std::initializer_list<std::string_view> names, Generation* out) {
+void read_openai_max_tokens(const BodyReader& body, std::initializer_list<std::string_view> names, Generation* out) {
   std::string_view first;
   for (const std::string_view name : names) {
     const auto value = body.integer(name, 1, kTokensMax);
@@ -61,7 +61,7 @@ bool read_ids(const Json& list, const std::string& path, const ModelInfo& info, 
 
 }  // namespace
 
-std::vector<Prompt> read_prompts(const Reader& body, std::string_view name, size_t n_max, const ModelInfo& info) {
+std::vector<Prompt> read_prompts(const BodyReader& body, std::string_view name, size_t n_max, const ModelInfo& info) {
   std::vector<Prompt> out;
   const Json* value = body.get(name);
   if (value == nullptr) {
@@ -101,7 +101,7 @@ std::vector<Prompt> read_prompts(const Reader& body, std::string_view name, size
   return out;
 }
 
-void read_openai_bookkeeping(const Reader& body) {
+void read_openai_bookkeeping(const BodyReader& body) {
   body.string("user");
   if (body.boolean("store").value_or(false)) body.fail("store", "completions are not stored: expected false, found true", "unsupported_parameter");
   if (const Json::Array* modalities = body.array("modalities", 16)) {

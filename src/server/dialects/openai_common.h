@@ -16,16 +16,16 @@ struct StreamOptions {
   bool on = false;
   bool include_usage = false;
 };
-StreamOptions read_stream_options(const Reader& body);
+StreamOptions read_stream_options(const BodyReader& body);
 
 // temperature, top_p, penalties, seed, stop, logit_bias.
-void read_openai_sampling(const Reader& body, size_t n_stop_max, const ModelInfo& info, Generation* out);
+void read_openai_sampling(const BodyReader& body, size_t n_stop_max, const ModelInfo& info, Generation* out);
 // The first of the names that is there; two that differ fail.
-void read_openai_max_tokens(const Reader& body, std::initializer_list<std::string_view> names, Generation* out);
+void read_openai_max_tokens(const BodyReader& body, std::initializer_list<std::string_view> names, Generation* out);
 // A prompt or several: a string, strings, token ids, or lists of token ids; 1 to n_max of them.
-std::vector<Prompt> read_prompts(const Reader& body, std::string_view name, size_t n_max, const ModelInfo& info);
+std::vector<Prompt> read_prompts(const BodyReader& body, std::string_view name, size_t n_max, const ModelInfo& info);
 // user, metadata, store = false, modalities = ["text"].
-void read_openai_bookkeeping(const Reader& body);
+void read_openai_bookkeeping(const BodyReader& body);
 
 // The members that every object of an answer begins with.
 struct OpenAiHead {

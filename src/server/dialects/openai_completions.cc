@@ -159,7 +159,7 @@ ExchangeOrError parse_openai_completions(const HttpRequest& request, const Excha
   ReadState state;
   const auto json = parse_body(request.body, &state);
   if (!json) return *state.error;
-  const Reader body(*json, "", &state);
+  const BodyReader body(*json, "", &state);
   const ModelInfo info = context.generator->info();
   Generation generation;
   body.check(kOpenAiCompletionsTable);

@@ -22,7 +22,7 @@ constexpr Parameter kMessage[] = {
 
 std::string item(const std::string& path, size_t i) { return path + "[" + std::to_string(i) + "]"; }
 
-Json read_tool_calls(const Reader& message) {
+Json read_tool_calls(const BodyReader& message) {
   static constexpr Parameter kCall[] = {{"id"}, {"type"}, {"function"}, {"index", Support::kIgnored}};
   static constexpr Parameter kFunction[] = {{"name"}, {"arguments"}};
   const Json::Array* calls = message.array("tool_calls", kToolsMax);
@@ -34,7 +34,7 @@ Json read_tool_calls(const Reader& message) {
       message.state()->fail(path, "expected an object, found " + describe((*calls)[i]));
       break;
     }
-    const Reader call((*calls)[i], path, message.state());
+    const BodyReader call((*calls)[i], path, message.state());
     call.check({"tool call", kCall});
     call.choice("type", {"function"});
     const auto id = call.string("id");
@@ -76,7 +76,7 @@ std::string tool_name_of(const Json::Array& messages, const std::string& call_id
   return {};
 }
 
-Json read_text_content(const Reader& message, std::initializer_list<std::string_view> text_types, bool optional) {
+Json read_text_content(const BodyReader& message, std::initializer_list<std::string_view> text_types, bool optional) {
   const Json* content = message.get("content");
   if (content == nullptr) {
     if (!optional) message.fail("content", "missing");
@@ -95,7 +95,7 @@ Json read_text_content(const Reader& message, std::initializer_list<std::string_
       message.state()->fail(path, "expected an object, found " + describe(json));
       return {};
     }
-    const Reader part(json, path, message.state());
+    const BodyReader part(json, path, message.state());
     const auto type = part.string("type");
     if (!part.ok()) return {};
     if (!type) {
@@ -124,7 +124,7 @@ Json read_text_content(const Reader& message, std::initializer_list<std::string_
   return out;
 }
 
-void read_openai_messages(const Reader& body, Generation* out) {
+void read_openai_messages(const BodyReader& body, Generation* out) {
   const Json::Array* messages = body.array("messages", kMessagesMax);
   if (!body.ok()) return;
   if (messages == nullptr) return body.fail("messages", "missing");
@@ -133,7 +133,7 @@ void read_openai_messages(const Reader& body, Generation* out) {
   for (size_t i = 0; i < messages->size(); ++i) {
     const std::string path = item(body.path("messages"), i);
     if (!(*messages)[i].is_object()) return body.state()->fail(path, "expected an object, found " + describe((*messages)[i]));
-    const Reader message((*messages)[i], path, body.state());
+    const BodyReader message((*messages)[i], path, body.state());
     message.check(kMessageTable);
     const auto role = message.choice("role", {"developer", "system", "user", "assistant", "tool"});
     if (!message.ok()) return;

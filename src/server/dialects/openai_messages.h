@@ -7,11 +7,11 @@
 namespace firesteel {
 
 // Reads `messages` (at least one) into out->messages. developer becomes system: templates know no other name for it.
-void read_openai_messages(const Reader& body, Generation* out);
+void read_openai_messages(const BodyReader& body, Generation* out);
 
 // Content of one message: a string, or an array of parts of which each has a type of `text_types` and a "text". Images and the like
 // fail with their place. Absent gives an empty string when optional, and fails otherwise.
-Json read_text_content(const Reader& message, std::initializer_list<std::string_view> text_types, bool optional);
+Json read_text_content(const BodyReader& message, std::initializer_list<std::string_view> text_types, bool optional);
 
 // The name of the tool that a call id belongs to, looked up in the messages so far; empty when it is none.
 std::string tool_name_of(const Json::Array& messages, const std::string& call_id);

@@ -79,7 +79,7 @@ ReplyOrError answer_openai_embeddings(const HttpRequest& request, const Exchange
   ReadState state;
   const auto body_json = parse_body(request.body, &state);
   if (!body_json) return *state.error;
-  const Reader body(*body_json, "", &state);
+  const BodyReader body(*body_json, "", &state);
   const ModelInfo info = context.generator->info();
   body.check(kEmbeddingsTable);
   const std::string model = read_model(body, context);
@@ -125,7 +125,7 @@ ReplyOrError answer_tokenize(const HttpRequest& request, const ExchangeContext& 
   ReadState state;
   const auto body_json = parse_body(request.body, &state);
   if (!body_json) return *state.error;
-  const Reader body(*body_json, "", &state);
+  const BodyReader body(*body_json, "", &state);
   body.check(kTokenizeTable);
   const auto content = body.string("content");
   if (!content) body.fail("content", "missing");
@@ -150,7 +150,7 @@ ReplyOrError answer_detokenize(const HttpRequest& request, const ExchangeContext
   ReadState state;
   const auto body_json = parse_body(request.body, &state);
   if (!body_json) return *state.error;
-  const Reader body(*body_json, "", &state);
+  const BodyReader body(*body_json, "", &state);
   body.check(kDetokenizeTable);
   const Json* tokens = body.get("tokens");
   std::vector<TokenId> ids;

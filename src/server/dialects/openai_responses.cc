@@ -61,7 +61,7 @@ class ItemReader {
  public:
   explicit ItemReader(Json::Array* out) : out_(out) {}
 
-  void read(const Reader& item) {
+  void read(const BodyReader& item) {
     const std::string type = item.string("type").value_or("message");
     if (!item.ok()) return;
     if (type == "message") {
@@ -82,7 +82,7 @@ class ItemReader {
   }
 
  private:
-  void read_message(const Reader& item) {
+  void read_message(const BodyReader& item) {
     item.check({"message item", kItem});
     const auto role = item.choice("role", {"user", "assistant", "system", "developer"});
     if (!item.ok()) return;
@@ -93,7 +93,7 @@ class ItemReader {
     if (assistant && !thinking_.empty()) message.set("reasoning_content", std::exchange(thinking_, {}));
     out_->push_back(std::move(message));
   }
-  void read_call(const Reader& item) {
+  void read_call(const BodyReader& item) {
     item.check({"function_call item", kCallItem});
     const auto id = item.string("call_id");
     const auto name = item.string("name");
@@ -111,7 +111,7 @@ class ItemReader {
     calls.as_array().push_back(std::move(call));
     message.set("tool_calls", std::move(calls));
   }
-  void read_output(const Reader& item) {
+  void read_output(const BodyReader& item) {
     item.check({"function_call_output item", kOutputItem});
     const auto id = item.string("call_id");
     if (!id) return item.fail("call_id", "missing");
@@ -119,7 +119,7 @@ class ItemReader {
     if (output == nullptr) return item.fail("output", "missing");
     // Parts are read as those of a message are.
     const Json holder = Json::Object{{"content", *output}};
-    Json content = read_text_content(Reader(holder, item.place(), item.state()), {"input_text", "text", "output_text"}, false);
+    Json content = read_text_content(BodyReader(holder, item.place(), item.state()), {"input_text", "text", "output_text"}, false);
     Json message = Json::Object{{"role", "tool"}, {"tool_call_id", *id}, {"content", std::move(content)}};
     if (const std::string name = tool_name_of(*out_, *id); !name.empty()) message.set("name", name);
     out_->push_back(std::move(message));
@@ -129,7 +129,7 @@ class ItemReader {
   std::string thinking_;
 };
 
-void read_input(const Reader& body, Json::Array* out) {
+void read_input(const BodyReader& body, Json::Array* out) {
   const Json* input = body.get("input");
   if (!body.ok()) return;
   if (input == nullptr) return body.fail("input", "missing");
@@ -144,17 +144,17 @@ void read_input(const Reader& body, Json::Array* out) {
   for (size_t i = 0; i < items->size() && body.ok(); ++i) {
     const std::string path = body.path("input") + "[" + std::to_string(i) + "]";
     if (!(*items)[i].is_object()) return body.state()->fail(path, "expected an object, found " + describe((*items)[i]));
-    reader.read(Reader((*items)[i], path, body.state()));
+    reader.read(BodyReader((*items)[i], path, body.state()));
   }
 }
 
-void read_tool_choice(const Reader& body, Generation* out) {
+void read_tool_choice(const BodyReader& body, Generation* out) {
   out->format.tools = !out->tool_list.empty();
   const Json* choice = body.get("tool_choice");
   if (choice == nullptr) return;
   if (choice->is_object()) {
     static constexpr Parameter kNamed[] = {{"type"}, {"name"}};
-    const Reader named(*choice, body.path("tool_choice"), body.state());
+    const BodyReader named(*choice, body.path("tool_choice"), body.state());
     const auto type = named.choice("type", {"function"});
     named.check({"tool_choice", kNamed});
     const auto name = named.string("name");
@@ -194,7 +194,7 @@ ExchangeOrError parse_openai_responses(const HttpRequest& request, const Exchang
   ReadState state;
   const auto json = parse_body(request.body, &state);
   if (!json) return *state.error;
-  const Reader body(*json, "", &state);
+  const BodyReader body(*json, "", &state);
   const ModelInfo info = context.generator->info();
   Generation generation;
   body.check(kOpenAiResponsesTable);
@@ -238,7 +238,7 @@ ExchangeOrError parse_openai_responses(const HttpRequest& request, const Exchang
   }
   if (body.choice("truncation", {"disabled", "auto"}).value_or("disabled") == "auto") body.note_ignored("truncation");
   read_extension(body, info, &generation);
-  read_openai_bookkeeping(Reader(Json::Object{{"user", member_or(*json, "user", {})}, {"metadata", member_or(*json, "metadata", {})}}, "", &state));
+  read_openai_bookkeeping(BodyReader(Json::Object{{"user", member_or(*json, "user", {})}, {"metadata", member_or(*json, "metadata", {})}}, "", &state));
   const bool store = body.boolean("store").value_or(true) && context.responses != nullptr;
   const StreamOptions stream = read_stream_options(body);
   if (!state.ok()) return *state.error;

@@ -75,11 +75,11 @@ std::string_view nearest_name(std::string_view name, std::span<const Parameter> 
   return best;
 }
 
-void Reader::fail(std::string_view name, const std::string& message, std::string code) const {
+void BodyReader::fail(std::string_view name, const std::string& message, std::string code) const {
   state_->fail(path(name), message, std::move(code));
 }
 
-void Reader::check(const ParameterTable& table) const {
+void BodyReader::check(const ParameterTable& table) const {
   if (!object_->is_object()) return;
   for (const auto& [key, value] : object_->as_object()) {
     if (!ok()) return;
@@ -97,7 +97,7 @@ void Reader::check(const ParameterTable& table) const {
   }
 }
 
-void Reader::note_ignored(std::string_view name) const {
+void BodyReader::note_ignored(std::string_view name) const {
   // One entry for all messages: "messages[3].name" is reported as "messages[].name".
   std::string shown;
   for (const char c : path(name)) {
@@ -107,13 +107,13 @@ void Reader::note_ignored(std::string_view name) const {
   if (std::find(ignored.begin(), ignored.end(), shown) == ignored.end()) ignored.push_back(std::move(shown));
 }
 
-const Json* Reader::get(std::string_view name) const {
+const Json* BodyReader::get(std::string_view name) const {
   if (!ok()) return nullptr;
   const Json* value = object_->find(name);
   return value == nullptr || value->is_null() ? nullptr : value;
 }
 
-std::optional<bool> Reader::boolean(std::string_view name) const {
+std::optional<bool> BodyReader::boolean(std::string_view name) const {
   const Json* value = get(name);
   if (value == nullptr) return std::nullopt;
   if (value->is_bool()) return value->as_bool();
@@ -121,7 +121,7 @@ std::optional<bool> Reader::boolean(std::string_view name) const {
   return std::nullopt;
 }
 
-std::optional<int64_t> Reader::integer(std::string_view name, int64_t low, int64_t high) const {
+std::optional<int64_t> BodyReader::integer(std::string_view name, int64_t low, int64_t high) const {
   const Json* value = get(name);
   if (value == nullptr) return std::nullopt;
   const auto number = as_integer(*value);
@@ -132,7 +132,7 @@ std::optional<int64_t> Reader::integer(std::string_view name, int64_t low, int64
   return std::nullopt;
 }
 
-std::optional<double> Reader::number(std::string_view name, double low, double high) const {
+std::optional<double> BodyReader::number(std::string_view name, double low, double high) const {
   const Json* value = get(name);
   if (value == nullptr) return std::nullopt;
   if (value->is_number() && value->as_double() >= low && value->as_double() <= high) return value->as_double();
@@ -140,7 +140,7 @@ std::optional<double> Reader::number(std::string_view name, double low, double h
   return std::nullopt;
 }
 
-std::optional<std::string> Reader::string(std::string_view name) const {
+std::optional<std::string> BodyReader::string(std::string_view name) const {
   const Json* value = get(name);
   if (value == nullptr) return std::nullopt;
   if (value->is_string()) return value->as_string();
@@ -148,7 +148,7 @@ std::optional<std::string> Reader::string(std::string_view name) const {
   return std::nullopt;
 }
 
-std::optional<std::string> Reader::choice(std::string_view name, std::initializer_list<std::string_view> values) const {
+std::optional<std::string> BodyReader::choice(std::string_view name, std::initializer_list<std::string_view> values) const {
   const Json* value = get(name);
   if (value == nullptr) return std::nullopt;
   std::string names;
@@ -160,7 +160,7 @@ std::optional<std::string> Reader::choice(std::string_view name, std::initialize
   return std::nullopt;
 }
 
-const Json::Array* Reader::array(std::string_view name, size_t max_size) const {
+const Json::Array* BodyReader::array(std::string_view name, size_t max_size) const {
   const Json* value = get(name);
   if (value == nullptr) return nullptr;
   if (!value->is_array()) {
@@ -172,10 +172,10 @@ const Json::Array* Reader::array(std::string_view name, size_t max_size) const {
   return nullptr;
 }
 
-std::optional<Reader> Reader::object(std::string_view name) const {
+std::optional<BodyReader> BodyReader::object(std::string_view name) const {
   const Json* value = get(name);
   if (value == nullptr) return std::nullopt;
-  if (value->is_object()) return Reader(*value, path(name), state_);
+  if (value->is_object()) return BodyReader(*value, path(name), state_);
   fail(name, "expected an object, found " + describe(*value));
   return std::nullopt;
 }

@@ -43,9 +43,9 @@ struct ReadState {
 
 // One JSON object of a body and its place. Getters give nullopt when the member is absent or null, and after a failure; values of the
 // wrong type or out of range fail with the member's path. Both arguments are borrowed.
-class Reader {
+class BodyReader {
  public:
-  Reader(const Json& object, std::string path, ReadState* state) : object_(&object), path_(std::move(path)), state_(state) {}
+  BodyReader(const Json& object, std::string path, ReadState* state) : object_(&object), path_(std::move(path)), state_(state) {}
 
   bool ok() const { return state_->ok(); }
   ReadState* state() const { return state_; }
@@ -69,7 +69,7 @@ class Reader {
   // One of the values.
   std::optional<std::string> choice(std::string_view name, std::initializer_list<std::string_view> values) const;
   const Json::Array* array(std::string_view name, size_t max_size) const;
-  std::optional<Reader> object(std::string_view name) const;
+  std::optional<BodyReader> object(std::string_view name) const;
 
  private:
   const Json* object_;

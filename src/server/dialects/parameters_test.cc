@@ -16,7 +16,7 @@ constexpr Parameter kSome[] = {{"max_tokens"}, {"temperature"}, {"store", Suppor
 std::string first_error(const std::string& text) {
   ReadState state;
   const auto json = parse_body(text, &state);
-  if (json) Reader(*json, "", &state).check({"test", kSome});
+  if (json) BodyReader(*json, "", &state).check({"test", kSome});
   return state.error ? state.error->param + "|" + state.error->message : "";
 }
 
@@ -31,7 +31,7 @@ TEST(Parameters, UnknownOnesAreRefusedWithTheNearestName) {
 TEST(Parameters, IgnoredOnesAreReportedOnce) {
   ReadState state;
   const Json json = Json::Object{{"store", false}};
-  for (int i = 0; i < 12; ++i) Reader(json, "messages[" + std::to_string(i) + "]", &state).check({"test", kSome});
+  for (int i = 0; i < 12; ++i) BodyReader(json, "messages[" + std::to_string(i) + "]", &state).check({"test", kSome});
   EXPECT_EQ(state.ignored, std::vector<std::string>{"messages[].store"});
   HttpHeaders headers;
   add_ignored_header(state.ignored, &headers);
@@ -54,7 +54,7 @@ TEST(Parameters, IntegersMayBeWrittenAsFloatsThatAreWhole) {
 TEST(Parameters, TheFirstProblemWins) {
   ReadState state;
   const Json json = *Json::parse(R"({"a":"x","b":"y"})");
-  const Reader reader(json, "o", &state);
+  const BodyReader reader(json, "o", &state);
   EXPECT_EQ(reader.integer("b", 0, 5), std::nullopt);
   EXPECT_EQ(reader.boolean("a"), std::nullopt);
   EXPECT_EQ(state.error->param, "o.b");
