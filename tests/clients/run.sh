@@ -16,7 +16,7 @@ if [ ! -d "$here/node_modules/openai" ]; then
 fi
 
 if [ -z "${FIRESTEEL_URL:-}" ]; then
-  binary=${FS_BINARY:-$(ls -t "$root"/build/*/apps/firesteel/firesteel 2>/dev/null | head -n 1 || true)}
+  binary=${FS_BINARY:-$(ls -t "$root"/build/*/firesteel 2>/dev/null | head -n 1 || true)}
   [ -x "$binary" ] || skip "no firesteel program; build one, or set FS_BINARY"
   model=${FS_SHARED:-$root/../shared}/data/models/tinystories-656k/tinystories-656k-f32.gguf
   [ -f "$model" ] || skip "no model at $model (FS_SHARED is the folder of test data)"
