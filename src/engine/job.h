@@ -11,7 +11,7 @@
 #include "engine/sequence.h"
 #include "engine/stop_matcher.h"
 #include "engine/thinking.h"
-#include "sampling/token_counts.h"
+#include "sampling/seen_tokens.h"
 #include "tokenizer/tokenizer.h"
 
 namespace firesteel {
@@ -31,7 +31,7 @@ struct Job final : Sequence {
   std::shared_ptr<StreamState> stream;
   std::shared_ptr<KvContext> becomes;   // prefill_only: where the blocks go; null to only compute `context` again
   std::shared_ptr<Embedding> embedding;  // prefill_only: every row's hidden state is wanted
-  TokenCounts counts;                   // kept when penalties want them
+  SeenTokens counts;                   // kept when penalties want them
   std::optional<StreamDecoder> decoder;    // with a tokenizer only
   std::optional<ThinkTracker> thinking;
   StopMatcher stop_matcher;

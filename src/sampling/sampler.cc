@@ -153,11 +153,11 @@ void Sampler::take_logprobs(std::span<const float> logits, int n_top) {
   }
 }
 
-void Sampler::penalise(std::span<float> logits, const SamplingParams& params, const TokenCounts& counts) {
+void Sampler::penalise(std::span<float> logits, const SamplingParams& params, const SeenTokens& counts) {
   untouched_.clear();
   const auto repetition = static_cast<float>(params.repetition_penalty);
   if (uses_counts(params)) {
-    for (const TokenCounts::Entry& entry : counts.entries()) {
+    for (const SeenTokens::Entry& entry : counts.entries()) {
       if (static_cast<size_t>(entry.id) >= logits.size()) continue;
       float& logit = logits[static_cast<size_t>(entry.id)];
       untouched_.emplace_back(entry.id, logit);
@@ -324,7 +324,7 @@ TokenId Sampler::draw_top_p(std::span<const float> logits, const SamplingParams&
   }
 }
 
-Result<SampledToken> Sampler::sample(std::span<float> logits, const SamplingParams& params, const TokenCounts& counts,
+Result<SampledToken> Sampler::sample(std::span<float> logits, const SamplingParams& params, const SeenTokens& counts,
                                      uint64_t position, std::optional<std::span<const uint64_t>> only) {
   FS_TRY_VOID(look_at(logits));
   const bool wants_logprobs = params.n_top_logprobs >= 0;

@@ -20,7 +20,7 @@
 #include "api/generator.h"
 #include "base/result.h"
 #include "kernels/table.h"
-#include "sampling/token_counts.h"
+#include "sampling/seen_tokens.h"
 
 namespace firesteel {
 
@@ -50,7 +50,7 @@ class Sampler {
   // Log-probabilities know nothing of it. Meant for a second draw, after the first gave a token that may not be: it has a random
   // number of its own, so that without top_k, top_p and min_p both together draw from the allowed tokens' distribution.
   // Parameters were validated. kInternal when a logit is NaN or +inf, or all are -inf: the model is at fault, not the caller.
-  Result<SampledToken> sample(std::span<float> logits, const SamplingParams& params, const TokenCounts& counts, uint64_t position,
+  Result<SampledToken> sample(std::span<float> logits, const SamplingParams& params, const SeenTokens& counts, uint64_t position,
                               std::optional<std::span<const uint64_t>> only = std::nullopt);
 
   // The token is decided already (an end marker is forced): only its log-probability is wanted.
@@ -65,7 +65,7 @@ class Sampler {
   static bool is_better(const Candidate& a, const Candidate& b) { return a.logit != b.logit ? a.logit > b.logit : a.id < b.id; }
   Status look_at(std::span<const float> logits);
   void take_logprobs(std::span<const float> logits, int n_top);
-  void penalise(std::span<float> logits, const SamplingParams& params, const TokenCounts& counts);
+  void penalise(std::span<float> logits, const SamplingParams& params, const SeenTokens& counts);
   void keep_only(std::span<float> logits, std::span<const uint64_t> allowed);
   TokenId argmax(std::span<const float> logits) const;
   double sum_blocks(std::span<const float> logits, double temperature);

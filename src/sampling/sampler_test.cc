@@ -28,7 +28,7 @@ std::vector<float> random_logits(Rng& rng, int64_t n, double spread) {
 struct Interval {
   double low, high;
 };
-std::map<TokenId, Interval> naive_distribution(std::vector<float> logits, const SamplingParams& params, const TokenCounts& counts) {
+std::map<TokenId, Interval> naive_distribution(std::vector<float> logits, const SamplingParams& params, const SeenTokens& counts) {
   if (uses_counts(params)) {
     for (const auto& entry : counts.entries()) {
       float& x = logits[static_cast<size_t>(entry.id)];
@@ -90,7 +90,7 @@ TEST_F(SamplerTest, EqualsTheDefinition) {
     if (rng.below(2) == 0) params.frequency_penalty = rng.uniform() * 4 - 2;
     if (rng.below(2) == 0) params.logit_bias.emplace_back(static_cast<TokenId>(rng.below(static_cast<uint64_t>(n))), 3.5f);
     params.seed = rng.next_u64();
-    TokenCounts counts;
+    SeenTokens counts;
     for (int i = 0; i < 50; ++i) {
       const auto id = static_cast<TokenId>(rng.below(static_cast<uint64_t>(n)));
       i < 25 ? counts.add_prompt(id) : counts.add_generated(id);
@@ -200,7 +200,7 @@ TEST_F(SamplerTest, BrokenLogitsAreAnErrorNotACrash) {
   std::vector<float> huge(300, -3e38f);
   SamplingParams params;
   params.repetition_penalty = 100;
-  TokenCounts counts;
+  SeenTokens counts;
   for (TokenId id = 0; id < 300; ++id) counts.add_prompt(id);
   EXPECT_FALSE(Sampler(table_, 300).sample(huge, params, counts, 0).ok());
 }
@@ -215,7 +215,7 @@ TEST_F(SamplerTest, LogprobsAreOfTheModelsOwnDistribution) {
   params.top_k = 5;
   params.repetition_penalty = 1.7;
   params.n_top_logprobs = 20;
-  TokenCounts counts;
+  SeenTokens counts;
   for (TokenId id = 0; id < 500; ++id) counts.add_generated(id);
   Sampler sampler(table_, 500);
   auto row = logits;
@@ -281,9 +281,9 @@ TEST(ValidateSampling, NamesTheParameter) {
   refused([](auto& p) { p.logit_bias.assign(1, {5, 101.f}); }, "logit_bias");
 }
 
-TEST(TokenCounts, CountsLikeAMap) {
+TEST(SeenTokens, CountsLikeAMap) {
   Rng rng(4);
-  TokenCounts counts;
+  SeenTokens counts;
   std::map<TokenId, int> naive;
   for (int i = 0; i < 3000; ++i) {
     const auto id = static_cast<TokenId>(rng.below(700) * 1024);
@@ -329,12 +329,12 @@ TEST(Sampler, OnlyAllowedTokensAreDrawn) {
       for (size_t i = 0; i < b.size(); ++i) {
         if (i / 64 >= words.size() || (words[i / 64] >> (i % 64) & 1) == 0) b[i] = -kInf;
       }
-      const auto found = masked.sample(a, params, TokenCounts{}, 3, words).value();
+      const auto found = masked.sample(a, params, SeenTokens{}, 3, words).value();
       const std::vector<TokenLogprob> top(found.top.begin(), found.top.end());
-      const auto expected = plain.sample(b, params, TokenCounts{}, 3, std::vector<uint64_t>(b.size() / 64 + 1, ~uint64_t{0})).value();
+      const auto expected = plain.sample(b, params, SeenTokens{}, 3, std::vector<uint64_t>(b.size() / 64 + 1, ~uint64_t{0})).value();
       EXPECT_EQ(found.id, expected.id) << "n " << n << " round " << round;
       std::vector<float> c = logits;
-      const auto model = plain.sample(c, params, TokenCounts{}, 3).value();
+      const auto model = plain.sample(c, params, SeenTokens{}, 3).value();
       ASSERT_EQ(top.size(), model.top.size());
       for (size_t i = 0; i < top.size(); ++i) EXPECT_EQ(top[i].logprob, model.top[i].logprob);
       EXPECT_EQ(c, logits);  // penalties are taken back, for a second draw

@@ -9,7 +9,7 @@
 
 namespace firesteel {
 
-class TokenCounts {
+class SeenTokens {
  public:
   struct Entry {
     TokenId id;

@@ -1,4 +1,4 @@
-#include "sampling/token_counts.h"
+#include "sampling/seen_tokens.h"
 
 namespace firesteel {
 namespace {
@@ -10,7 +10,7 @@ size_t slot_of(TokenId id, size_t n_slots) {
 
 }  // namespace
 
-size_t TokenCounts::find_or_add(TokenId id) {
+size_t SeenTokens::find_or_add(TokenId id) {
   if (2 * (entries_.size() + 1) > slots_.size()) grow();
   size_t slot = slot_of(id, slots_.size());
   while (slots_[slot] != 0) {
@@ -23,7 +23,7 @@ size_t TokenCounts::find_or_add(TokenId id) {
   return entries_.size() - 1;
 }
 
-void TokenCounts::grow() {
+void SeenTokens::grow() {
   const size_t n_slots = slots_.empty() ? 64 : slots_.size() * 2;
   slots_.assign(n_slots, 0);
   for (size_t i = 0; i < entries_.size(); ++i) {
