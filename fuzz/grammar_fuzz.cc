@@ -12,38 +12,11 @@
 #include "base/check.h"
 #include "base/json.h"
 #include "grammar/grammar.h"
+#include "grammar/piece_tokenizer.h"
 
 namespace {
 
 using namespace firesteel;
-
-// All bytes, some pieces that cross the borders of a grammar, and an end.
-class Pieces final : public Tokenizer {
- public:
-  Pieces() {
-    for (int b = 0; b < 256; ++b) pieces_.emplace_back(1, static_cast<char>(static_cast<uint8_t>(b)));
-    for (const char* piece : {"{\"", "\":", "\",\"", "true", "null", "\"}", "},{", "[[", "]]", "12", " \"", "ab", "}}", "\xC3\xA9", "\\u00", "a\"", ": ", ", \""}) {
-      pieces_.emplace_back(piece);
-    }
-    pieces_.emplace_back("<end>");
-  }
-  Status encode(std::string_view, const EncodeOptions&, std::vector<TokenId>*) const override { return {}; }
-  void append_piece(TokenId id, bool, std::string* out) const override { *out += pieces_[static_cast<size_t>(id)]; }
-  std::string decode(std::span<const TokenId>, bool) const override { return {}; }
-  int64_t n_vocab() const override { return static_cast<int64_t>(pieces_.size()); }
-  TokenType type(TokenId id) const override { return id == end() ? TokenType::kControl : TokenType::kNormal; }
-  std::string_view text(TokenId id) const override { return pieces_[static_cast<size_t>(id)]; }
-  std::optional<TokenId> find(std::string_view) const override { return std::nullopt; }
-  std::optional<TokenId> bos() const override { return std::nullopt; }
-  std::optional<TokenId> eos() const override { return end(); }
-  bool adds_bos() const override { return false; }
-  bool is_end_of_generation(TokenId id) const override { return id == end(); }
-  std::string_view kind() const override { return "pieces"; }
-  TokenId end() const { return static_cast<TokenId>(pieces_.size() - 1); }
-
- private:
-  std::vector<std::string> pieces_;
-};
 
 GrammarLimits small() {
   GrammarLimits limits;
@@ -66,7 +39,7 @@ Result<std::shared_ptr<const Grammar>> compile(uint8_t kind, std::string_view so
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size < 2 || size > 2048) return 0;
-  static const Pieces pieces;
+  static const PieceTokenizer pieces({"{\"", "\":", "\",\"", "true", "null", "\"}", "},{", "[[", "]]", "12", " \"", "ab", "}}", "\xC3\xA9", "\\u00", "a\"", ": ", ", \""});
   static const auto vocabulary = std::make_shared<const GrammarVocabulary>(pieces);
   const uint8_t kind = data[0] % 3;
   const auto grammar = compile(kind, {reinterpret_cast<const char*>(data) + 2, size - 2});

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/rng.h"
+#include "grammar/piece_tokenizer.h"
 
 namespace firesteel {
 namespace {
@@ -243,34 +244,13 @@ TEST(Automaton, ForcedTextIsWhatMustFollow) {
   EXPECT_EQ(automaton.forced(automaton.start(), 3), R"({"n)");
 }
 
-// A vocabulary of our own: all bytes and some longer pieces that cross the borders of the grammar.
-class FakeTokenizer final : public Tokenizer {
- public:
-  FakeTokenizer() {
-    for (int b = 0; b < 256; ++b) pieces_.emplace_back(1, static_cast<char>(static_cast<uint8_t>(b)));
-    for (const char* piece : {"{\"", "\":", "\",\"", "true", "false", "null", "\"}", "},{", "[[", "]]", "123", " \"", "ab", "}", "\xC3\xA9"}) pieces_.emplace_back(piece);
-    pieces_.emplace_back("<eos>");
-  }
-  Status encode(std::string_view, const EncodeOptions&, std::vector<TokenId>*) const override { return {}; }
-  void append_piece(TokenId id, bool, std::string* out) const override { *out += pieces_[static_cast<size_t>(id)]; }
-  std::string decode(std::span<const TokenId>, bool) const override { return {}; }
-  int64_t n_vocab() const override { return static_cast<int64_t>(pieces_.size()); }
-  TokenType type(TokenId id) const override { return id == end() ? TokenType::kControl : TokenType::kNormal; }
-  std::string_view text(TokenId id) const override { return pieces_[static_cast<size_t>(id)]; }
-  std::optional<TokenId> find(std::string_view) const override { return std::nullopt; }
-  std::optional<TokenId> bos() const override { return std::nullopt; }
-  std::optional<TokenId> eos() const override { return end(); }
-  bool adds_bos() const override { return false; }
-  bool is_end_of_generation(TokenId id) const override { return id == end(); }
-  std::string_view kind() const override { return "fake"; }
-  TokenId end() const { return static_cast<TokenId>(pieces_.size() - 1); }
-
- private:
-  std::vector<std::string> pieces_;
-};
+// Bytes, and pieces that cross the borders of a grammar.
+PieceTokenizer pieces() {
+  return PieceTokenizer({"{\"", "\":", "\",\"", "true", "false", "null", "\"}", "},{", "[[", "]]", "123", " \"", "ab", "}", "\xC3\xA9"});
+}
 
 TEST(GrammarMasks, AllowExactlyTheTokensThatKeepTheTextAlive) {
-  const FakeTokenizer tokenizer;
+  const PieceTokenizer tokenizer = pieces();
   const auto vocabulary = std::make_shared<const GrammarVocabulary>(tokenizer);
   const auto grammar = schema(R"({"type":"array","items":{"type":"object","properties":{"ab":{"type":"boolean"},"n":{"type":"integer"}},"required":["ab"]}})");
   const auto masks = std::make_shared<GrammarMasks>(grammar, vocabulary);
@@ -297,7 +277,7 @@ TEST(GrammarMasks, AllowExactlyTheTokensThatKeepTheTextAlive) {
 
 // Whatever a model prefers, what it finishes under the mask parses and satisfies the schema.
 TEST(GrammarMasks, RandomWalksEndInJsonThatParses) {
-  const FakeTokenizer tokenizer;
+  const PieceTokenizer tokenizer = pieces();
   const auto vocabulary = std::make_shared<const GrammarVocabulary>(tokenizer);
   const auto grammar = schema(R"({"type":"object","properties":{"ab":{"type":"array","items":{"anyOf":[{"type":"integer"},{"type":"string","maxLength":5},{"type":"null"}]},"maxItems":4},
                                   "x":{"type":"object","additionalProperties":{"type":"boolean"}}},"required":["ab"]})");
@@ -332,7 +312,7 @@ TEST(GrammarMasks, RandomWalksEndInJsonThatParses) {
 }
 
 TEST(GrammarMatcher, RefusedTokenLeavesTheStateAndCopiesAreForks) {
-  const FakeTokenizer tokenizer;
+  const PieceTokenizer tokenizer = pieces();
   const auto masks = std::make_shared<GrammarMasks>(schema(R"({"enum":["a","b"]})"), std::make_shared<const GrammarVocabulary>(tokenizer));
   GrammarMatcher one(masks);
   EXPECT_FALSE(one.accept('x'));

@@ -7,35 +7,12 @@
 
 #include "base/rng.h"
 #include "grammar/grammar.h"
+#include "grammar/piece_tokenizer.h"
 
 namespace firesteel {
 namespace {
 
-// Bytes, some longer pieces, and an end.
-class Pieces final : public Tokenizer {
- public:
-  Pieces() {
-    for (int b = 0; b < 256; ++b) pieces_.emplace_back(1, static_cast<char>(static_cast<uint8_t>(b)));
-    for (const char* piece : {"ab", "aab", "bba", "[[", "]]", "[a", "b]", "aaaaaaaa"}) pieces_.emplace_back(piece);
-    pieces_.emplace_back("<end>");
-  }
-  Status encode(std::string_view, const EncodeOptions&, std::vector<TokenId>*) const override { return {}; }
-  void append_piece(TokenId id, bool, std::string* out) const override { *out += pieces_[static_cast<size_t>(id)]; }
-  std::string decode(std::span<const TokenId>, bool) const override { return {}; }
-  int64_t n_vocab() const override { return static_cast<int64_t>(pieces_.size()); }
-  TokenType type(TokenId id) const override { return id == end() ? TokenType::kControl : TokenType::kNormal; }
-  std::string_view text(TokenId id) const override { return pieces_[static_cast<size_t>(id)]; }
-  std::optional<TokenId> find(std::string_view) const override { return std::nullopt; }
-  std::optional<TokenId> bos() const override { return std::nullopt; }
-  std::optional<TokenId> eos() const override { return end(); }
-  bool adds_bos() const override { return false; }
-  bool is_end_of_generation(TokenId id) const override { return id == end(); }
-  std::string_view kind() const override { return "pieces"; }
-  TokenId end() const { return static_cast<TokenId>(pieces_.size() - 1); }
-
- private:
-  std::vector<std::string> pieces_;
-};
+const std::initializer_list<const char*> kPieces = {"ab", "aab", "bba", "[[", "]]", "[a", "b]", "aaaaaaaa"};
 
 std::vector<TokenId> tokens_of(std::span<const uint64_t> mask) {
   std::vector<TokenId> ids;
@@ -46,7 +23,7 @@ std::vector<TokenId> tokens_of(std::span<const uint64_t> mask) {
 }
 
 TEST(GrammarMatcher, AllowsTheSameAloneAndBesideOthersUnderTightLimits) {
-  const Pieces pieces;
+  const PieceTokenizer pieces(kPieces);
   const auto vocabulary = std::make_shared<const GrammarVocabulary>(pieces);
   // Many states: counts, nesting, and an ambiguity that must be carried along.
   const auto grammar = Grammar::from_notation("root ::= list{1,3}\nlist ::= \"[\" (word | list)* \"]\"\nword ::= (\"a\" | \"b\"){2,40} | \"a\"{1,9} \"b\"").value();
@@ -86,7 +63,7 @@ TEST(GrammarMatcher, AllowsTheSameAloneAndBesideOthersUnderTightLimits) {
 
 // A small source may stand for an automaton with huge states: whoever asks for it pays with an error, not the others with their time.
 TEST(GrammarMatcher, NobodyWaitsForAMonster) {
-  const Pieces pieces;
+  const PieceTokenizer pieces(kPieces);
   const auto vocabulary = std::make_shared<const GrammarVocabulary>(pieces);
   for (const char* source : {"((a|b|ab|ba|[a-z]{1,9}){0,90}[0-9a-z]?){0,60}", "([ab]{0,200}a[ab]{0,200}b[ab]{0,200}){1,50}", "(a?b?c?d?e?f?g?h?i?j?k?l?){2000}"}) {
     const auto grammar = Grammar::from_regex(source);
@@ -103,7 +80,7 @@ TEST(GrammarMatcher, NobodyWaitsForAMonster) {
 }
 
 TEST(GrammarMatcher, TooManyStatesAtOnePlaceIsAnErrorThatOthersSurvive) {
-  const Pieces pieces;
+  const PieceTokenizer pieces(kPieces);
   const auto vocabulary = std::make_shared<const GrammarVocabulary>(pieces);
   const auto grammar = Grammar::from_regex("x|y[ab]*a[ab]{12}").value();
   const auto masks = std::make_shared<GrammarMasks>(grammar, vocabulary, Automaton::Limits{.positions = 10});
