@@ -60,9 +60,8 @@ Result<std::optional<Limits>> read_quota(const Json& body) {
 // --- tenants -------------------------------------------------------------------------------------------------------------------------
 
 Json tenant_json(ServerContext* context, const TenantRecord& tenant) {
-  // TODO(when Tenants::Load tells them): requests of this minute and the share of KV blocks.
   const Tenants::Load load = context->tenants.load(tenant.id);
-  Json used = Json::Object{{"requests_this_minute", 0}, {"tokens_today", load.tokens_today}, {"kv_share_percent", 0}};
+  Json used = Json::Object{{"requests_this_minute", load.requests_this_minute}, {"tokens_today", load.tokens_today}, {"kv_share_percent", load.kv_share_percent}};
   return Json::Object{{"id", tenant.id.str()},
                       {"name", tenant.name},
                       {"state", tenant.disabled ? "suspended" : "active"},

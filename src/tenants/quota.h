@@ -35,6 +35,7 @@ struct Meter {
   int64_t n_running = 0;
   int64_t tokens_reserved = 0;      // of running requests
   int64_t spend_reserved = 0;
+  int64_t minute = -1, requests_in_minute = 0;  // admitted in this minute of the wall clock, for people to see; limits use the bucket
   int64_t day = -1, tokens_today = 0;
   int64_t month = -1, spend_month = 0;
 

@@ -87,6 +87,20 @@ TEST_F(TenantsTest, RequestsPerMinuteAreRefusedWithTheTruthAboutWaiting) {
   EXPECT_FALSE(admission(tenants_->admit(who, 10, 10)).empty());
 }
 
+TEST_F(TenantsTest, LoadShowsTheMinutesRequestsAndTheReservedContext) {
+  const Principal who = principal(key(tenant("a"), {}));
+  EXPECT_EQ(tenants_->load(who.tenant).requests_this_minute, 0);
+  {
+    const Admission one = admission(tenants_->admit(who, 50, 50));   // of 1,000 tokens
+    const Admission two = admission(tenants_->admit(who, 100, 50));
+    EXPECT_EQ(tenants_->load(who.tenant).requests_this_minute, 2);
+    EXPECT_EQ(tenants_->load(who.tenant).kv_share_percent, 25);
+  }
+  EXPECT_EQ(tenants_->load(who.tenant).kv_share_percent, 0);
+  advance(60'000'000);
+  EXPECT_EQ(tenants_->load(who.tenant).requests_this_minute, 0);
+}
+
 TEST_F(TenantsTest, DroppedAdmissionGivesEverythingBack) {
   const Principal who = principal(key(tenant("a"), {.requests_per_minute = 1, .tokens_per_minute = 100, .tokens_per_day = 100, .concurrency = 1}));
   for (int i = 0; i < 10; ++i) {

@@ -24,6 +24,7 @@ constexpr size_t kUnstoredMax = 10'000;
 constexpr int64_t kTokensMax = 10'000'000'000;
 constexpr int64_t kBusyRetryMs = 1000;  // when a place depends on another request's end, which nobody knows
 constexpr int64_t kDayUs = 86'400'000'000;
+constexpr int64_t kMinuteUs = 60'000'000;
 constexpr int64_t kReplicaLifeUs = 15'000'000;  // without a sign of life for so long, a replica has no share of the limits
 
 Error unauthenticated() { return Error{ErrorCode::kUnauthenticated, "no valid API key"}; }
@@ -109,8 +110,13 @@ std::optional<Refusal> busy(const Check& check) {
                                                   by_requests ? "requests" : "tokens"), (wait_us + 999) / 1000);
 }
 
-void reserve(Meter* meter, const Demand& demand) {
+void reserve(Meter* meter, const Demand& demand, int64_t minute) {
   meter->requests.take(1);
+  if (meter->minute != minute) {
+    meter->minute = minute;
+    meter->requests_in_minute = 0;
+  }
+  ++meter->requests_in_minute;
   meter->tokens.take(demand.tokens);
   ++meter->n_running;
   meter->tokens_reserved += demand.tokens;
@@ -453,8 +459,8 @@ AdmissionOrRefusal Tenants::admit(const Principal& principal, int64_t prompt_tok
     refusal->tokens = tokens;
     return std::move(*refusal);
   }
-  reserve(&key_entry.meter, demand);
-  reserve(&tenant_entry.meter, demand);
+  reserve(&key_entry.meter, demand, wall_us / kMinuteUs);
+  reserve(&tenant_entry.meter, demand, wall_us / kMinuteUs);
   Admission admission;
   admission.state_ = std::make_unique<Admission::State>();
   *admission.state_ = {.directory = impl_->directory, .key = key->second, .tenant = tenant->second, .principal = principal, .reserved = demand,
@@ -514,7 +520,11 @@ Tenants::Load Tenants::load(const TenantId& tenant) {
   const auto found = directory.tenants.find(tenant);
   if (found == directory.tenants.end()) return {};
   const Meter& meter = found->second->meter;
-  return {.n_running = meter.n_running, .tokens_today = meter.day == day_of(wall_us) ? meter.tokens_today : 0,
+  const int64_t kv_tokens = impl_->options.kv_tokens;
+  return {.n_running = meter.n_running,
+          .requests_this_minute = meter.minute == wall_us / kMinuteUs ? meter.requests_in_minute : 0,
+          .kv_share_percent = kv_tokens > 0 ? meter.tokens_reserved * 100 / kv_tokens : 0,
+          .tokens_today = meter.day == day_of(wall_us) ? meter.tokens_today : 0,
           .spend_month_micros = meter.month == month_of(wall_us) ? meter.spend_month : 0};
 }
 

@@ -189,6 +189,8 @@ class Tenants {
   // What a tenant has running now, for the admin overview.
   struct Load {
     int64_t n_running = 0;
+    int64_t requests_this_minute = 0;  // admitted, by the wall clock's minute
+    int64_t kv_share_percent = 0;      // of the engine's tokens, promised to running requests; 0 when Options::kv_tokens is not known
     int64_t tokens_today = 0;
     int64_t spend_month_micros = 0;
   };
