@@ -27,6 +27,12 @@ missing_for_build() {
   has_header openssl/ssl.h || echo libssl-dev
   has_header sqlite3.h || echo libsqlite3-dev
   has_header sodium.h || echo libsodium-dev
+  has_header toml++/toml.h || echo libtomlplusplus-dev
+  has_header zstd.h || echo libzstd-dev
+  has_header jpeglib.h || echo libjpeg-dev
+  has_header png.h || echo libpng-dev
+  has_header zlib.h || echo zlib1g-dev
+  has_header webp/decode.h || echo libwebp-dev
 }
 
 missing_for_tests() {
