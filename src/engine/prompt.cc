@@ -4,6 +4,8 @@
 #include <string>
 #include <utility>
 
+#include "tokenizer/chat_encoder.h"
+
 namespace firesteel {
 namespace {
 
@@ -13,28 +15,20 @@ constexpr size_t kStopTokensMax = 256;
 
 Error invalid(std::string message) { return {ErrorCode::kInvalidArgument, std::move(message)}; }
 
+bool binds_numbers(const Json& variables) {
+  const Json* bind = variables.find("bind_numbers");
+  return bind == nullptr || *bind != Json(false);
+}
+
 Result<std::vector<TokenId>> encode_chat(const PromptEncoder& encoder, const ChatPrompt& chat) {
-  if (encoder.chat_template == nullptr) {
-    return Error{ErrorCode::kFailedPrecondition, "prompt: the model has no chat template; send text without one"};
-  }
-  if (!chat.messages.is_array()) return invalid("messages: expected an array");
-  if (!chat.tools.is_null() && !chat.tools.is_array()) return invalid("tools: expected an array");
-  if (!chat.template_variables.is_null() && !chat.template_variables.is_object()) {
-    return invalid("template_variables: expected an object");
-  }
-  const Tokenizer& tokenizer = *encoder.tokenizer;
-  Json context = Json::Object{};
-  context.set("add_generation_prompt", true);
-  if (chat.template_variables.is_object()) {
-    for (const auto& [key, value] : chat.template_variables.as_object()) context.set(key, value);
-  }
-  context.set("messages", chat.messages);
-  if (!chat.tools.is_null()) context.set("tools", chat.tools);
-  context.set("bos_token", tokenizer.bos() ? Json(tokenizer.text(*tokenizer.bos())) : Json(""));
-  context.set("eos_token", tokenizer.eos() ? Json(tokenizer.text(*tokenizer.eos())) : Json(""));
+  const ChatEncoder chat_encoder{encoder.tokenizer, encoder.chat_template, encoder.numbers};
   const int64_t now_unix_s = chat.now_unix_s != 0 ? chat.now_unix_s : int64_t{std::time(nullptr)};
-  FS_TRY(const std::vector<PromptSpan> spans, encoder.chat_template->render(context, now_unix_s, TemplateBudget{}));
-  return encode_prompt(tokenizer, spans);
+  FS_TRY(EncodedChat encoded, chat_encoder.encode({.messages = chat.messages,
+                                                   .tools = chat.tools,
+                                                   .template_variables = chat.template_variables,
+                                                   .now_unix_s = now_unix_s,
+                                                   .bind_numbers = binds_numbers(chat.template_variables)}));
+  return std::move(encoded.ids);
 }
 
 }  // namespace

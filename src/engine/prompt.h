@@ -8,6 +8,7 @@
 #include "api/generator.h"
 #include "base/result.h"
 #include "tokenizer/chat_template.h"
+#include "tokenizer/number_binding.h"
 #include "tokenizer/tokenizer.h"
 
 namespace firesteel {
@@ -16,6 +17,7 @@ struct PromptEncoder {
   const Tokenizer* tokenizer = nullptr;         // nullable
   const ChatTemplate* chat_template = nullptr;  // nullable
   int64_t n_vocab = 0;
+  const NumberBinding* numbers = nullptr;       // nullable
 
   // is_suffix: the ids continue a context, so no BOS; a conversation cannot be a suffix.
   // kInvalidArgument, kFailedPrecondition (no tokenizer, no template), and what template and tokenizer refuse.

@@ -112,6 +112,17 @@ TEST(ChatTemplateOracle, RecordedTemplates) {
   EXPECT_GT(compare_all(cases), 80);
 }
 
+TEST(ChatTemplateOracle, TheTemplateOfKindling) {
+  SKIP_WITHOUT_JINJA2();
+  std::vector<Case> cases;
+  for (Case& c : cases_of("kindling", read_text(std::filesystem::path(FS_TEST_DATA) / "../../models/kindling/chat_template.jinja"))) {
+    cases.push_back(c);
+    c.context.set("enable_thinking", false);
+    cases.push_back(std::move(c));
+  }
+  EXPECT_GT(compare_all(cases), 20);
+}
+
 TEST(ChatTemplateOracle, TemplatesOfRealModels) {
   SKIP_WITHOUT_JINJA2();
   const char* shared = std::getenv("FS_SHARED");
