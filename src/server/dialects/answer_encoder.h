@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "server/dialects/answer_parser.h"
+#include "api/answer_parser.h"
 #include "server/exchange.h"
 
 namespace firesteel {

@@ -8,8 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "api/answer_parser.h"
 #include "api/generator.h"
-#include "server/dialects/answer_parser.h"
 #include "server/dialects/parameters.h"
 #include "server/exchange.h"
 

@@ -1,4 +1,4 @@
-#include "server/dialects/answer_parser.h"
+#include "api/answer_parser.h"
 
 #include <gtest/gtest.h>
 

@@ -1,0 +1,174 @@
+#include "agents/tool_loop.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "api/answer_parser.h"
+#include "base/utf8.h"
+
+namespace firesteel {
+namespace {
+
+struct Round {
+  std::string text, thinking;
+  std::vector<ToolCall> calls;
+  GenerateEvent done;
+};
+
+AnswerFormat format_of(const AgentTools& tools) {
+  AnswerFormat format;
+  format.tools = !tools.empty();
+  for (const auto& tool : tools) format.tool_names.push_back(tool->name());
+  return format;
+}
+
+Round read_round(TokenStream* stream, const AgentTools& tools, const ToolLoopHooks& hooks) {
+  AnswerParser parser(format_of(tools));
+  Round round;
+  std::vector<AnswerDelta> deltas;
+  const auto take_deltas = [&] {
+    for (AnswerDelta& delta : deltas) {
+      switch (delta.kind) {
+        case AnswerDelta::Kind::kText:
+        case AnswerDelta::Kind::kReasoning: {
+          const bool thinking = delta.kind == AnswerDelta::Kind::kReasoning;
+          (thinking ? round.thinking : round.text) += delta.text;
+          if (hooks.on_text) hooks.on_text(delta.text, thinking);
+          break;
+        }
+        case AnswerDelta::Kind::kCallBegin: round.calls.push_back({std::move(delta.text), {}, {}, false}); break;
+        case AnswerDelta::Kind::kCallArguments: round.calls.back().arguments += delta.text; break;
+      }
+    }
+    deltas.clear();
+  };
+  while (std::optional<GenerateEvent> event = stream->next()) {
+    parser.push(event->text, event->thinking, &deltas);
+    take_deltas();
+    if (event->kind == GenerateEvent::Kind::kDone) round.done = std::move(*event);
+  }
+  parser.finish(&deltas);
+  take_deltas();
+  return round;
+}
+
+void run_call(ToolCall* call, const AgentTools& tools, size_t bytes_max) {
+  const auto tool = std::find_if(tools.begin(), tools.end(), [&](const auto& one) { return one->name() == call->name; });
+  Result<std::string> result = Error{ErrorCode::kNotFound, ""};
+  if (tool == tools.end()) {
+    std::string names;
+    for (const auto& one : tools) names += (names.empty() ? "" : ", ") + one->name();
+    result = Error{ErrorCode::kNotFound, "there is no such tool; there is " + names};
+  } else if (auto arguments = Json::parse(call->arguments, {.depth = 64, .values = 1u << 18}); !arguments.ok()) {
+    result = std::move(arguments).error();
+  } else {
+    result = (*tool)->run(*arguments);
+  }
+  call->failed = !result.ok();
+  call->result = result.ok() ? *std::move(result) : "error: " + result.error().message;
+  if (call->result.size() > bytes_max) {
+    call->result.resize(bytes_max);
+    call->result.resize(complete_utf8_prefix(call->result));
+    call->result += " [cut]";
+  }
+}
+
+void add_usage(const Usage& usage, Usage* sum) {
+  // The prompt of a later round repeats the earlier ones; what was told first stays the prompt.
+  if (sum->prompt_tokens == 0) {
+    sum->prompt_tokens = usage.prompt_tokens;
+    sum->cached_tokens = usage.cached_tokens;
+    sum->queued_us = usage.queued_us;
+    sum->first_token_us = usage.first_token_us;
+  }
+  sum->generated_tokens += usage.generated_tokens;
+  sum->total_us += usage.total_us;
+}
+
+void append_messages(const Round& round, Json::Array* messages) {
+  Json::Array calls;
+  for (size_t i = 0; i < round.calls.size(); ++i) {
+    const ToolCall& call = round.calls[i];
+    const auto arguments = Json::parse(call.arguments);
+    const Json function = Json::Object{{"name", call.name}, {"arguments", arguments.ok() ? *arguments : Json(Json::Object{})}};
+    calls.push_back(Json::Object{{"id", "call_" + std::to_string(messages->size()) + "_" + std::to_string(i)}, {"type", "function"}, {"function", function}});
+  }
+  const Json::Array ids = calls;
+  messages->push_back(Json::Object{{"role", "assistant"}, {"content", round.text}, {"tool_calls", std::move(calls)}});
+  for (size_t i = 0; i < round.calls.size(); ++i) {
+    const ToolCall& call = round.calls[i];
+    messages->push_back(Json::Object{{"role", "tool"}, {"tool_call_id", *ids[i].find("id")}, {"name", call.name}, {"content", call.result}});
+  }
+}
+
+}  // namespace
+
+const char* tool_loop_end_name(ToolLoopAnswer::End end) {
+  switch (end) {
+    case ToolLoopAnswer::End::kAnswered: return "answered";
+    case ToolLoopAnswer::End::kRounds: return "rounds";
+    case ToolLoopAnswer::End::kIdentical: return "identical";
+    case ToolLoopAnswer::End::kCalls: return "calls";
+    case ToolLoopAnswer::End::kTokens: return "tokens";
+  }
+  return "?";
+}
+
+Result<ToolLoopAnswer> run_tool_loop(Generator* generator, GenerateRequest request, const AgentTools& tools, const ToolLoopLimits& limits,
+                                     const ToolLoopHooks& hooks) {
+  auto* chat = std::get_if<ChatPrompt>(&request.prompt);
+  if (!tools.empty() && (chat == nullptr || !chat->messages.is_array())) {
+    return Error{ErrorCode::kInvalidArgument, "tools need a conversation, found a raw prompt"};
+  }
+  if (!tools.empty() && chat->tools.is_null()) chat->tools = tools_json(tools);
+  const int64_t max_tokens = request.stop.max_tokens;
+  std::map<std::pair<std::string, std::string>, int> n_seen;
+  ToolLoopAnswer answer;
+  for (;;) {
+    if (limits.n_tokens_max >= 0) {
+      const int64_t n_left = limits.n_tokens_max - answer.done.usage.generated_tokens;
+      if (answer.n_rounds > 0 && n_left <= 0) {
+        answer.end = ToolLoopAnswer::End::kTokens;
+        return answer;
+      }
+      request.stop.max_tokens = max_tokens < 0 ? n_left : std::min(max_tokens, n_left);
+    }
+    Result<std::unique_ptr<TokenStream>> stream = generator->submit(request);
+    if (!stream.ok()) {
+      if (answer.n_rounds == 0) return std::move(stream).error();
+      answer.done.reason = FinishReason::kError;
+      answer.done.error = std::move(stream).error();
+      return answer;
+    }
+    if (hooks.on_stream) hooks.on_stream(stream->get());
+    Round round = read_round(stream->get(), tools, hooks);
+    if (hooks.on_stream) hooks.on_stream(nullptr);
+    ++answer.n_rounds;
+    Usage usage = answer.done.usage;
+    add_usage(round.done.usage, &usage);
+    answer.text = round.text;
+    if (!round.thinking.empty()) answer.thinking += (answer.thinking.empty() ? "" : "\n\n") + round.thinking;
+    answer.done = std::move(round.done);
+    answer.done.usage = usage;
+    const bool finished = answer.done.reason == FinishReason::kStop || answer.done.reason == FinishReason::kLength;
+    if (round.calls.empty() || !finished) return answer;
+
+    for (ToolCall& call : round.calls) {
+      if (++n_seen[{call.name, call.arguments}] > limits.n_identical_max) answer.end = ToolLoopAnswer::End::kIdentical;
+      if (static_cast<int>(answer.calls.size()) >= limits.n_calls_max) answer.end = ToolLoopAnswer::End::kCalls;
+      if (answer.end != ToolLoopAnswer::End::kAnswered) return answer;
+      if (hooks.on_call) hooks.on_call(call);
+      run_call(&call, tools, limits.result_bytes_max);
+      if (hooks.on_result) hooks.on_result(call);
+      answer.calls.push_back(call);
+    }
+    if (answer.n_rounds >= limits.n_rounds_max) {
+      answer.end = ToolLoopAnswer::End::kRounds;
+      return answer;
+    }
+    append_messages(round, &chat->messages.as_array());
+  }
+}
+
+}  // namespace firesteel

@@ -1,0 +1,58 @@
+// One answer of a model that may call tools on the way: generate, run the calls, tell the model the results, go on until it answers.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "agents/tool.h"
+#include "api/generator.h"
+
+namespace firesteel {
+
+struct ToolLoopLimits {
+  int n_rounds_max = 8;              // generations
+  int n_identical_max = 3;           // of the same call with the same arguments
+  int n_calls_max = 32;
+  int64_t n_tokens_max = -1;         // generated over all rounds; -1: no limit
+  size_t result_bytes_max = 16384;   // longer results are cut
+};
+
+struct ToolCall {
+  std::string name;
+  std::string arguments;  // a JSON object
+  std::string result;     // what the model was told
+  bool failed = false;    // the result is an error
+};
+
+struct ToolLoopAnswer {
+  enum class End : uint8_t { kAnswered, kRounds, kIdentical, kCalls, kTokens };
+
+  std::string text;        // of the last round
+  std::string thinking;    // of all rounds, with a blank line between
+  std::vector<ToolCall> calls;
+  GenerateEvent done;      // of the last round, with the usage of all rounds
+  End end = End::kAnswered;
+  int n_rounds = 0;
+};
+
+// What happened, as it happens. Text between the rounds belongs to the answer like any other.
+struct ToolLoopHooks {
+  std::function<void(std::string_view text, bool thinking)> on_text = {};
+  std::function<void(const ToolCall& call)> on_call = {};    // result not known yet
+  std::function<void(const ToolCall& call)> on_result = {};
+  // The stream that is being read, for those who may cancel it; nullptr when it is not read any more.
+  std::function<void(TokenStream* stream)> on_stream = {};
+};
+
+const char* tool_loop_end_name(ToolLoopAnswer::End end);  // "answered", "rounds" ...
+
+// request.prompt must be a ChatPrompt (kInvalidArgument otherwise); the tools are offered in it unless it names some itself. Every round has
+// the request's sampling and its max_tokens. Calls run on this thread. Without tools it is one plain generation.
+// Errors: what submit() refuses in the first round; a later refusal and kError end in `done` with what there is. A run that met a limit has
+// its last round's text, and `end` says why.
+Result<ToolLoopAnswer> run_tool_loop(Generator* generator, GenerateRequest request, const AgentTools& tools, const ToolLoopLimits& limits,
+                                     const ToolLoopHooks& hooks);
+
+}  // namespace firesteel
