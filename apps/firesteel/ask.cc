@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "answering.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "commands.h"
@@ -25,6 +26,7 @@ struct AskOptions {
   std::vector<std::string> prompt;
   std::vector<std::string> images;
   std::string system;
+  std::string tools = "auto";
   bool raw = false, stats = false, json = false;
   int64_t start_us = 0;
 };
@@ -49,7 +51,8 @@ Result<Prompt> make_prompt(const AskOptions& options, const std::string& text, c
   return Prompt{std::move(prompt)};
 }
 
-void print_json(const AskOptions& options, const Answer& answer, const LoadedModel& loaded, uint64_t seed, int64_t load_us) {
+void print_json(const AskOptions& options, const ConversationAnswer& given, const LoadedModel& loaded, uint64_t seed, int64_t load_us) {
+  const Answer& answer = given.answer;
   const Usage& usage = answer.done.usage;
   Json counts;
   counts.set("prompt_tokens", usage.prompt_tokens);
@@ -63,6 +66,7 @@ void print_json(const AskOptions& options, const Answer& answer, const LoadedMod
   Json out;
   out.set("text", answer.text);
   if (!answer.thinking.empty()) out.set("thinking", answer.thinking);
+  if (!given.calls.empty()) out.set("calls", calls_json(given.calls));
   out.set("finish_reason", finish_reason_name(answer.done.reason));
   if (!answer.done.stop_string.empty()) out.set("stop_string", answer.done.stop_string);
   out.set("model", loaded.path);
@@ -94,27 +98,31 @@ Status ask(const AskOptions& options) {
   request.sampling = sampling_params(options.generation, seed);
   request.stop = stop_params(options.generation);
   request.constraint = std::move(constraint);
-  request.use_prefix_cache = false;  // there will be no second request
+  request.use_prefix_cache = false;
   const int64_t load_us = system_clock().now_us() - options.start_us;
-  FS_TRY(const std::unique_ptr<TokenStream> stream, engine->submit(std::move(request)));
-
-  const bool dim_thinking = is_terminal(STDOUT_FILENO);
-  bool was_thinking = false;
-  const Answer answer = read_answer(stream.get(), [&](std::string_view piece, bool thinking) {
-    if (options.json) return;
-    if (thinking != was_thinking && dim_thinking) std::fputs(thinking ? "\033[2m" : "\033[0m", stdout);
-    was_thinking = thinking;
-    std::fwrite(piece.data(), 1, piece.size(), stdout);
-    std::fflush(stdout);
-  });
-  if (was_thinking && dim_thinking) std::fputs("\033[0m", stdout);
+  ConversationAnswer given;
+  if (options.raw) {
+    FS_TRY(const std::unique_ptr<TokenStream> stream, engine->submit(std::move(request)));
+    given.answer = read_answer(stream.get(), [&](std::string_view piece, bool) {
+      if (options.json) return;
+      std::fwrite(piece.data(), 1, piece.size(), stdout);
+      std::fflush(stdout);
+    });
+  } else {
+    // A form that the whole answer must have leaves no room for calls.
+    const bool has_form = request.constraint.has_value() && options.tools == "auto";
+    const AgentTools tools = has_form ? AgentTools() : tools_to_offer(options.tools, options.generation, loaded);
+    request.use_prefix_cache = !tools.empty();  // without calls there will be no second request
+    FS_TRY(given, answer_conversation(engine.get(), std::move(request), tools, options.json));
+  }
+  const Answer& answer = given.answer;
 
   if (answer.done.reason == FinishReason::kError) {
     if (!options.json && !answer.text.empty()) std::fputc('\n', stdout);
     return answer.done.error;
   }
   if (options.json) {
-    print_json(options, answer, loaded, seed, load_us);
+    print_json(options, given, loaded, seed, load_us);
   } else {
     std::fputc('\n', stdout);
     std::fflush(stdout);
@@ -140,6 +148,7 @@ void add_ask(Command root) {
   command.texts("--image", &options->images, "An image to look at (not yet: no model that sees is supported)");
   add_generation_options(&command, &options->generation);
   add_constraint_options(&command, &options->constraint);
+  add_tools_option(&command, &options->tools);
   add_engine_options(&command, &options->model);
   command.flag("--stats", &options->stats, "Prompt tokens, time to first token since start, tok/s and peak memory, on stderr");
   command.flag("--json", &options->json, "Print one JSON object at the end instead of streaming");
@@ -158,6 +167,7 @@ void add_ask(Command root) {
     }
     if (!options->images.empty()) return fail_usage("--image is not supported yet: no model that sees images can be loaded");
     if (options->raw && !options->system.empty()) return fail_usage("--system has no place in a --raw prompt: leave one of them out");
+    if (options->raw && options->tools == "calculator") return fail_usage("--tools has no place in a --raw prompt: leave one of them out");
     const Status status = ask(*options);
     return status.ok() ? kExitOk : fail(status.error(), options->json);
   });

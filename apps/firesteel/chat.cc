@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "answering.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/mapped_file.h"
@@ -37,6 +38,7 @@ struct ChatOptions {
   GenerationOptions generation;
   std::string system;
   std::string load_file;
+  std::string tools = "auto";
   bool stats = false;
   int64_t start_us = 0;
 };
@@ -226,23 +228,16 @@ bool Chat::answer() {
   const uint64_t seed = seed_to_use(options_.generation);
   request.sampling = sampling_params(options_.generation, seed);
   request.stop = stop_params(options_.generation);
-  Result<std::unique_ptr<TokenStream>> stream = engine_->submit(std::move(request));
-  if (!stream.ok()) {
-    note(stream.error().message + (stream.error().code == ErrorCode::kInvalidArgument ? " (/clear forgets the conversation)" : ""));
+  const bool on_terminal = editor_.on_terminal();
+  const auto on_stream = [this](TokenStream* stream) { stream != nullptr ? interrupt_->arm(stream) : interrupt_->disarm(); };
+  const AgentTools tools = tools_to_offer(options_.tools, options_.generation, loaded_);
+  const Result<ConversationAnswer> given = answer_conversation(engine_, std::move(request), tools, /*quiet=*/false, on_stream);
+  if (!given.ok()) {
+    note(given.error().message + (given.error().code == ErrorCode::kInvalidArgument ? " (/clear forgets the conversation)" : ""));
     failed_ = true;
     return false;
   }
-  const bool on_terminal = editor_.on_terminal();
-  bool was_thinking = false;
-  interrupt_->arm(stream->get());
-  const Answer answer = read_answer(stream->get(), [&](std::string_view text, bool thinking) {
-    if (thinking != was_thinking && on_terminal) std::fputs(thinking ? "\033[2m" : "\033[0m\n", stdout);
-    if (!thinking || on_terminal) std::fwrite(text.data(), 1, text.size(), stdout);
-    was_thinking = thinking;
-    std::fflush(stdout);
-  });
-  interrupt_->disarm();
-  if (was_thinking && on_terminal) std::fputs("\033[0m", stdout);
+  const Answer& answer = given->answer;
   std::fputc('\n', stdout);
   std::fflush(stdout);
   switch (answer.done.reason) {
@@ -295,6 +290,7 @@ void add_chat(Command root) {
   command.text("--load", &options->load_file, "Go on with a conversation that /save wrote");
   command.text("--chat-template", &options->model.chat_template_file, "Use this Jinja file instead of the model's own template");
   add_generation_options(&command, &options->generation);
+  add_tools_option(&command, &options->tools);
   add_engine_options(&command, &options->model);
   command.flag("--stats", &options->stats, "Counts and speed after every answer");
   command.examples(

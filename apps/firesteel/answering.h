@@ -1,0 +1,34 @@
+// Asking a model in a conversation, with the tools that it may use: what ask and chat have in common.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "agents/tool_loop.h"
+#include "api/generator.h"
+#include "command_line.h"
+#include "generation.h"
+#include "load_model.h"
+
+namespace firesteel {
+
+// --tools: "auto" (what the model was trained to use: the calculator for Kindling when it may think), "none", "calculator".
+void add_tools_option(Command* command, std::string* tools);
+AgentTools tools_to_offer(const std::string& choice, const GenerationOptions& generation, const LoadedModel& loaded);
+
+// Whether the file says that its numbers are marked, its pictures cut ... as Kindling's are.
+bool is_kindling(const LoadedModel& loaded);
+
+struct ConversationAnswer {
+  Answer answer;
+  std::vector<ToolCall> calls;
+};
+
+// Streams the answer to stdout unless quiet; on a terminal its thinking too, dimmed. Each call is a dimmed line on stderr:
+// "calculator: 54 - 28 = 26". on_stream: see ToolLoopHooks.
+Result<ConversationAnswer> answer_conversation(Generator* generator, GenerateRequest request, const AgentTools& tools, bool quiet,
+                                               const std::function<void(TokenStream*)>& on_stream = {});
+
+Json calls_json(const std::vector<ToolCall>& calls);  // for --json
+
+}  // namespace firesteel
