@@ -1,0 +1,89 @@
+// A picture being drawn: anti-aliased shapes and text on a plain background.
+//
+// All coordinates and sizes are in drawing units, y downwards; one unit is `scale` pixels, so the same drawing comes out small or
+// large. Coverage is exact (signed areas, as font rasterisers do it), so a shape of area A adds A pixels of colour.
+// What lies outside the picture is clipped. One thread at a time.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/rgb_image.h"
+#include "base/rng.h"
+
+namespace firesteel::pictures {
+
+struct Colour {
+  uint8_t r = 0;
+  uint8_t g = 0;
+  uint8_t b = 0;
+};
+
+struct Point {
+  double x = 0;
+  double y = 0;
+};
+
+// How letters look: squares of the 5 x 7 font, or the same with rounded outlines.
+enum class Lettering { kBlocks, kSmooth };
+
+class Canvas {
+ public:
+  // ceil(units * scale) pixels a side, at least 1, at most 4,096 (CHECK).
+  Canvas(double width, double height, double scale, Colour background);
+
+  double width() const { return width_; }
+  double height() const { return height_; }
+  double scale() const { return scale_; }
+
+  void rectangle(double left, double top, double right, double bottom, Colour colour);
+  // Only the border, `thickness` wide, inside the rectangle.
+  void frame(double left, double top, double right, double bottom, double thickness, Colour colour);
+  // A simple polygon: contours must not cross themselves.
+  void polygon(std::span<const Point> points, Colour colour);
+  void ellipse(double x, double y, double radius_x, double radius_y, Colour colour);
+  void circle(double x, double y, double radius, Colour colour) { ellipse(x, y, radius, radius, colour); }
+  void ring(double x, double y, double inner, double outer, Colour colour);
+  // The part of a ring (or pie, with inner = 0) from `from` to `to`: radians, clockwise from twelve o'clock, from <= to.
+  void sector(double x, double y, double inner, double outer, double from, double to, Colour colour);
+  void line(Point from, Point to, double thickness, Colour colour);
+  // Corners are joined roundly.
+  void polyline(std::span<const Point> points, double thickness, Colour colour);
+
+  // Text with its upper left corner at (x, y). `size` is the height of a digit; letters reach 2/7 of it below. Characters that the
+  // font lacks become blanks.
+  void text(double x, double y, std::string_view text, double size, Colour colour, Lettering lettering = Lettering::kBlocks);
+  // Centred between left and right.
+  void text_centred(double x, double y, std::string_view text, double size, Colour colour, Lettering lettering = Lettering::kBlocks);
+  static double text_width(std::string_view text, double size);
+
+  // A brightness gradient from corner to corner of at most +-`strength` steps, and noise of +-`noise` steps on each channel.
+  void weather(Rng* rng, int strength, int noise);
+
+  RgbImage take() { return std::move(image_); }
+  const RgbImage& image() const { return image_; }
+
+ private:
+  void begin(double left, double top, double right, double bottom);  // pixels
+  void edge(Point from, Point to);                                   // pixels
+  void contour(std::span<const Point> points);                       // pixels
+  void fill(Colour colour);
+  void blend(int32_t x, int32_t y, float coverage, Colour colour);
+
+  double width_;
+  double height_;
+  double scale_;
+  RgbImage image_;
+  // Area accumulators of the shape being filled, its rectangle in pixels.
+  std::vector<float> areas_;
+  int32_t left_ = 0;
+  int32_t top_ = 0;
+  int32_t columns_ = 0;
+  int32_t rows_ = 0;
+  std::vector<Point> outline_;
+};
+
+}  // namespace firesteel::pictures

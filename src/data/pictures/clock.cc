@@ -1,0 +1,178 @@
+// Clocks with hands and clocks with digits.
+#include <array>
+#include <cmath>
+#include <numbers>
+
+#include "base/check.h"
+#include "data/pictures/kinds.h"
+
+namespace firesteel::pictures {
+
+namespace {
+
+constexpr std::string_view kTime[] = {"what time is it?", "what time does the clock show?", "read the clock.", "which time is shown?", "tell me the time.", "what is the time?", "what does the clock say?",
+                                      "how late is it?", "write down the time.", "time on the clock?"};
+constexpr std::string_view kLater[] = {"what time will it be in {n} minutes?", "what will the clock show in {n} minutes?", "which time will it be {n} minutes later?", "add {n} minutes: what time is it then?",
+                                       "in {n} minutes, what time is it?", "what time is it {n} minutes from now?", "wait {n} minutes: what time is it?", "{n} minutes later, what does the clock say?"};
+constexpr std::string_view kEarlier[] = {"what time was it {n} minutes ago?", "what did the clock show {n} minutes ago?", "which time was it {n} minutes earlier?", "{n} minutes ago, what time was it?",
+                                         "go back {n} minutes: what time was it?", "what was the time {n} minutes before?", "take away {n} minutes: what time is it?", "{n} minutes earlier, what did the clock say?"};
+constexpr std::string_view kMinutesPast[] = {"how many minutes past the hour is it?", "how many minutes are past the full hour?", "what minute does the clock show?", "how many minutes have passed since the full hour?",
+                                             "which minute is it?", "read the minutes.", "minutes past the hour?", "tell me the minutes."};
+constexpr std::string_view kMinutesTo[] = {"how many minutes are left until the next full hour?", "how many minutes to the next hour?", "in how many minutes is it a full hour?", "how long until the next full hour, in minutes?",
+                                           "minutes left to the next hour?", "how many minutes are missing to the full hour?", "how long is it to the next full hour in minutes?", "how many minutes before the next hour is it?"};
+constexpr std::string_view kHand[] = {"where does the {hand} hand point?", "which number does the {hand} hand point to?", "the {hand} hand is at which number?", "read the {hand} hand.", "to which number does the {hand} hand point?",
+                                      "which number is the {hand} hand at?", "tell me the number at the {hand} hand.", "where is the {hand} hand?"};
+
+std::string two_digits(int64_t n) { return (n < 10 ? "0" : "") + std::to_string(n); }
+std::string time_text(int64_t hour, int64_t minute) { return std::to_string(hour) + ':' + two_digits(minute); }
+int64_t twelve(int64_t hour) { return (hour + 11) % 12 + 1; }
+
+struct Face {
+  int64_t hour = 12;
+  int64_t minute = 0;
+  double radius = 28;
+  bool numbers = true;
+  bool ticks = true;
+  bool round = true;
+  Colour rim, face, hands, hour_hand;
+};
+
+void draw_face(Canvas* canvas, const Face& face, const Style& style) {
+  const double middle = face.radius + 2;
+  const auto at = [middle](double turn, double length) {
+    const double angle = turn * 2 * std::numbers::pi;
+    return Point{middle + length * std::sin(angle), middle - length * std::cos(angle)};
+  };
+  if (face.round) {
+    canvas->circle(middle, middle, face.radius + 1, face.rim);
+    canvas->circle(middle, middle, face.radius - 0.5, face.face);
+  } else {
+    canvas->rectangle(middle - face.radius - 1, middle - face.radius - 1, middle + face.radius + 1, middle + face.radius + 1, face.rim);
+    canvas->rectangle(middle - face.radius + 0.5, middle - face.radius + 0.5, middle + face.radius - 0.5, middle + face.radius - 0.5, face.face);
+  }
+  const double numbers_at = face.radius - 6.5;
+  for (int i = 1; i <= 12; ++i) {
+    const double turn = i / 12.0;
+    if (face.numbers) {
+      const Point p = at(turn, numbers_at);
+      canvas->text_centred(p.x, p.y - 3.5, std::to_string(i), 7, face.hands, style.lettering);
+    } else if (face.ticks) {
+      canvas->line(at(turn, face.radius - 1), at(turn, face.radius - (i % 3 == 0 ? 6 : 3.5)), i % 3 == 0 ? 2 : 1.2, face.hands);
+    }
+  }
+  const double reach = face.numbers ? face.radius - 11 : face.radius - 6;
+  const double minute_turn = static_cast<double>(face.minute) / 60;
+  const double hour_turn = (static_cast<double>(face.hour) + minute_turn) / 12;
+  canvas->line({middle, middle}, at(hour_turn, reach * 0.58), 3, face.hour_hand);
+  canvas->line({middle, middle}, at(minute_turn, reach), 1.6, face.hands);
+  canvas->circle(middle, middle, 2, face.hands);
+}
+
+void draw_with_hands(Asker* ask, Plan* plan, int64_t hour, int64_t minute) {
+  Face face;
+  face.hour = hour;
+  face.minute = minute;
+  face.numbers = ask->chance(0.7);
+  face.radius = static_cast<double>(face.numbers ? ask->between(28, 36) : ask->between(20, 30));
+  face.round = ask->chance(0.85);
+  plan->style = pick_style(ask->rng(), 2 * face.radius + 4, 2 * face.radius + 4);
+  const Style style = plan->style;
+  face.face = style.paper;
+  face.hands = style.ink;
+  face.rim = ask->chance(0.6) ? style.ink : pick_colours(ask->rng(), style, 1)[0].colour;
+  // Pale hands on a pale face would be hard to see: coloured hour hands are red, blue or green.
+  face.hour_hand = style.dark || ask->chance(0.7) ? style.ink : shade_of(ask->rng(), ask->index(3)).colour;
+  plan->draw = [face, style](Rng* rng) {
+    Canvas canvas = canvas_of(style, 2 * face.radius + 4, 2 * face.radius + 4);
+    draw_face(&canvas, face, style);
+    return weathered(std::move(canvas), style, rng);
+  };
+}
+
+void draw_digits(Asker* ask, Plan* plan, const std::string& text) {
+  constexpr double kSizes[] = {7, 10, 14, 14, 21};
+  const double size = ask->one_of(kSizes);
+  const double margin = static_cast<double>(ask->between(4, 9));
+  const double width = Canvas::text_width(text, size) + 2 * margin;
+  const double height = size + 2 * margin;
+  const Style style = plan->style = pick_style(ask->rng(), width, height);
+  const bool lit = ask->chance(0.3);
+  const Colour ink = lit ? shade_of(ask->rng(), ask->chance(0.5) ? 1 : 0).colour : style.ink;
+  const bool framed = ask->chance(0.4);
+  plan->draw = [=](Rng* rng) {
+    Canvas canvas = canvas_of(style, width, height);
+    if (lit) canvas.rectangle(1, 1, width - 1, height - 1, {10, 10, 10});
+    if (framed) canvas.frame(0, 0, width, height, 1.5, style.ink);
+    canvas.text(margin, margin, text, size, ink, style.lettering);
+    return weathered(std::move(canvas), style, rng);
+  };
+}
+
+}  // namespace
+
+Plan plan_clock(Asker* ask, std::string_view question) {
+  Plan plan;
+  const bool digital = question == "digital" || (question != "full_hour" && question != "analog" && question != "hand" && ask->chance(0.35));
+  int64_t hour = ask->between(1, 12);
+  int64_t minute = 5 * ask->between(0, 11);
+  if (question == "full_hour") minute = ask->chance(0.6) ? 0 : 30;
+  const bool to_next_hour = question == "minutes" && ask->chance(0.5);
+  if (digital) {
+    hour = ask->between(0, 23);
+    minute = ask->between(0, 59);
+  }
+  if (to_next_hour && minute == 0) minute = 5;
+  const bool leading_zero = digital && ask->chance(0.5);
+  const std::string shown = (leading_zero ? two_digits(hour) : std::to_string(hour)) + ':' + two_digits(minute);
+  plan.combination = time_text(hour, minute);
+  // What the hands say: the hour that the short hand has passed, and the number at which the long one is.
+  const std::string minute_mark = std::to_string(minute == 0 ? 12 : minute / 5);
+  plan.sees = digital ? shown : "short hand " + std::to_string(hour) + ", long hand " + minute_mark;
+  const std::string now = digital ? shown : time_text(hour, minute);
+
+  if (question == "full_hour" || question == "analog" || question == "digital") {
+    plan.question = ask->word(kTime);
+    plan.answer = now;
+  } else if (question == "later" || question == "earlier") {
+    const bool later = question == "later";
+    const int64_t shift = 5 * ask->between(1, 11);
+    const int64_t cycle = digital ? 24 : 12;
+    const int64_t total = (hour * 60 + minute + (later ? shift : -shift) + cycle * 60) % (cycle * 60);
+    const int64_t new_hour = digital ? total / 60 : twelve(total / 60);
+    plan.question = ask->word(later ? Words(kLater) : Words(kEarlier), {{"n", std::to_string(shift)}});
+    plan.answer = (leading_zero ? two_digits(new_hour) : std::to_string(new_hour)) + ':' + two_digits(total % 60);
+    plan.combination += '|' + std::to_string(shift);
+    const int64_t minutes = later ? minute + shift : minute - shift;
+    plan.working = now + "\n" + std::to_string(minute) + (later ? " + " : " - ") + std::to_string(shift) + " = " + std::to_string(minutes);
+  } else if (question == "minutes") {
+    plan.grader = "number";
+    plan.working = now;
+    if (!to_next_hour) {
+      plan.question = ask->word(kMinutesPast);
+      plan.answer = std::to_string(minute);
+    } else {
+      plan.question = ask->word(kMinutesTo);
+      plan.expression = "60-" + std::to_string(minute);
+      plan.answer = std::to_string(60 - minute);
+      plan.steps = "60 - " + std::to_string(minute) + " = " + plan.answer;
+    }
+  } else {
+    CHECK(question == "hand");
+    const bool long_hand = ask->chance(0.6);
+    if (!long_hand) minute = 0;
+    constexpr std::array<std::array<std::string_view, 2>, 2> kNames = {{{"short", "hour"}, {"long", "minute"}}};
+    plan.question = ask->word(kHand, {{"hand", std::string(ask->one_of(kNames[long_hand ? 1 : 0]))}});
+    plan.sees = "short hand " + std::to_string(hour) + ", long hand " + (long_hand ? minute_mark : "12");
+    plan.answer = long_hand ? minute_mark : std::to_string(hour);
+    plan.grader = "number";
+  }
+  const std::string drawn = (leading_zero ? two_digits(hour) : std::to_string(hour)) + ':' + two_digits(minute);
+  if (digital) {
+    draw_digits(ask, &plan, drawn);
+  } else {
+    draw_with_hands(ask, &plan, hour, minute);
+  }
+  return plan;
+}
+
+}  // namespace firesteel::pictures

@@ -1,0 +1,16 @@
+// The families of picture questions. Each plans one sample for the last part of a kind's path: plan_bars(ask, "highest") for
+// "pictures/bars/highest". The table of all kinds is in pictures.cc.
+#pragma once
+
+#include <string_view>
+
+#include "data/pictures/ask.h"
+
+namespace firesteel::pictures {
+
+Plan plan_easy(Asker* ask, std::string_view question);    // one thing only: a digit, a colour, some dots
+Plan plan_reading(Asker* ask, std::string_view question); // digits, numbers, words
+Plan plan_bars(Asker* ask, std::string_view question);
+Plan plan_clock(Asker* ask, std::string_view question);
+
+}  // namespace firesteel::pictures

@@ -1,0 +1,152 @@
+#include "data/pictures/pictures.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+#include "base/number_literals.h"
+#include "data/pictures/kinds.h"
+#include "data/pictures/shapes.h"
+
+namespace firesteel::pictures {
+
+namespace {
+
+using PlanFunction = Plan (*)(Asker*, std::string_view);
+
+struct Family {
+  PictureKind kind;
+  PlanFunction plan;
+};
+
+constexpr Family kFamilies[] = {
+    {{"pictures/easy/digit", 1}, plan_easy},
+    {{"pictures/easy/word", 1}, plan_easy},
+    {{"pictures/easy/colour", 1}, plan_easy},
+    {{"pictures/easy/dots", 1}, plan_easy},
+    {{"pictures/easy/bar", 1}, plan_easy},
+    {{"pictures/reading/number", 2}, plan_reading},
+    {{"pictures/reading/letter", 1}, plan_reading},
+    {{"pictures/reading/word", 2}, plan_reading},
+    {{"pictures/reading/colour", 1}, plan_reading},
+    {{"pictures/reading/line", 1.5}, plan_reading},
+    {{"pictures/reading/sum", 1}, plan_reading},
+    {{"pictures/reading/larger", 1}, plan_reading},
+    {{"pictures/reading/task", 1}, plan_reading},
+    {{"pictures/shapes/cell", 3}, plan_shapes},
+    {{"pictures/shapes/count", 1}, plan_shapes},
+    {{"pictures/shapes/exists", 3}, plan_shapes},
+    {{"pictures/shapes/one_relation", 5}, plan_shapes},
+    {{"pictures/shapes/two_relations", 5}, plan_shapes},
+    {{"pictures/bars/highest", 2}, plan_bars},
+    {{"pictures/bars/lowest", 2}, plan_bars},
+    {{"pictures/bars/second", 1}, plan_bars},
+    {{"pictures/bars/value", 2}, plan_bars},
+    {{"pictures/bars/which", 1}, plan_bars},
+    {{"pictures/bars/difference", 1.5}, plan_bars},
+    {{"pictures/bars/sum", 1}, plan_bars},
+    {{"pictures/bars/total", 0.7}, plan_bars},
+    {{"pictures/bars/count_above", 1}, plan_bars},
+    {{"pictures/bars/count", 0.7}, plan_bars},
+    {{"pictures/bars/compare", 1}, plan_bars},
+    {{"pictures/bars/colour", 1}, plan_bars},
+    {{"pictures/clock/full_hour", 1}, plan_clock},
+    {{"pictures/clock/analog", 2.5}, plan_clock},
+    {{"pictures/clock/digital", 1}, plan_clock},
+    {{"pictures/clock/hand", 1}, plan_clock},
+    {{"pictures/clock/later", 0.7}, plan_clock},
+    {{"pictures/clock/earlier", 0.5}, plan_clock},
+    {{"pictures/clock/minutes", 0.7}, plan_clock},
+};
+
+bool below(std::string_view kind, std::string_view prefix) {
+  return kind.substr(0, prefix.size()) == prefix && (kind.size() == prefix.size() || kind[prefix.size()] == '/');
+}
+
+const Family& pick_family(Rng* rng, std::string_view prefix) {
+  double total = 0;
+  for (const Family& family : kFamilies) total += below(family.kind.kind, prefix) ? family.kind.weight : 0;
+  CHECK(total > 0);
+  double left = rng->uniform() * total;
+  const Family* last = nullptr;
+  for (const Family& family : kFamilies) {
+    if (!below(family.kind.kind, prefix)) continue;
+    last = &family;
+    left -= family.kind.weight;
+    if (left < 0) break;
+  }
+  return *last;
+}
+
+// A plan of the split: nothing held out in training, something held out in evaluation.
+Plan plan_for(Rng* rng, Split split, const Family& family) {
+  const std::string_view kind = family.kind.kind;
+  const std::string_view question = kind.substr(kind.rfind('/') + 1);
+  for (;;) {
+    Asker ask(rng, split == Split::kEval && rng->below(2) == 0);
+    Plan plan = family.plan(&ask, question);
+    const bool held_out = ask.used_held_out() || is_reserved(plan.combination);
+    if (held_out == (split == Split::kEval)) return plan;
+  }
+}
+
+std::string call_of(const std::string& expression) {
+  return "<tool_call>\n{\"name\": \"calculator\", \"arguments\": {\"expression\": \"" + expression + "\"}}\n</tool_call>";
+}
+
+std::string spaced(const std::string& unit) { return unit.empty() ? "" : ' ' + unit; }
+
+}  // namespace
+
+std::span<const PictureKind> picture_kinds() {
+  static const std::vector<PictureKind> kinds = [] {
+    std::vector<PictureKind> all;
+    for (const Family& family : kFamilies) all.push_back(family.kind);
+    return all;
+  }();
+  return kinds;
+}
+
+bool has_picture_kind(std::string_view prefix) {
+  return std::any_of(std::begin(kFamilies), std::end(kFamilies), [&](const Family& family) { return below(family.kind.kind, prefix); });
+}
+
+Sample make_picture_sample(Rng* rng, const PictureOptions& options) {
+  const Family& family = pick_family(rng, options.prefix);
+  Sample sample;
+  sample.kind = family.kind.kind;
+  const Plan plan = plan_for(rng, options.split, family);
+  sample.thinking = rng->uniform() < options.thinking;
+  sample.tools = rng->uniform() < options.tools;
+  const bool second_turn = rng->below(4) == 0;
+  sample.messages.push_back({.role = "user", .text = plan.question, .images = {0}});
+  sample.images.push_back(plan.draw(rng));
+  sample.answer = plan.answer;
+  sample.grader = plan.grader;
+
+  const std::string last_line = "Answer: " + plan.answer + spaced(plan.unit);
+  if (!sample.thinking) {
+    sample.target = last_line;
+    return sample;
+  }
+  const bool call = sample.tools && !plan.expression.empty();
+  if (call && second_turn) {
+    // The answer is the number that the tool gave: the next literal after those of the question.
+    const size_t n = find_number_literals(plan.question).size();
+    sample.messages.push_back({.role = "assistant", .text = call_of(plan.expression)});
+    sample.messages.push_back({.role = "tool", .text = plan.answer});
+    sample.target = "Answer: <|n" + std::to_string(n) + "|>" + spaced(plan.unit);
+    return sample;
+  }
+  std::string thought = plan.sees;
+  const auto add = [&thought](const std::string& line) {
+    if (!line.empty()) thought += (thought.empty() ? "" : "\n") + line;
+  };
+  add(plan.working);
+  if (!call) add(plan.steps);
+  if (thought.empty()) thought = plan.answer;
+  sample.target = "<think>\n" + thought + "\n</think>\n\n" + (call ? call_of(plan.expression) : last_line);
+  return sample;
+}
+
+}  // namespace firesteel::pictures

@@ -1,0 +1,281 @@
+// Digits, numbers and words to read, and the easy steps for the start of training.
+#include <array>
+
+#include "base/check.h"
+#include "data/pictures/kinds.h"
+
+namespace firesteel::pictures {
+
+namespace {
+
+constexpr std::string_view kDigit[] = {"which digit is this?", "what digit do you see?", "read the digit.", "which digit is shown?", "what number is written here?",
+                                       "name the digit.", "what does it say?", "which number do you see?", "tell me the digit.", "digit?"};
+constexpr std::string_view kLetter[] = {"which letter is this?", "what letter do you see?", "read the letter.", "which letter is shown?", "what is written here?",
+                                        "name the letter.", "what does it say?", "tell me the letter.", "letter?"};
+constexpr std::string_view kNumber[] = {"what number is written here?", "read the number.", "which number do you see?", "what does it say?", "what is the number?",
+                                        "which number is shown in the picture?", "tell me the number.", "what number is this?", "write down the number.", "what is written?"};
+constexpr std::string_view kWord[] = {"what is written here?", "read the word.", "which word do you see?", "what does it say?", "what word is this?",
+                                      "which word is shown in the picture?", "tell me the word.", "what is the word?", "write down the word.", "what does the sign say?"};
+constexpr std::string_view kInk[] = {"what colour is the {what}?", "which colour does the {what} have?", "in which colour is the {what} written?", "name the colour of the {what}.",
+                                     "the {what} is in which colour?", "what is the colour of the {what}?", "tell me the colour of the {what}.", "colour of the {what}?"};
+constexpr std::string_view kLine[] = {"what is written in line {n}?", "read line {n}.", "what does line {n} say?", "which word is in line {n}?", "tell me what stands in line {n}.",
+                                      "line {n} says what?", "what do you read in line {n}?", "what is in line {n}?"};
+constexpr std::string_view kSum[] = {"what is the sum of the two numbers?", "add the numbers.", "what do the numbers add up to?", "how much are both together?", "sum of the two numbers?",
+                                     "what do you get when you add them?", "work out the sum.", "how much is it in total?"};
+constexpr std::string_view kLarger[] = {"which number is larger?", "what is the bigger number?", "name the larger number.", "which of the two numbers is greater?", "larger number?",
+                                        "which one is the biggest?", "tell me the greater number.", "what is the higher of the numbers?"};
+constexpr std::string_view kTask[] = {"what is the result?", "work it out.", "solve this.", "what is the answer?", "calculate what is written.", "how much is it?", "compute the result.",
+                                      "what comes out?"};
+constexpr std::string_view kDots[] = {"how many dots are there?", "count the dots.", "how many dots do you see?", "what is the number of dots?", "number of dots?",
+                                      "how many points are in the picture?", "tell me how many dots there are.", "how many circles do you see?"};
+constexpr std::string_view kSquare[] = {"what colour is the square?", "which colour does the square have?", "name the colour.", "what is the colour of the square?", "colour of the square?",
+                                        "which colour do you see?", "tell me the colour of the square.", "what colour is shown?"};
+constexpr std::string_view kBar[] = {"how high is the bar?", "what is the value of the bar?", "which number does the bar reach?", "read the bar.", "height of the bar?",
+                                     "up to which number does the bar go?", "what value does the bar show?", "how tall is the bar?"};
+
+constexpr std::array<std::string_view, 120> kWordList = {
+    "apple", "arm",   "bag",   "ball",  "bank",  "bed",   "bell",  "bird",  "blue",  "boat",  "book",  "box",   "boy",   "bread", "bus",   "cake",  "car",   "cat",   "chair", "city",
+    "clock", "coat",  "corn",  "cow",   "cup",   "day",   "desk",  "dog",   "door",  "duck",  "egg",   "exit",  "eye",   "farm",  "fire",  "fish",  "flag",  "food",  "foot",  "fork",
+    "fox",   "frog",  "game",  "gas",   "gold",  "goat",  "green", "hand",  "hat",   "help",  "home",  "horse", "house", "ice",   "ink",   "jam",   "jar",   "juice", "key",   "king",
+    "lake",  "lamp",  "leaf",  "left",  "lemon", "light", "lion",  "map",   "milk",  "moon",  "mouse", "music", "nest",  "nine",  "nose",  "nut",   "ocean", "onion", "open",  "oven",
+    "owl",   "paper", "park",  "pear",  "pen",   "pig",   "queen", "quiet", "rain",  "red",   "rice",  "right", "ring",  "river", "road",  "rope",  "sale",  "salt",  "school", "sea",
+    "ship",  "shoe",  "shop",  "snow",  "soap",  "sock",  "spoon", "star",  "stop",  "sun",   "table", "taxi",  "tea",   "tent",  "tiger", "train", "tree",  "wall",  "water", "zoo"};
+
+std::string shouted(std::string_view word) {
+  std::string out(word);
+  for (char& c : out) c = static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
+  return out;
+}
+
+std::string random_word(Asker* ask) {
+  const std::string word(ask->one_of(kWordList));
+  const size_t form = ask->index(3);
+  return form == 0 ? word : form == 1 ? capital(word) : shouted(word);
+}
+
+std::string random_number(Asker* ask) {
+  switch (ask->index(6)) {
+    case 0: return std::to_string(ask->between(10, 99)) + '.' + std::to_string(ask->between(0, 9));
+    case 1: return std::to_string(ask->between(100, 9999));
+    case 2: return std::to_string(ask->between(0, 99));
+    case 3: return std::to_string(ask->between(0, 9)) + '.' + std::to_string(ask->between(10, 99));
+    default: return std::to_string(ask->between(10, 999));
+  }
+}
+
+// Letters one by one: what a word is read from.
+std::string spelled(std::string_view word) {
+  std::string out;
+  for (const char c : word) {
+    if (!out.empty()) out += ' ';
+    out += c;
+  }
+  return out;
+}
+
+struct Line {
+  std::string text;
+  NamedColour ink;
+};
+
+// The lines of text, at a place and in a size drawn at random.
+void write_lines(Asker* ask, Plan* plan, std::vector<Line> lines, std::vector<double> sizes) {
+  const double size = ask->one_of(sizes);
+  double widest = 0;
+  for (const Line& line : lines) widest = std::max(widest, Canvas::text_width(line.text, size));
+  const double left = static_cast<double>(ask->between(3, 12));
+  const double top = static_cast<double>(ask->between(3, 10));
+  const double width = std::max(20.0, left + widest + static_cast<double>(ask->between(3, 12)));
+  const double line_height = size * 9 / 7 + 4;
+  const double height = top + line_height * static_cast<double>(lines.size()) + static_cast<double>(ask->between(0, 8));
+  const bool boxed = ask->chance(0.2);
+  const Style style = plan->style = pick_style(ask->rng(), width, height);
+  if (style.dark) {
+    for (Line& line : lines) {
+      if (line.ink.name == "black") line.ink = {"white", style.ink};
+    }
+  }
+  plan->draw = [=](Rng* rng) {
+    Canvas canvas = canvas_of(style, width, height);
+    if (boxed) canvas.frame(1, 1, width - 1, height - 1, 1, style.ink);
+    for (size_t i = 0; i < lines.size(); ++i) canvas.text(left, top + line_height * static_cast<double>(i), lines[i].text, size, lines[i].ink.colour, style.lettering);
+    return weathered(std::move(canvas), style, rng);
+  };
+}
+
+NamedColour ink_of(Asker* ask) {
+  // Dark colours only: they stand out on every light paper, and pale ones are for filled shapes.
+  constexpr std::array<size_t, 8> kInks = {0, 1, 2, 4, 5, 7, 8, 8};
+  return shade_of(ask->rng(), ask->one_of(kInks));
+}
+
+NamedColour plain_ink(Asker* ask) { return ask->chance(0.6) ? NamedColour{"black", shade_of(ask->rng(), 8).colour} : ink_of(ask); }
+
+}  // namespace
+
+Plan plan_reading(Asker* ask, std::string_view question) {
+  Plan plan;
+  const std::vector<double> sizes = {7, 7, 8, 10, 14, 14, 21, 28};
+  if (question == "number") {
+    const std::string number = random_number(ask);
+    const size_t decoration = ask->index(8);
+    const std::string text = decoration == 0 ? "$" + number : decoration == 1 ? number + "%" : number;
+    plan.question = ask->word(kNumber);
+    plan.answer = text;
+    plan.grader = text == number ? "number" : "exact";
+    plan.combination = number;
+    write_lines(ask, &plan, {{text, plain_ink(ask)}}, sizes);
+  } else if (question == "letter") {
+    const auto letter = std::string(1, static_cast<char>('A' + ask->index(26)));
+    plan.question = ask->word(kLetter);
+    plan.answer = letter;
+    plan.combination = letter + std::to_string(ask->index(40));
+    write_lines(ask, &plan, {{letter, plain_ink(ask)}}, sizes);
+  } else if (question == "word") {
+    const std::string word = random_word(ask);
+    plan.question = ask->word(kWord);
+    plan.sees = spelled(word);
+    plan.answer = word;
+    plan.combination = word;
+    write_lines(ask, &plan, {{word, plain_ink(ask)}}, {7, 7, 8, 10, 14});
+  } else if (question == "colour") {
+    const bool is_number = ask->chance(0.5);
+    const std::string text = is_number ? random_number(ask) : random_word(ask);
+    const NamedColour ink = ink_of(ask);
+    plan.question = ask->word(kInk, {{"what", is_number ? "number" : "word"}});
+    plan.combination = text + std::string(ink.name);
+    write_lines(ask, &plan, {{text, ink}}, {10, 14, 14, 21});
+    plan.answer = plan.style.dark && ink.name == "black" ? "white" : std::string(ink.name);
+  } else if (question == "line") {
+    const auto n = static_cast<size_t>(ask->between(2, 4));
+    std::vector<Line> lines;
+    std::vector<std::string> texts;
+    for (size_t i = 0; i < n; ++i) {
+      texts.push_back(ask->chance(0.5) ? std::to_string(ask->between(1, 999)) : random_word(ask));
+      lines.push_back({texts.back(), plain_ink(ask)});
+      plan.sees += std::string(i > 0 ? ", " : "") + std::to_string(i + 1) + ' ' + texts.back();
+    }
+    const size_t asked = ask->index(n);
+    plan.question = ask->word(kLine, {{"n", std::to_string(asked + 1)}});
+    plan.answer = texts[asked];
+    plan.combination = joined(texts, "|");
+    write_lines(ask, &plan, lines, {7, 7, 8, 10});
+  } else if (question == "sum" || question == "larger") {
+    const int64_t a = ask->between(1, 99);
+    int64_t b = ask->between(1, 99);
+    while (b == a) b = ask->between(1, 99);
+    plan.grader = "number";
+    plan.combination = std::to_string(a) + '|' + std::to_string(b);
+    plan.sees = std::to_string(a) + ", " + std::to_string(b);
+    if (question == "sum") {
+      plan.question = ask->word(kSum);
+      plan.expression = std::to_string(a) + '+' + std::to_string(b);
+      plan.steps = std::to_string(a) + " + " + std::to_string(b) + " = " + std::to_string(a + b);
+      plan.answer = std::to_string(a + b);
+    } else {
+      plan.question = ask->word(kLarger);
+      plan.answer = std::to_string(std::max(a, b));
+    }
+    if (ask->chance(0.5)) {
+      write_lines(ask, &plan, {{std::to_string(a), plain_ink(ask)}, {std::to_string(b), plain_ink(ask)}}, {7, 8, 10, 14});
+    } else {
+      write_lines(ask, &plan, {{std::to_string(a) + "   " + std::to_string(b), plain_ink(ask)}}, {7, 8, 10, 14});
+    }
+  } else {
+    CHECK(question == "task");
+    const bool minus = ask->chance(0.5);
+    int64_t a = ask->between(2, 99);
+    int64_t b = ask->between(2, 99);
+    if (minus && a < b) std::swap(a, b);
+    plan.question = ask->word(kTask);
+    plan.expression = std::to_string(a) + (minus ? '-' : '+') + std::to_string(b);
+    plan.sees = std::to_string(a) + (minus ? " - " : " + ") + std::to_string(b);
+    plan.answer = std::to_string(minus ? a - b : a + b);
+    plan.steps = plan.sees + " = " + plan.answer;
+    plan.grader = "number";
+    plan.combination = plan.sees;
+    write_lines(ask, &plan, {{plan.sees + (ask->chance(0.5) ? " =" : ""), plain_ink(ask)}}, {7, 8, 10, 14});
+  }
+  return plan;
+}
+
+Plan plan_easy(Asker* ask, std::string_view question) {
+  Plan plan;
+  plan.combination = std::to_string(ask->index(40));  // there are too few digits and colours to hold any out: their wordings are
+  if (question == "digit") {
+    const auto digit = std::to_string(ask->between(0, 9));
+    plan.question = ask->word(kDigit);
+    plan.answer = digit;
+    plan.grader = "number";
+    write_lines(ask, &plan, {{digit, plain_ink(ask)}}, {7, 10, 14, 14, 21, 21, 28});
+    return plan;
+  }
+  if (question == "word") {
+    const std::string word = random_word(ask);
+    plan.question = ask->word(kWord);
+    plan.sees = spelled(word);
+    plan.answer = word;
+    write_lines(ask, &plan, {{word, {"black", {0, 0, 0}}}}, {7, 14});
+    return plan;
+  }
+  const double width = static_cast<double>(ask->between(30, 50));
+  const double height = static_cast<double>(ask->between(30, 50));
+  const Style style = plan.style = pick_style(ask->rng(), width, height);
+  const NamedColour colour = pick_colours(ask->rng(), style, 1)[0];
+  if (question == "colour") {
+    const double side = static_cast<double>(ask->between(9, 18));
+    const double x = ask->rng()->uniform() * (width - side);
+    const double y = ask->rng()->uniform() * (height - side);
+    plan.question = ask->word(kSquare);
+    plan.answer = colour.name;
+    plan.draw = [=](Rng* rng) {
+      Canvas canvas = canvas_of(style, width, height);
+      canvas.rectangle(x, y, x + side, y + side, colour.colour);
+      return weathered(std::move(canvas), style, rng);
+    };
+  } else if (question == "dots") {
+    const auto n = static_cast<size_t>(ask->between(1, 6));
+    std::vector<Point> dots;
+    const double radius = 2.2 + ask->rng()->uniform();
+    for (int n_tries = 0; dots.size() < n; ++n_tries) {
+      if (n_tries % 100 == 99) dots.clear();  // a corner that cannot be filled: begin again
+      const Point dot = {radius + 1 + ask->rng()->uniform() * (width - 2 * radius - 2), radius + 1 + ask->rng()->uniform() * (height - 2 * radius - 2)};
+      bool apart = true;
+      for (const Point& other : dots) {
+        const double dx = dot.x - other.x;
+        const double dy = dot.y - other.y;
+        apart = apart && dx * dx + dy * dy > 6 * radius * radius;
+      }
+      if (apart) dots.push_back(dot);
+    }
+    plan.question = ask->word(kDots);
+    plan.answer = std::to_string(n);
+    plan.grader = "number";
+    plan.draw = [=](Rng* rng) {
+      Canvas canvas = canvas_of(style, width, height);
+      for (const Point& dot : dots) canvas.circle(dot.x, dot.y, radius, colour.colour);
+      return weathered(std::move(canvas), style, rng);
+    };
+  } else {
+    CHECK(question == "bar");
+    const int64_t value = ask->between(1, 10);
+    plan.question = ask->word(kBar);
+    plan.answer = std::to_string(value);
+    plan.grader = "number";
+    plan.style = pick_style(ask->rng(), 40, 60);
+    plan.draw = [value, colour, style = plan.style](Rng* rng) {
+      Canvas canvas = canvas_of(style, 40, 60);
+      for (int i = 0; i <= 10; i += 2) {
+        const double y = 55 - 5.0 * i;
+        canvas.rectangle(13, y - 0.5, 40, y + 0.5, style.faint);
+        if (i % 5 == 0) canvas.text(11 - Canvas::text_width(std::to_string(i), 7), y - 3.5, std::to_string(i), 7, style.ink, style.lettering);
+      }
+      canvas.rectangle(20, 55 - 5.0 * static_cast<double>(value), 34, 55, colour.colour);
+      canvas.rectangle(13, 54.5, 40, 55.5, style.ink);
+      return weathered(std::move(canvas), style, rng);
+    };
+  }
+  return plan;
+}
+
+}  // namespace firesteel::pictures
