@@ -1,5 +1,6 @@
 #include "api/fake_generator.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <string_view>
@@ -24,17 +25,31 @@ struct Word {
   std::string text;
   TokenId id = 0;
   bool thinking = false;
+  float logprob = -0.25f;
+};
+
+// What ends an answer from outside, and what its prompt was.
+struct Surroundings {
+  std::string prompt;
+  std::shared_ptr<RequestGroup> group;
+  int64_t deadline_us = 0;
+  int depth = 0;
+  VirtualClock* clock = nullptr;
+  int64_t us_per_token = 0;
+  bool splits_rest = false;  // of the probability, among the alternatives
 };
 
 class FakeContext final : public Context {
  public:
-  FakeContext(std::string text, int64_t n_tokens) : text_(std::move(text)), n_tokens_(n_tokens) {}
+  FakeContext(std::string text, int64_t n_tokens, int depth) : text_(std::move(text)), n_tokens_(n_tokens), depth_(depth) {}
   int64_t n_tokens() const override { return n_tokens_; }
+  int depth() const override { return depth_; }
   const std::string& text() const { return text_; }
 
  private:
   std::string text_;
   int64_t n_tokens_;
+  int depth_;
 };
 
 }  // namespace
@@ -42,8 +57,8 @@ class FakeContext final : public Context {
 // One answer, read by its stream and held up or broken by the generator.
 class FakeAnswer {
  public:
-  FakeAnswer(std::vector<Word> words, std::string stop_string, StopParams stop, int n_top, Usage usage)
-      : words_(std::move(words)), stop_string_(std::move(stop_string)), stop_(std::move(stop)), n_top_(n_top), usage_(usage) {}
+  FakeAnswer(std::vector<Word> words, std::string stop_string, StopParams stop, int n_top, Usage usage, Surroundings around)
+      : words_(std::move(words)), stop_string_(std::move(stop_string)), stop_(std::move(stop)), n_top_(n_top), around_(std::move(around)), usage_(usage) {}
 
   std::optional<GenerateEvent> take(bool waits) FS_EXCLUDES(mutex_) {
     MutexLock lock(mutex_);
@@ -54,16 +69,23 @@ class FakeAnswer {
     if (done_) return std::nullopt;
     if (n_allowed_ > 0) --n_allowed_;
     if (error_) return end(FinishReason::kError);
-    if (cancelled_) return end(FinishReason::kCancelled);
+    if (cancelled()) return end(FinishReason::kCancelled);
+    if (around_.clock != nullptr && around_.deadline_us != 0 && around_.clock->now_us() >= around_.deadline_us) return end(FinishReason::kDeadline);
     if (at_ == words_.size()) return end(FinishReason::kStop);
     if (stop_.max_tokens >= 0 && usage_.generated_tokens >= stop_.max_tokens) return end(FinishReason::kLength);
+    if (around_.group != nullptr && !around_.group->take_token()) return end(FinishReason::kLength);
+    if (around_.clock != nullptr) around_.clock->advance_us(around_.us_per_token);
     const Word& word = words_[at_++];
     GenerateEvent event;
     event.token = word.id;
     event.text = word.text;
     event.thinking = word.thinking;
-    if (n_top_ >= 0) event.logprob = -0.25f;
-    for (int i = 0; i < n_top_; ++i) event.top.push_back({word.id + i, -0.25f - static_cast<float>(i)});
+    if (n_top_ >= 0) event.logprob = word.logprob;
+    const float rest = std::log(std::max(1e-9f, -std::expm1(word.logprob)) / static_cast<float>(std::max(1, n_top_ - 1)));
+    for (int i = 0; i < n_top_; ++i) {
+      const float other = around_.splits_rest ? rest : word.logprob - static_cast<float>(i);
+      event.top.push_back({word.id + i, i == 0 ? word.logprob : other});
+    }
     ++usage_.generated_tokens;
     return event;
   }
@@ -94,6 +116,19 @@ class FakeAnswer {
     }
     announce();
   }
+  void poke() FS_EXCLUDES(mutex_) {
+    { MutexLock lock(mutex_); }  // whoever found nothing waits by now
+    announce();
+  }
+  int depth() const { return around_.depth; }
+  // The prompt and the first n words of those that were read; nullopt when there are fewer.
+  std::optional<std::string> text_so_far(int64_t n) const FS_EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    if (n > static_cast<int64_t>(at_)) return std::nullopt;
+    std::string text = around_.prompt;
+    for (size_t i = 0; i < (n < 0 ? at_ : static_cast<size_t>(n)); ++i) text += words_[i].text;
+    return text;
+  }
   void break_with(const Error& error) FS_EXCLUDES(mutex_) {
     {
       MutexLock lock(mutex_);
@@ -107,9 +142,12 @@ class FakeAnswer {
     changed_.notify_all();
     waker_.wake();
   }
-  bool ready() const FS_REQUIRES(mutex_) { return done_ || cancelled_ || error_ || n_allowed_ != 0; }
+  bool cancelled() const FS_REQUIRES(mutex_) { return cancelled_ || (around_.group != nullptr && around_.group->cancelled()); }
+  bool ready() const FS_REQUIRES(mutex_) { return done_ || cancelled() || error_ || n_allowed_ != 0; }
   GenerateEvent end(FinishReason reason) FS_REQUIRES(mutex_) {
     done_ = true;
+    if (reason == FinishReason::kStop && around_.group != nullptr) around_.group->note_stop();
+    usage_.total_us = usage_.generated_tokens * around_.us_per_token;
     GenerateEvent event;
     event.kind = GenerateEvent::Kind::kDone;
     event.reason = reason;
@@ -123,6 +161,7 @@ class FakeAnswer {
   const std::string stop_string_;
   const StopParams stop_;
   const int n_top_;
+  const Surroundings around_;
   mutable Mutex mutex_;
   CondVar changed_;
   Waker waker_;
@@ -192,6 +231,8 @@ class FakeStream final : public TokenStream {
   bool done() const override { return answer_->done(); }
   void set_waker(std::function<void()> waker) override { answer_->set_waker(std::move(waker)); }
   void cancel() override { answer_->cancel(); }
+  const FakeAnswer& answer() const { return *answer_; }
+  const FakeStreams* streams() const { return streams_.get(); }
 
  private:
   std::optional<GenerateEvent> count(std::optional<GenerateEvent> event) {
@@ -253,7 +294,13 @@ std::string FakeGenerator::prompt_text(const Prompt& prompt) const {
   return text;
 }
 
-Result<std::unique_ptr<TokenStream>> FakeGenerator::answer(Question question) {
+Result<std::unique_ptr<TokenStream>> FakeGenerator::answer(Question question, std::shared_ptr<RequestGroup> group, int64_t deadline_us, int depth) {
+  if (group != nullptr) {
+    if (deadline_us == 0 || (group->deadline_us() != 0 && group->deadline_us() < deadline_us)) deadline_us = group->deadline_us();
+    group->watch(streams_.get(), [weak = std::weak_ptr<FakeStreams>(streams_)] {
+      if (const auto streams = weak.lock()) streams->for_each([](FakeAnswer& answer) { answer.poke(); });
+    });
+  }
   {
     MutexLock lock(mutex_);
     questions_.push_back(question);
@@ -279,36 +326,49 @@ Result<std::unique_ptr<TokenStream>> FakeGenerator::answer(Question question) {
     MutexLock lock(mutex_);
     for (std::string& word : cut_words(part)) {
       const TokenId id = intern(word);
-      words.push_back({std::move(word), id, thinking});
+      const float logprob = logprobs_ ? logprobs_(question, word) : -0.25f;
+      words.push_back({std::move(word), id, thinking, logprob});
     }
     thinking = !thinking;
   }
   Usage usage;
   usage.prompt_tokens = static_cast<int64_t>(intern_words(question.prompt).size());
   streams_->n_prompt_tokens += static_cast<uint64_t>(usage.prompt_tokens);
-  auto state = std::make_shared<FakeAnswer>(std::move(words), std::move(stop_string), question.stop, question.sampling.n_top_logprobs, usage);
+  auto state = std::make_shared<FakeAnswer>(std::move(words), std::move(stop_string), question.stop, question.sampling.n_top_logprobs, usage,
+                                            Surroundings{question.prompt, std::move(group), deadline_us, depth, clock_, us_per_token_, logprobs_ != nullptr});
   streams_->add(state);
   return std::unique_ptr<TokenStream>(std::make_unique<FakeStream>(std::move(state), streams_));
 }
 
 Result<std::unique_ptr<TokenStream>> FakeGenerator::submit(GenerateRequest request) {
-  return answer({prompt_text(request.prompt), std::move(request.sampling), std::move(request.stop), std::move(request.constraint)});
+  return answer({prompt_text(request.prompt), std::move(request.sampling), std::move(request.stop), std::move(request.constraint)},
+                std::move(request.group), request.deadline_us, /*depth=*/0);
 }
 
 Result<std::shared_ptr<Context>> FakeGenerator::prefill(GenerateRequest request) {
   std::string text = prompt_text(request.prompt);
   const auto n_tokens = static_cast<int64_t>(intern_words(text).size());
-  return std::shared_ptr<Context>(std::make_shared<FakeContext>(std::move(text), n_tokens));
+  return std::shared_ptr<Context>(std::make_shared<FakeContext>(std::move(text), n_tokens, /*depth=*/0));
+}
+
+Result<std::shared_ptr<Context>> FakeGenerator::context_of(const TokenStream& stream, int64_t n_generated) {
+  const auto* fake = dynamic_cast<const FakeStream*>(&stream);
+  if (fake == nullptr || fake->streams() != streams_.get()) return Error{ErrorCode::kInvalidArgument, "stream: it is not of this generator"};
+  std::optional<std::string> text = fake->answer().text_so_far(n_generated);
+  if (!text) return Error{ErrorCode::kInvalidArgument, "stream: " + std::to_string(n_generated) + " tokens of the answer wanted, there are fewer"};
+  const auto n_tokens = static_cast<int64_t>(intern_words(*text).size());
+  return std::shared_ptr<Context>(std::make_shared<FakeContext>(std::move(*text), n_tokens, fake->answer().depth()));
 }
 
 Result<std::vector<std::unique_ptr<TokenStream>>> FakeGenerator::fork(const std::shared_ptr<Context>& context,
                                                                       std::vector<BranchRequest> branches) {
   const auto* fake = dynamic_cast<const FakeContext*>(context.get());
   if (fake == nullptr) return Error{ErrorCode::kInvalidArgument, "context: it is not of this generator"};
+  if (fake->depth() + 1 > kForkDepthMax) return Error{ErrorCode::kInvalidArgument, "branch 0: too many forks inside each other"};
   std::vector<std::unique_ptr<TokenStream>> streams;
   for (BranchRequest& branch : branches) {
-    FS_TRY(auto stream, answer({fake->text() + prompt_text(branch.suffix), std::move(branch.sampling), std::move(branch.stop),
-                                std::move(branch.constraint)}));
+    FS_TRY(auto stream, answer({fake->text() + prompt_text(branch.suffix), std::move(branch.sampling), std::move(branch.stop), std::move(branch.constraint)},
+                               std::move(branch.group), branch.deadline_us, fake->depth() + 1));
     streams.push_back(std::move(stream));
   }
   return streams;
@@ -371,6 +431,13 @@ void FakeGenerator::set_info(ModelInfo info) {
   MutexLock lock(mutex_);
   info_ = std::move(info);
 }
+
+void FakeGenerator::set_clock(VirtualClock* clock, int64_t us_per_token) {
+  clock_ = clock;
+  us_per_token_ = us_per_token;
+}
+
+void FakeGenerator::set_logprobs(LogprobFn logprobs) { logprobs_ = std::move(logprobs); }
 
 void FakeGenerator::allow(int64_t n) { streams_->allow(n); }
 void FakeGenerator::allow_all() { streams_->allow(-1); }

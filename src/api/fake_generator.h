@@ -8,9 +8,11 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "api/generator.h"
+#include "base/clock.h"
 #include "base/mutex.h"
 
 namespace firesteel {
@@ -37,6 +39,7 @@ class FakeGenerator final : public Generator {
   Result<std::shared_ptr<Context>> prefill(GenerateRequest request) override;
   Result<std::vector<std::unique_ptr<TokenStream>>> fork(const std::shared_ptr<Context>& context,
                                                          std::vector<BranchRequest> branches) override;
+  Result<std::shared_ptr<Context>> context_of(const TokenStream& stream, int64_t n_generated = -1) override;
   // Tokens are words with the space before them.
   Result<int64_t> count_tokens(const Prompt& prompt) override;
   Result<std::vector<TokenId>> tokenize(const Prompt& prompt) override;
@@ -56,6 +59,11 @@ class FakeGenerator final : public Generator {
   // call there is no limit. Wakers are called. For tests of what happens between two tokens.
   void allow(int64_t n);
   void allow_all();
+  // Deadlines of requests count on this clock, and every token that is read takes this long on it. Set it before the first request.
+  void set_clock(VirtualClock* clock, int64_t us_per_token);
+  // The logprob of a word of an answer; what is left of the probability goes to the alternatives in equal shares. Without it: -0.25.
+  using LogprobFn = std::function<float(const Question&, std::string_view word)>;
+  void set_logprobs(LogprobFn logprobs);
   // Every open stream ends with this error.
   void break_streams(Error error);
 
@@ -63,9 +71,13 @@ class FakeGenerator final : public Generator {
   std::string prompt_text(const Prompt& prompt) const;
   TokenId intern(const std::string& word) FS_REQUIRES(mutex_);
   std::vector<TokenId> intern_words(const std::string& text) FS_EXCLUDES(mutex_);
-  Result<std::unique_ptr<TokenStream>> answer(Question question) FS_EXCLUDES(mutex_);
+  Result<std::unique_ptr<TokenStream>> answer(Question question, std::shared_ptr<RequestGroup> group, int64_t deadline_us, int depth)
+      FS_EXCLUDES(mutex_);
 
   AnswerFn answer_;
+  LogprobFn logprobs_;
+  VirtualClock* clock_ = nullptr;
+  int64_t us_per_token_ = 0;
   std::shared_ptr<FakeStreams> streams_;
   mutable Mutex mutex_;
   std::vector<Question> questions_ FS_GUARDED_BY(mutex_);

@@ -13,6 +13,7 @@
 #include <variant>
 #include <vector>
 
+#include "api/request_group.h"
 #include "base/ids.h"
 #include "base/json.h"
 #include "base/result.h"
@@ -77,7 +78,11 @@ struct GenerateRequest {
   bool use_prefix_cache = true;
   int64_t deadline_us = 0;         // on the engine's clock; 0: none
   std::optional<Constraint> constraint = {};
+  std::shared_ptr<RequestGroup> group = {};  // whose budget it spends; null: nobody's
 };
+
+// Forks inside forks: branches of a prefilled context have depth 1, branches of those (context_of) depth 2.
+inline constexpr int kForkDepthMax = 4;
 
 // One branch of a fork: what differs from the others.
 struct BranchRequest {
@@ -85,6 +90,8 @@ struct BranchRequest {
   SamplingParams sampling;
   StopParams stop;
   std::optional<Constraint> constraint = {};
+  int64_t deadline_us = 0;         // on the engine's clock; 0: none
+  std::shared_ptr<RequestGroup> group = {};
 };
 
 enum class FinishReason : uint8_t { kStop, kLength, kCancelled, kDeadline, kError };
@@ -141,6 +148,7 @@ class Context {
  public:
   virtual ~Context() = default;
   virtual int64_t n_tokens() const = 0;
+  virtual int depth() const = 0;  // 0: prefilled; k: made from a branch of depth k
 };
 
 // What a generator serves. Facts of the file; the caller that loads it gives the name.
@@ -188,7 +196,13 @@ class Generator {
 
   // Forks the context once per branch, copy-on-write, all advanced in one batch. Same bytes as separate requests with the
   // concatenated prompts and the same seeds.
+  // kInvalidArgument names the branch; a branch deeper than kForkDepthMax is refused.
   virtual Result<std::vector<std::unique_ptr<TokenStream>>> fork(const std::shared_ptr<Context>& context, std::vector<BranchRequest> branches) = 0;
+
+  // What a stream's request knows as a context, so that a branch can fork again: its prompt and the first n_generated tokens of its
+  // answer, or all that there are by now (-1). The stream may be running, and goes on, or have ended (an end-of-generation token is
+  // not part of it). kInvalidArgument: not of this generator, or fewer tokens than that.
+  virtual Result<std::shared_ptr<Context>> context_of(const TokenStream& stream, int64_t n_generated = -1) = 0;
 
   // The ids that a prompt becomes (template rendered, BOS added) and their count, as submit would have them. Same refusals.
   virtual Result<int64_t> count_tokens(const Prompt& prompt) = 0;

@@ -54,10 +54,11 @@ Status check_range(const char* name, int64_t value, int64_t low, int64_t high) {
 // A caller's hold on a prefix. Dropping it gives the blocks back.
 class ContextHandle final : public Context {
  public:
-  ContextHandle(std::shared_ptr<KvContext> kv, std::shared_ptr<Mailbox> mailbox, FlowId flow_id, Priority priority_class, bool cached)
-      : kv_(std::move(kv)), mailbox_(std::move(mailbox)), flow(flow_id), priority(priority_class), use_prefix_cache(cached) {}
+  ContextHandle(std::shared_ptr<KvContext> kv, std::shared_ptr<Mailbox> mailbox, const StreamState::Origin& from)
+      : kv_(std::move(kv)), mailbox_(std::move(mailbox)), origin(from) {}
   ~ContextHandle() override { mailbox_->drop_context(kv_); }
   int64_t n_tokens() const override { return static_cast<int64_t>(kv_->tokens.size()); }
+  int depth() const override { return origin.depth; }
   const std::shared_ptr<KvContext>& kv() const { return kv_; }
   const Mailbox* mailbox() const { return mailbox_.get(); }
 
@@ -66,10 +67,10 @@ class ContextHandle final : public Context {
   std::shared_ptr<Mailbox> mailbox_;
 
  public:
-  const FlowId flow;
-  const Priority priority;
-  const bool use_prefix_cache;
+  const StreamState::Origin origin;  // what its branches inherit
 };
+
+int64_t earliest(int64_t a_us, int64_t b_us) { return a_us == 0 || b_us == 0 ? std::max(a_us, b_us) : std::min(a_us, b_us); }
 
 }  // namespace
 
@@ -94,25 +95,37 @@ struct Engine::Impl {
     thread.join();
   }
 
-  std::unique_ptr<Job> new_job(FlowId flow, Priority priority, CacheNamespace cache_namespace, bool use_prefix_cache,
-                               std::vector<TokenId> tokens) const {
+  std::unique_ptr<Job> new_job(const StreamState::Origin& origin, std::vector<TokenId> tokens) const {
     auto job = std::make_unique<Job>();
-    job->flow = flow;
-    job->priority = priority;
-    job->key = {cache_namespace, model->identity()};
-    job->use_prefix_cache = use_prefix_cache;
+    job->flow = origin.flow;
+    job->priority = origin.priority;
+    job->key = {origin.cache_namespace, model->identity()};
+    job->use_prefix_cache = origin.use_prefix_cache;
     job->n_prompt = static_cast<int64_t>(tokens.size());
     job->n_tokens_max = job->n_prompt;
     job->tokens = std::move(tokens);
     job->stream = std::make_shared<StreamState>();
+    job->stream->origin = origin;
     job->submitted_us = clock->now_us();
     return job;
   }
 
-  // Everything that a generating job needs beyond its prompt. Tokens are known to fit.
+  void join_group(Job* job, std::shared_ptr<RequestGroup> group, int64_t deadline_us) const {
+    job->deadline_us = deadline_us;
+    if (group == nullptr) return;
+    job->deadline_us = earliest(deadline_us, group->deadline_us());
+    group->watch(mailbox.get(), [box = std::weak_ptr<Mailbox>(mailbox)] {
+      if (const auto alive = box.lock()) alive->notify_cancel();
+    });
+    job->group = std::move(group);
+  }
+
+  // Everything that a generating job needs beyond its prompt and group. Tokens are known to fit.
   void prepare_generation(Job* job, SamplingParams sampling, StopParams stop, std::shared_ptr<GrammarMasks> grammar) const {
     const int64_t n_room = context_length - job->n_prompt;
     job->n_tokens_max = job->n_prompt + (stop.max_tokens < 0 ? n_room : std::min(stop.max_tokens, n_room));
+    // What a budget does not pay for is not reserved; with nothing left the engine thread ends the job before its first step.
+    if (job->group != nullptr) job->n_tokens_max = std::min(job->n_tokens_max, job->n_prompt + std::clamp<int64_t>(job->group->tokens_left(), 1, n_room));
     job->tokens.reserve(static_cast<size_t>(std::min(job->n_tokens_max, job->n_prompt + 4096)));
     if (uses_counts(sampling)) {
       for (const TokenId id : job->tokens) job->counts.add_prompt(id);
@@ -162,12 +175,33 @@ struct Engine::Impl {
       switch (event->reason) {
         case FinishReason::kStop:
         case FinishReason::kLength: return {};
-        case FinishReason::kCancelled: return Error{ErrorCode::kCancelled, "the engine has ended"};
+        case FinishReason::kCancelled: return Error{ErrorCode::kCancelled, "prefill: cancelled, or the engine has ended"};
         case FinishReason::kDeadline: return Error{ErrorCode::kDeadlineExceeded, "the deadline has passed"};
         case FinishReason::kError: return event->error;
       }
     }
     return Error{ErrorCode::kInternal, "prefill: no end"};
+  }
+
+  // Waits. The tokens are known to fit.
+  Result<std::shared_ptr<Context>> prefill_tokens(const StreamState::Origin& origin, std::vector<TokenId> tokens, std::shared_ptr<RequestGroup> group,
+                                                  int64_t deadline_us) const {
+    auto kv = std::make_shared<KvContext>();
+    kv->tokens = tokens;
+    auto job = new_job(origin, std::move(tokens));
+    kv->key = job->key;
+    join_group(job.get(), std::move(group), deadline_us);
+    job->prefill_only = true;
+    job->becomes = kv;
+    const std::shared_ptr<StreamState> stream = job->stream;
+    FS_TRY_VOID(mailbox->reserve_context());
+    Status status = post(std::move(job));
+    if (status.ok()) status = wait_prefilled(stream.get());
+    if (!status.ok()) {
+      mailbox->release_context();
+      return std::move(status).error();
+    }
+    return std::shared_ptr<Context>(std::make_shared<ContextHandle>(std::move(kv), mailbox, origin));
   }
 
   Status post(std::unique_ptr<Job> job) const {
@@ -262,8 +296,8 @@ Result<std::unique_ptr<TokenStream>> Engine::submit(GenerateRequest request) {
   FS_TRY(std::shared_ptr<GrammarMasks> grammar, impl_->grammar_of(request.constraint));
   FS_TRY(std::vector<TokenId> tokens, impl_->encoder.encode(request.prompt, /*is_suffix=*/false));
   FS_TRY_VOID(impl_->check_length(static_cast<int64_t>(tokens.size()), /*generates=*/true));
-  auto job = impl_->new_job(request.flow, request.priority, request.cache_namespace, request.use_prefix_cache, std::move(tokens));
-  job->deadline_us = request.deadline_us;
+  auto job = impl_->new_job({request.flow, request.priority, request.cache_namespace, request.use_prefix_cache}, std::move(tokens));
+  impl_->join_group(job.get(), std::move(request.group), request.deadline_us);
   impl_->prepare_generation(job.get(), std::move(request.sampling), std::move(request.stop), std::move(grammar));
   auto stream = std::make_unique<EngineStream>(job->stream, impl_->mailbox);
   FS_TRY_VOID(impl_->post(std::move(job)));
@@ -273,28 +307,17 @@ Result<std::unique_ptr<TokenStream>> Engine::submit(GenerateRequest request) {
 Result<std::shared_ptr<Context>> Engine::prefill(GenerateRequest request) {
   FS_TRY(std::vector<TokenId> tokens, impl_->encoder.encode(request.prompt, /*is_suffix=*/false));
   FS_TRY_VOID(impl_->check_length(static_cast<int64_t>(tokens.size()), /*generates=*/false));
-  auto kv = std::make_shared<KvContext>();
-  kv->tokens = tokens;
-  auto job = impl_->new_job(request.flow, request.priority, request.cache_namespace, request.use_prefix_cache, std::move(tokens));
-  kv->key = job->key;
-  job->deadline_us = request.deadline_us;
-  job->prefill_only = true;
-  job->becomes = kv;
-  const std::shared_ptr<StreamState> stream = job->stream;
-  FS_TRY_VOID(impl_->mailbox->reserve_context());
-  Status status = impl_->post(std::move(job));
-  if (status.ok()) status = impl_->wait_prefilled(stream.get());
-  if (!status.ok()) {
-    impl_->mailbox->release_context();
-    return std::move(status).error();
-  }
-  return std::shared_ptr<Context>(
-      std::make_shared<ContextHandle>(std::move(kv), impl_->mailbox, request.flow, request.priority, request.use_prefix_cache));
+  return impl_->prefill_tokens({request.flow, request.priority, request.cache_namespace, request.use_prefix_cache}, std::move(tokens),
+                               std::move(request.group), request.deadline_us);
 }
 
 Result<std::vector<std::unique_ptr<TokenStream>>> Engine::fork(const std::shared_ptr<Context>& context,
                                                                std::vector<BranchRequest> branches) {
   FS_TRY(const ContextHandle* handle, impl_->own(context));
+  StreamState::Origin origin = handle->origin;
+  if (++origin.depth > kForkDepthMax) {
+    return Error{ErrorCode::kInvalidArgument, "branch 0: depth " + std::to_string(origin.depth) + ", at most " + std::to_string(kForkDepthMax) + " forks lie inside each other"};
+  }
   std::vector<std::unique_ptr<Job>> jobs;
   std::vector<std::unique_ptr<TokenStream>> streams;
   for (size_t i = 0; i < branches.size(); ++i) {
@@ -306,9 +329,9 @@ Result<std::vector<std::unique_ptr<TokenStream>>> Engine::fork(const std::shared
       std::vector<TokenId> tokens = handle->kv()->tokens;
       tokens.insert(tokens.end(), suffix.begin(), suffix.end());
       FS_TRY_VOID(impl_->check_length(static_cast<int64_t>(tokens.size()), /*generates=*/true));
-      auto job = impl_->new_job(handle->flow, handle->priority, handle->kv()->key.cache_namespace, handle->use_prefix_cache,
-                                std::move(tokens));
+      auto job = impl_->new_job(origin, std::move(tokens));
       job->context = handle->kv();
+      impl_->join_group(job.get(), std::move(branch.group), branch.deadline_us);
       impl_->prepare_generation(job.get(), std::move(branch.sampling), std::move(branch.stop), std::move(grammar));
       return job;
     };
@@ -325,6 +348,45 @@ Result<std::vector<std::unique_ptr<TokenStream>>> Engine::fork(const std::shared
   return streams;
 }
 
+Result<std::shared_ptr<Context>> Engine::context_of(const TokenStream& stream, int64_t n_generated) {
+  const auto* own = dynamic_cast<const EngineStream*>(&stream);
+  if (own == nullptr || own->mailbox() != impl_->mailbox.get()) return invalid("stream: it is not of this engine");
+  const StreamState::Origin origin = own->state()->origin;
+  const auto n_wanted = [n_generated](int64_t n_prompt, int64_t n_tokens) -> Result<int64_t> {
+    if (n_generated < 0) return n_tokens;
+    if (n_prompt + n_generated <= n_tokens) return n_prompt + n_generated;
+    return invalid("stream: " + std::to_string(n_generated) + " tokens of the answer wanted, there are " + std::to_string(n_tokens - n_prompt));
+  };
+  FS_TRY_VOID(impl_->mailbox->reserve_context());
+  StepLoop* loop = impl_->loop.get();
+  auto kv = std::make_shared<KvContext>();
+  Status status;
+  Status ran = impl_->mailbox->run([&] {
+    const Job* job = loop->find(own->state().get());
+    if (job == nullptr) return;
+    const auto n = n_wanted(job->n_prompt, job->n_tokens());
+    if (!n.ok()) {
+      status = n.error();
+      return;
+    }
+    kv->key = job->key;
+    kv->tokens.assign(job->tokens.begin(), job->tokens.begin() + static_cast<ptrdiff_t>(*n));
+    kv->table = job->table.fork(loop->pool(), std::min(*n, job->table.n_tokens()));
+    kv->last_used_us = loop->clock().now_us();
+    loop->scheduler().add_context(kv);
+  });
+  if (ran.ok()) ran = status;
+  if (ran.ok() && !kv->tokens.empty()) return std::shared_ptr<Context>(std::make_shared<ContextHandle>(std::move(kv), impl_->mailbox, origin));
+  impl_->mailbox->release_context();
+  if (!ran.ok()) return std::move(ran).error();
+  // It has ended: what it left is computed again, as far as the prefix cache does not have it.
+  StreamState::Remains remains = own->state()->remains();
+  FS_TRY(const int64_t n, n_wanted(remains.n_prompt, static_cast<int64_t>(remains.tokens.size())));
+  if (n == 0) return Error{ErrorCode::kInternal, "stream: it has ended without tokens"};
+  remains.tokens.resize(static_cast<size_t>(n));
+  return impl_->prefill_tokens(origin, std::move(remains.tokens), nullptr, 0);
+}
+
 Status Engine::save_context(const std::shared_ptr<Context>& context, const std::string& path) {
   FS_TRY(const ContextHandle* handle, impl_->own(context));
   const std::shared_ptr<KvContext> kv = handle->kv();
@@ -333,11 +395,11 @@ Status Engine::save_context(const std::shared_ptr<Context>& context, const std::
   // Shared blocks are never written, so this thread may read them while the engine goes on.
   for (int attempt = 0; attempt < 4 && table.empty(); ++attempt) {
     FS_TRY_VOID(impl_->mailbox->run([&] {
-      if (!kv->table.empty()) table = kv->table.fork(loop->pool(), kv->table.n_tokens());
+      if (kv->table.n_tokens() == static_cast<int64_t>(kv->tokens.size())) table = kv->table.fork(loop->pool(), kv->table.n_tokens());
     }));
     if (!table.empty()) break;
     // Its blocks were taken back: compute them again.
-    auto job = impl_->new_job(handle->flow, handle->priority, kv->key.cache_namespace, handle->use_prefix_cache, kv->tokens);
+    auto job = impl_->new_job(handle->origin, kv->tokens);
     job->prefill_only = true;
     job->context = kv;
     const std::shared_ptr<StreamState> stream = job->stream;
@@ -392,7 +454,7 @@ Result<std::shared_ptr<Context>> Engine::load_context(const std::string& path, C
     return std::move(status).error();
   }
   return std::shared_ptr<Context>(
-      std::make_shared<ContextHandle>(std::move(kv), impl_->mailbox, FlowId{0}, Priority::kInteractive, /*cached=*/true));
+      std::make_shared<ContextHandle>(std::move(kv), impl_->mailbox, StreamState::Origin{FlowId{0}, Priority::kInteractive, cache_namespace}));
 }
 
 Result<int64_t> Engine::count_tokens(const Prompt& prompt) {
@@ -445,7 +507,7 @@ Result<std::vector<float>> Engine::embed(const Prompt& prompt) {
   FS_TRY(std::vector<TokenId> tokens, encode(prompt));
   FS_TRY_VOID(impl_->check_length(static_cast<int64_t>(tokens.size()), /*generates=*/false));
   // Cached keys and values would not give the hidden states of their tokens.
-  auto job = impl_->new_job(FlowId{0}, Priority::kInteractive, {}, /*use_prefix_cache=*/false, std::move(tokens));
+  auto job = impl_->new_job({FlowId{0}, Priority::kInteractive, {}, /*use_prefix_cache=*/false}, std::move(tokens));
   job->prefill_only = true;
   const auto embedding = std::make_shared<Embedding>();
   job->embedding = embedding;

@@ -55,6 +55,7 @@ class Engine final : public Generator {
   Result<std::shared_ptr<Context>> prefill(GenerateRequest request) override;
   Result<std::vector<std::unique_ptr<TokenStream>>> fork(const std::shared_ptr<Context>& context,
                                                          std::vector<BranchRequest> branches) override;
+  Result<std::shared_ptr<Context>> context_of(const TokenStream& stream, int64_t n_generated = -1) override;
 
   Result<int64_t> count_tokens(const Prompt& prompt) override;
   Result<std::vector<TokenId>> tokenize(const Prompt& prompt) override;

@@ -28,6 +28,8 @@ struct Embedding {
 struct Job final : Sequence {
   SamplingParams sampling;
   StopParams stop;
+  std::shared_ptr<RequestGroup> group;  // nullable
+  int depth = 0;                        // of forks inside forks
   std::shared_ptr<StreamState> stream;
   std::shared_ptr<KvContext> becomes;   // prefill_only: where the blocks go; null to only compute `context` again
   std::shared_ptr<Embedding> embedding;  // prefill_only: every row's hidden state is wanted

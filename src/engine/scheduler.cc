@@ -447,9 +447,11 @@ void Scheduler::commit() {
       tree_->insert(sequence->key, first_tokens(*sequence, n_whole * kKvBlockTokens), sequence->table);
     }
     KvContext* context = sequence->context.get();
-    if (context != nullptr && context->held && context->table.empty() &&
-        sequence->table.n_tokens() >= static_cast<int64_t>(context->tokens.size())) {
-      context->table = sequence->table.fork(*pool_, static_cast<int64_t>(context->tokens.size()));  // it was taken back: here it is again
+    if (context == nullptr || !context->held) continue;
+    const auto n_context = static_cast<int64_t>(context->tokens.size());
+    if (context->table.n_tokens() < n_context && sequence->table.n_tokens() >= n_context) {
+      context->table.release(*pool_);  // it was taken back, or never whole: here it is
+      context->table = sequence->table.fork(*pool_, n_context);
     }
   }
   plan_.sequences.clear();

@@ -20,7 +20,7 @@ namespace firesteel {
 struct KvContext {
   PrefixKey key;
   std::vector<TokenId> tokens;
-  BlockTable table;  // of all tokens, or empty
+  BlockTable table;  // of all tokens; of fewer when it was made from a running sequence, empty when it was taken back
   int64_t last_used_us = 0;
   bool held = false;  // by a caller; kept by the scheduler
 };

@@ -60,8 +60,6 @@ void StepLoop::run() {
 
 void StepLoop::receive(Mailbox::Mail mail) {
   for (auto& context : mail.dropped) scheduler_.drop_context(context);
-  for (const auto* task : mail.tasks) (*task)();
-  if (!mail.tasks.empty()) mailbox_->tasks_done(mail.tasks.size());
   const int64_t now_us = config_.clock->now_us();
   for (auto& job : mail.jobs) {
     job->id = SeqId{next_id_++};
@@ -70,9 +68,18 @@ void StepLoop::receive(Mailbox::Mail mail) {
     Job* added = job.get();
     scheduler_.add(added, now_us);
     jobs_.emplace(added->id, std::move(job));
-    if (added->grammar != nullptr) begin_constraint(added);
+    if (added->group != nullptr && added->group->cancelled()) {
+      finish(added, FinishReason::kCancelled);
+    } else if (added->group != nullptr && !added->prefill_only && added->group->exhausted()) {
+      finish(added, FinishReason::kLength);
+    } else if (added->grammar != nullptr) {
+      begin_constraint(added);
+    }
   }
-  if (mail.has_cancels) end_cancelled();
+  if (mail.has_cancels || std::exchange(group_decided_, false)) end_cancelled();
+  // After the jobs: a task may be about one that came in the same mail.
+  for (const auto* task : mail.tasks) (*task)();
+  if (!mail.tasks.empty()) mailbox_->tasks_done(mail.tasks.size());
 }
 
 void StepLoop::begin_constraint(Job* job) {
@@ -85,9 +92,25 @@ void StepLoop::begin_constraint(Job* job) {
 void StepLoop::end_cancelled() {
   std::vector<Job*> cancelled;
   for (const auto& [id, job] : jobs_) {
-    if (job->stream->cancelled.load()) cancelled.push_back(job.get());
+    if (job->stream->cancelled.load() || (job->group != nullptr && job->group->cancelled())) cancelled.push_back(job.get());
   }
   for (Job* job : cancelled) finish(job, FinishReason::kCancelled);
+}
+
+// A budget that is spent ends all who share it, so that nobody computes a token that could not be published.
+void StepLoop::end_exhausted() {
+  std::vector<Job*> ended;
+  for (const auto& [id, job] : jobs_) {
+    if (job->group != nullptr && !job->prefill_only && job->group->exhausted()) ended.push_back(job.get());
+  }
+  for (Job* job : ended) finish(job, FinishReason::kLength);
+}
+
+Job* StepLoop::find(const StreamState* stream) const {
+  for (const auto& [id, job] : jobs_) {
+    if (job->stream.get() == stream) return job.get();
+  }
+  return nullptr;
 }
 
 void StepLoop::end_expired() {
@@ -127,6 +150,8 @@ bool StepLoop::step(Exec* exec) {
   }
   sample(exec, sampled_);
   for (size_t i = 0; i < sampled_.size(); ++i) publish_token(sampled_[i], &outcomes_[i]);
+  if (std::exchange(group_decided_, false)) end_cancelled();
+  if (std::exchange(group_exhausted_, false)) end_exhausted();
   counters_.step_us += config_.clock->now_us() - begin_us;
   return true;
 }
@@ -239,6 +264,10 @@ void StepLoop::publish_token(Job* job, Outcome* outcome) {
   const bool ends = (config_.tokenizer != nullptr && !job->stop.ignore_end_of_generation && config_.tokenizer->is_end_of_generation(id)) ||
                     std::find(stop_ids.begin(), stop_ids.end(), id) != stop_ids.end();
   if (ends) return finish(job, FinishReason::kStop);
+  if (job->group != nullptr) {
+    if (!job->group->take_token()) return finish(job, FinishReason::kLength);
+    group_exhausted_ = group_exhausted_ || job->group->exhausted();
+  }
 
   job->tokens.push_back(id);
   ++counters_.n_generated_tokens;
@@ -294,6 +323,8 @@ void StepLoop::finish(Job* job, FinishReason reason, std::string text, std::stri
   event.usage.first_token_us = job->first_token_us < 0 ? 0 : job->first_token_us - job->submitted_us;
   event.usage.total_us = now_us - job->submitted_us;
   ++counters_.n_finished;
+  if (job->group != nullptr && reason == FinishReason::kStop && job->group->note_stop()) group_decided_ = true;
+  if (!job->prefill_only) job->stream->leave({std::move(job->tokens), job->n_prompt});
   // Before the event: who has seen the end may submit again at once.
   mailbox_->job_done();
   publish_stats();

@@ -23,6 +23,8 @@
 
 namespace firesteel {
 
+class StreamState;
+
 class StepLoop {
  public:
   struct Config {
@@ -46,6 +48,8 @@ class StepLoop {
   Scheduler& scheduler() { return scheduler_; }
   BlockPool& pool() { return *pool_; }
   const Clock& clock() const { return *config_.clock; }
+  // The open request behind a stream; nullptr after its end.
+  Job* find(const StreamState* stream) const;
 
   EngineStats stats() const FS_EXCLUDES(stats_mutex_);  // any thread
 
@@ -61,6 +65,7 @@ class StepLoop {
   void receive(Mailbox::Mail mail);
   void end_cancelled();
   void end_expired();
+  void end_exhausted();
   bool step(Exec* exec);
   void forward(Exec* exec, const StepPlan& plan);
   void add_hidden(const StepPlan& plan);
@@ -80,6 +85,8 @@ class StepLoop {
   std::shared_ptr<Mailbox> mailbox_;
   std::unordered_map<SeqId, std::unique_ptr<Job>> jobs_;
   uint64_t next_id_ = 1;
+  bool group_exhausted_ = false;  // in this step; its members are to be ended
+  bool group_decided_ = false;    // enough members have stopped
 
   // Buffers of a step, allocated once.
   std::unique_ptr<Workspace> workspace_;

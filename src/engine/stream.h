@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "api/generator.h"
 #include "api/waker.h"
@@ -35,6 +36,29 @@ class StreamState {
   // Set by the reader, seen by the engine thread at the next step.
   std::atomic<bool> cancelled{false};
 
+  // What a context can be made of after the end: set by the engine thread before the terminal event, read after it was published.
+  struct Remains {
+    std::vector<TokenId> tokens;
+    int64_t n_prompt = 0;
+  };
+  void leave(Remains remains) FS_EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    remains_ = std::move(remains);
+  }
+  Remains remains() const FS_EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    return remains_;
+  }
+  // Of the request; constant.
+  struct Origin {
+    FlowId flow{0};
+    Priority priority = Priority::kInteractive;
+    CacheNamespace cache_namespace;
+    bool use_prefix_cache = true;
+    int depth = 0;
+  };
+  Origin origin;
+
  private:
   std::optional<GenerateEvent> pop() FS_REQUIRES(mutex_);
 
@@ -43,6 +67,7 @@ class StreamState {
   Waker waker_;
   std::deque<GenerateEvent> events_ FS_GUARDED_BY(mutex_);
   bool done_ FS_GUARDED_BY(mutex_) = false;
+  Remains remains_ FS_GUARDED_BY(mutex_);
 };
 
 class EngineStream final : public TokenStream {
@@ -58,6 +83,8 @@ class EngineStream final : public TokenStream {
   bool done() const override { return state_->done(); }
   void set_waker(std::function<void()> waker) override { state_->set_waker(std::move(waker)); }
   void cancel() override;
+  const std::shared_ptr<StreamState>& state() const { return state_; }
+  const Mailbox* mailbox() const { return mailbox_.get(); }
 
  private:
   std::shared_ptr<StreamState> state_;
