@@ -181,7 +181,7 @@ void Step::check_batch() {
   int64_t n_wanted = 0;
   for (int64_t row = 0; row < n_rows_; ++row) {
     const ForwardRow& r = batch_.rows[static_cast<size_t>(row)];
-    CHECK(r.token >= 0 && r.token < config_.n_vocab);
+    CHECK(r.embedding != nullptr || (r.token >= 0 && r.token < config_.n_vocab));
     CHECK(r.seq >= 0 && static_cast<size_t>(r.seq) < batch_.seqs.size());
     CHECK(r.position >= 0 && r.position < ws_.max_context());
     CHECK(r.position / kKvBlockTokens < batch_.seqs[static_cast<size_t>(r.seq)].n_blocks);
@@ -190,13 +190,18 @@ void Step::check_batch() {
   CHECK(n_wanted <= ws_.max_logit_rows());
 }
 
-// x = embedding[token] * embedding_scale
+// x = embedding[token] * embedding_scale, or what the row brings along
 void Step::embed() {
   const WeightView& embedding = weights_.embedding;
   const float scale = static_cast<float>(config_.embedding_scale);
   for_rows(n_rows_, config_.dim, [this, &embedding, scale](int64_t row) {
-    const size_t token = static_cast<size_t>(batch_.rows[static_cast<size_t>(row)].token);
+    const ForwardRow& r = batch_.rows[static_cast<size_t>(row)];
     float* x = x_row(row);
+    if (r.embedding != nullptr) {
+      std::copy_n(r.embedding, config_.dim, x);
+      return;
+    }
+    const size_t token = static_cast<size_t>(r.token);
     dequantise_row(embedding.dtype, embedding.data + token * embedding.row_bytes(), x, config_.dim);
     if (scale == 1.0f) return;
     for (int64_t i = 0; i < config_.dim; ++i) x[i] *= scale;

@@ -26,6 +26,9 @@ struct ForwardRow {
   int32_t seq = 0;           // index into ForwardBatch::seqs
   bool wants_logits = false;
   bool wants_hidden = false;  // its last hidden state, see ForwardBatch::hidden
+  // [dim], instead of the token's embedding, as it is (not scaled): a patch of a picture (model/vision.h). Then `token` may be any
+  // number at or above n_vocab; it names the row's content for those who keep it.
+  const float* embedding = nullptr;
 };
 
 struct ForwardBatch {
@@ -63,7 +66,8 @@ class Model {
   virtual std::unique_ptr<Workspace> new_workspace(int max_rows, int max_logit_rows, int64_t max_context) const = 0;
 
   // Runs all rows; logits of the rows that want them, in row order, go to logits [n_wanted][n_vocab]. Writes the rows' K and V.
-  // A row's logits depend on its sequence only, to the bit. Token ids must be < n_vocab (CHECKed: the engine validates).
+  // A row's logits depend on its sequence only, to the bit. Token ids of rows without an embedding must be < n_vocab (CHECKed: the
+  // engine validates).
   virtual void forward(Exec* exec, const KernelTable& table, Workspace* workspace, const KvLayout& layout, const ForwardBatch& batch,
                        float* logits) const = 0;
 };
