@@ -7,8 +7,8 @@
 
 namespace firesteel {
 
-std::vector<Generator> story_generators(std::shared_ptr<const Curricula> curricula) {
-  std::vector<Generator> generators;
+std::vector<SampleGenerator> story_generators(std::shared_ptr<const Curricula> curricula) {
+  std::vector<SampleGenerator> generators;
   for (const auto& owned : curricula->stories()) {
     const Story* story = owned.get();
     const size_t n = story->is_chat() ? 1 : story->asks.size();
@@ -22,7 +22,7 @@ std::vector<Generator> story_generators(std::shared_ptr<const Curricula> curricu
 
 namespace {
 
-void add_pictures(std::vector<Generator>* generators) {
+void add_pictures(std::vector<SampleGenerator>* generators) {
   for (const pictures::PictureKind& kind : pictures::picture_kinds()) {
     generators->push_back({std::string(kind.kind), kind.weight, [prefix = kind.kind](Split split, Rng* rng) -> Result<Sample> {
                              const auto which = split == Split::kTrain ? pictures::Split::kTrain : pictures::Split::kEval;
@@ -33,10 +33,10 @@ void add_pictures(std::vector<Generator>* generators) {
 
 }  // namespace
 
-Result<std::vector<Generator>> make_generators(const GeneratorOptions& options) {
+Result<std::vector<SampleGenerator>> make_generators(const GeneratorOptions& options) {
   (void)options;
   FS_TRY(std::unique_ptr<const Curricula> curricula, Curricula::parse(embedded_curricula()));
-  std::vector<Generator> generators = story_generators(std::shared_ptr<const Curricula>(std::move(curricula)));
+  std::vector<SampleGenerator> generators = story_generators(std::shared_ptr<const Curricula>(std::move(curricula)));
   add_pictures(&generators);
   return generators;
 }

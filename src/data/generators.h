@@ -14,7 +14,7 @@
 
 namespace firesteel {
 
-struct Generator {
+struct SampleGenerator {
   std::string kind;      // a path; mixtures choose by its beginning
   double weight = 1;     // beside its neighbours
   std::function<Result<Sample>(Split split, Rng* rng)> make;  // thread-safe
@@ -26,9 +26,9 @@ struct GeneratorOptions {
 };
 
 // All of them, in a fixed order. kInvalidArgument from a curriculum names file and line.
-Result<std::vector<Generator>> make_generators(const GeneratorOptions& options);
+Result<std::vector<SampleGenerator>> make_generators(const GeneratorOptions& options);
 
 // One generator per question of each story.
-std::vector<Generator> story_generators(std::shared_ptr<const Curricula> curricula);
+std::vector<SampleGenerator> story_generators(std::shared_ptr<const Curricula> curricula);
 
 }  // namespace firesteel

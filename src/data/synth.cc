@@ -44,7 +44,7 @@ uint64_t mixed(uint64_t a, uint64_t b) {
 
 struct SynthSource::Impl {
   SynthOptions options;
-  std::vector<Generator> generators;
+  std::vector<SampleGenerator> generators;
   std::vector<Line> lines;
   Weighted line_weights;
 
@@ -67,7 +67,7 @@ Result<std::unique_ptr<SynthSource>> SynthSource::create(SynthOptions options) {
   std::vector<Line> lines(mixture.size());
   std::vector<bool> matched(mixture.size(), false);
   for (size_t g = 0; g < impl->generators.size(); ++g) {
-    const Generator& generator = impl->generators[g];
+    const SampleGenerator& generator = impl->generators[g];
     size_t best = mixture.size();
     for (size_t m = 0; m < mixture.size(); ++m) {
       if (!begins_with(generator.kind, mixture[m].first)) continue;
@@ -93,19 +93,19 @@ Result<std::unique_ptr<SynthSource>> SynthSource::create(SynthOptions options) {
 Result<Sample> SynthSource::sample(uint64_t index) const {
   Rng rng = impl_->rng_for(0, index);
   const Line& line = impl_->lines[impl_->line_weights.draw(&rng)];
-  const Generator& generator = impl_->generators[line.generators[line.weights.draw(&rng)]];
+  const SampleGenerator& generator = impl_->generators[line.generators[line.weights.draw(&rng)]];
   return generator.make(impl_->options.split, &rng);
 }
 
 Result<Sample> SynthSource::sample_of(size_t kind_idx, uint64_t index) const {
-  const Generator& generator = impl_->generators[kind_idx];
+  const SampleGenerator& generator = impl_->generators[kind_idx];
   Rng rng = impl_->rng_for(stable_hash(generator.kind), index);
   return generator.make(impl_->options.split, &rng);
 }
 
 std::vector<std::string> SynthSource::kinds() const {
   std::vector<std::string> kinds;
-  for (const Generator& generator : impl_->generators) kinds.push_back(generator.kind);
+  for (const SampleGenerator& generator : impl_->generators) kinds.push_back(generator.kind);
   return kinds;
 }
 
