@@ -133,8 +133,10 @@ Command Command::subcommand(const char* name, const char* help) {
 }
 
 void Command::run(std::function<int()> action) {
-  // The parser calls it when everything was parsed and checked.
-  app_->final_callback([action = std::move(action), exit_code = exit_code_] { *exit_code = action(); });
+  // The parser calls it when everything was parsed and checked; of a command with a command below it, both: only the latter counts.
+  app_->final_callback([action = std::move(action), exit_code = exit_code_, app = app_] {
+    if (app->get_subcommands().empty()) *exit_code = action();
+  });
 }
 
 CommandLine::CommandLine(const char* description, const char* version) : app_(std::make_unique<CLI::App>(description, "firesteel")) {
