@@ -65,7 +65,8 @@ struct Need {
 struct Fact {
   std::string name;
   Wording wording;
-  bool extra = false;
+  bool extra = false;  // a distractor
+  bool spare = false;  // only where a question is given it
 };
 
 struct Reply {

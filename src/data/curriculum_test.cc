@@ -48,7 +48,7 @@ std::string give_story() {
 TEST(Curriculum, ErrorsNameFileLineExpectedAndFound) {
   EXPECT_EQ(error_of("story a/b\n  num x = 1..3\n"), "test.cur:1: a story needs a question: ask NAME = ...");
   EXPECT_EQ(error_of("story a/b\n  nmu x = 1..3\n  ask y = 1\n    | how\n"),
-            "test.cur:2: expected weight, order, repeat, pick, num, let, const, mix, need, rule, fact, extra or ask, found 'nmu x = 1..3'");
+            "test.cur:2: expected weight, order, repeat, pick, num, let, const, mix, need, rule, fact, extra, spare or ask, found 'nmu x = 1..3'");
   EXPECT_EQ(error_of("story a/b\n  num x = 1..3\n  fact f: {y} pens\n  ask y = x\n    | how many\n"),
             "test.cur:3: slot '{y}': not declared");
   EXPECT_EQ(error_of("story a/b\n  num x = 1..3\n  fact f: {x} pens [big\n  ask y = x\n    | how many\n"),

@@ -372,7 +372,22 @@ class StoryParser {
       return {};
     }
     if (is_chat) return chat_statement(line, text);
-    if (word == "ask") return ask(line, rest);
+    if (word == "ask") {
+      after_fact_ = false;
+      return ask(line, rest);
+    }
+    if (word == "fact" || word == "extra" || word == "spare") {
+      const size_t colon = rest.find(':');
+      if (colon == std::string_view::npos || !is_identifier(trimmed(rest.substr(0, colon)))) return line.expected("fact NAME: TEXT");
+      Fact fact;
+      fact.name = std::string(trimmed(rest.substr(0, colon)));
+      fact.extra = word == "extra";
+      fact.spare = word == "spare";
+      FS_TRY(fact.wording, wording(line, rest.substr(colon + 1)));
+      story_.facts.push_back(std::move(fact));
+      after_fact_ = true;
+      return {};
+    }
     if (!story_.asks.empty()) return ask_statement(line, text);
     if (word == "order") {
       if (rest != "any" && rest != "fixed") return line.expected("order any or order fixed");
@@ -383,17 +398,7 @@ class StoryParser {
       story_.may_repeat = true;
       return {};
     }
-    if (word == "fact" || word == "extra") {
-      const size_t colon = rest.find(':');
-      if (colon == std::string_view::npos || !is_identifier(trimmed(rest.substr(0, colon)))) return line.expected("fact NAME: TEXT");
-      Fact fact;
-      fact.name = std::string(trimmed(rest.substr(0, colon)));
-      fact.extra = word == "extra";
-      FS_TRY(fact.wording, wording(line, rest.substr(colon + 1)));
-      story_.facts.push_back(std::move(fact));
-      return {};
-    }
-    return line.expected("weight, order, repeat, pick, num, let, const, mix, need, rule, fact, extra or ask");
+    return line.expected("weight, order, repeat, pick, num, let, const, mix, need, rule, fact, extra, spare or ask");
   }
 
   Status ask(const SourceLine& line, std::string_view rest) {
@@ -430,6 +435,7 @@ class StoryParser {
     const std::string_view word = line.word;
     const std::string_view rest = after_word(text);
     if (word == "|") {
+      if (after_fact_) return line.error("a fact below a question stands on one line");
       if (!questions_.back().empty()) questions_.back() += " | ";
       questions_.back() += text;
       return {};
@@ -567,7 +573,7 @@ class StoryParser {
       const Fact& fact = story_.facts[i];
       if (is_in(without_[index], fact.name)) continue;
       const bool give = !given_[index].empty() ? is_in(given_[index], fact.name) || fact.extra
-                                               : !(ask->same_as && shows(fact.wording, *ask->same_as));
+                                               : !fact.spare && !(ask->same_as && shows(fact.wording, *ask->same_as));
       if (give) ask->facts.push_back(i);
     }
     if (!ask->find && ask->replies.empty()) return line.error(fmt::format("question '{}' needs an expression, answer: or say:", ask->name));
@@ -593,6 +599,7 @@ class StoryParser {
   const RuleMap& rules_;
   Story story_;
   RuleMap local_rules_;
+  bool after_fact_ = false;  // the last statement was a fact among questions
   std::vector<const SourceLine*> ask_lines_;
   std::vector<std::string> questions_;
   std::vector<std::vector<std::string>> given_, without_;
