@@ -142,6 +142,11 @@ Result<LoadedModel> load_model(const ModelOptions& options, bool want_template) 
   loaded.tokenizer = std::move(tokenizer).value();
   if (!chat_template.ok()) return std::move(chat_template).error();
   loaded.chat_template = std::move(chat_template).value();
+  if (loaded.tokenizer != nullptr) {
+    Result<std::shared_ptr<const NumberBinding>> numbers = NumberBinding::from_metadata(loaded.checkpoint->metadata(), *loaded.tokenizer);
+    if (!numbers.ok()) return Error{numbers.error().code, loaded.path + ": " + numbers.error().message};
+    loaded.numbers = std::move(numbers).value();
+  }
   return loaded;
 }
 
@@ -174,6 +179,7 @@ Result<std::unique_ptr<Engine>> create_engine(const LoadedModel& loaded, const M
   engine_options.n_threads = threads_to_use(options);
   if (options.context_length > 0) engine_options.context_length = options.context_length;
   engine_options.kv_type = kv_type_to_use(options, loaded.model->default_kv_type());
+  engine_options.numbers = loaded.numbers;
   FS_TRY(engine_options.info, describe(loaded, options));
   return Engine::create(loaded.model, loaded.tokenizer, loaded.chat_template, engine_options);
 }

@@ -11,6 +11,7 @@
 #include "engine/engine.h"
 #include "model/model.h"
 #include "tokenizer/chat_template.h"
+#include "tokenizer/number_binding.h"
 #include "tokenizer/tokenizer.h"
 
 namespace firesteel {
@@ -34,6 +35,7 @@ struct LoadedModel {
   std::shared_ptr<const Model> model;
   std::shared_ptr<const Tokenizer> tokenizer;         // null when the file has none
   std::shared_ptr<const ChatTemplate> chat_template;  // null when the model has none
+  std::shared_ptr<const NumberBinding> numbers;       // null when the model has no number markers
 };
 
 // Maps the file, checks it and builds tokenizer tables (on a second thread, beside the checks). A tokenizer that the file has but

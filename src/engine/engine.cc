@@ -78,6 +78,7 @@ struct Engine::Impl {
   std::shared_ptr<const Model> model;
   std::shared_ptr<const Tokenizer> tokenizer;
   std::shared_ptr<const ChatTemplate> chat_template;
+  std::shared_ptr<const NumberBinding> numbers;  // nullable
   PromptEncoder encoder;
   ThinkMarkers think_markers;
   const Clock* clock = nullptr;
@@ -134,6 +135,7 @@ struct Engine::Impl {
       job->decoder.emplace(*tokenizer);
       job->thinking.emplace(*tokenizer, think_markers, job->tokens, stop.thinking_budget);
     }
+    if (numbers != nullptr) job->numbers = numbers->literals(job->tokens);
     job->grammar = std::move(grammar);
     if (stop.thinking_budget != 0) job->think_start = think_markers.start;
     job->stop_matcher = StopMatcher(std::move(stop.strings));
@@ -252,7 +254,8 @@ Result<std::unique_ptr<Engine>> Engine::create(std::shared_ptr<const Model> mode
   impl->model = model;
   impl->tokenizer = std::move(tokenizer);
   impl->chat_template = std::move(chat_template);
-  impl->encoder = {impl->tokenizer.get(), impl->tokenizer == nullptr ? nullptr : impl->chat_template.get(), config.n_vocab};
+  if (impl->tokenizer != nullptr) impl->numbers = std::move(options.numbers);
+  impl->encoder = {impl->tokenizer.get(), impl->tokenizer == nullptr ? nullptr : impl->chat_template.get(), config.n_vocab, impl->numbers.get()};
   if (impl->tokenizer != nullptr) impl->think_markers = ThinkMarkers::of(*impl->tokenizer);
   impl->constraints = std::make_unique<ConstraintCache>(impl->tokenizer);
   impl->clock = options.clock != nullptr ? options.clock : &system_clock();
@@ -274,6 +277,7 @@ Result<std::unique_ptr<Engine>> Engine::create(std::shared_ptr<const Model> mode
   StepLoop::Config loop_config;
   loop_config.model = std::move(model);
   loop_config.tokenizer = impl->tokenizer;
+  loop_config.numbers = impl->numbers;
   loop_config.table = options.table;
   loop_config.clock = impl->clock;
   loop_config.layout = layout;

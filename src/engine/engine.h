@@ -21,6 +21,7 @@
 #include "model/model.h"
 #include "tensor/kv_layout.h"
 #include "tokenizer/chat_template.h"
+#include "tokenizer/number_binding.h"
 #include "tokenizer/tokenizer.h"
 
 namespace firesteel {
@@ -40,6 +41,7 @@ class Engine final : public Generator {
     int64_t batch_ageing_us = 10'000'000;  // Priority::kBatch counts as interactive after this wait
     const KernelTable* table = nullptr;    // nullptr: default_kernel_table()
     const Clock* clock = nullptr;          // nullptr: system_clock()
+    std::shared_ptr<const NumberBinding> numbers = {};  // of the tokenizer; null: the model has no number markers
     bool poison_free_blocks = false;       // tests: released blocks are filled with NaN, so that a stray read is seen
     ModelInfo info = {};                   // what info() cannot know from here: name, quantisation, sizes and date of the file, template
   };

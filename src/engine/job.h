@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "api/generator.h"
@@ -35,6 +36,7 @@ struct Job final : Sequence {
   std::shared_ptr<Embedding> embedding;  // prefill_only: every row's hidden state is wanted
   SeenTokens counts;                   // kept when penalties want them
   std::optional<StreamDecoder> decoder;    // with a tokenizer only
+  std::vector<std::string> numbers;        // what number markers in the answer stand for
   std::optional<ThinkTracker> thinking;
   StopMatcher stop_matcher;
   std::shared_ptr<GrammarMasks> grammar;   // of a constrained answer

@@ -256,6 +256,13 @@ void StepLoop::constrain(Exec* exec, const std::vector<Job*>& jobs) {
   });
 }
 
+// What the token adds to the text that is shown. A number marker is shown as the number.
+std::string StepLoop::text_of(Job* job, TokenId id) const {
+  const std::optional<size_t> number = config_.numbers != nullptr ? config_.numbers->index_of(id) : std::nullopt;
+  if (!number) return job->decoder->push(id);
+  return job->decoder->flush() + (*number < job->numbers.size() ? job->numbers[*number] : "");
+}
+
 void StepLoop::publish_token(Job* job, Outcome* outcome) {
   if (!outcome->status.ok()) return finish(job, FinishReason::kError, {}, {}, outcome->status.error());
   if (outcome->complete) return finish(job, FinishReason::kStop);
@@ -284,7 +291,7 @@ void StepLoop::publish_token(Job* job, Outcome* outcome) {
     event.thinking = job->thinking && job->thinking->push(id);
   }
   if (job->decoder) {
-    std::string text = job->decoder->push(id);
+    std::string text = text_of(job, id);
     if (event.thinking && !job->thinking->inside()) text += job->decoder->flush();
     // Stop strings are for the answer; what the model thinks does not end it.
     event.text = event.thinking ? job->stop_matcher.flush() + text : job->stop_matcher.push(text);

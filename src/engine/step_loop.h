@@ -19,6 +19,7 @@
 #include "kvcache/prefix_tree.h"
 #include "model/model.h"
 #include "sampling/sampler.h"
+#include "tokenizer/number_binding.h"
 #include "tokenizer/tokenizer.h"
 
 namespace firesteel {
@@ -30,6 +31,7 @@ class StepLoop {
   struct Config {
     std::shared_ptr<const Model> model;
     std::shared_ptr<const Tokenizer> tokenizer;  // nullable
+    std::shared_ptr<const NumberBinding> numbers;  // nullable
     const KernelTable* table = nullptr;
     const Clock* clock = nullptr;
     KvLayout layout;
@@ -75,6 +77,7 @@ class StepLoop {
   void draw(size_t i, int thread, std::optional<std::span<const uint64_t>> only);
   void begin_constraint(Job* job);
   void publish_token(Job* job, Outcome* outcome);
+  std::string text_of(Job* job, TokenId id) const;
   void finish(Job* job, FinishReason reason, std::string text = {}, std::string stop_string = {}, Error error = {});
   void publish_stats() FS_EXCLUDES(stats_mutex_);
 
