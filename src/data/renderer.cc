@@ -176,6 +176,7 @@ void Renderer::reader_number(const Slot& slot, const Decimal& value, bool words_
   if (format == "th" && whole) {
     const int64_t last = *whole % 10;
     const bool teen = *whole % 100 >= 11 && *whole % 100 <= 13;
+    if (!slot.computed) spans_.push_back({out_.size(), digits.size(), draw_.resolved(slot.ref)});
     append(digits + (teen || last > 3 || last == 0 ? "th" : last == 1 ? "st" : last == 2 ? "nd" : "rd"));
     return;
   }
