@@ -35,7 +35,10 @@ class Builder {
     const Formula::Node& node = formula.node(index);
     if (depth > 60) return bad("nested too deeply");
     switch (node.op) {
-      case Op::kNumber: return number(node.number, node.number.to_string(), node.number.to_string());
+      case Op::kNumber: {
+        const std::string text = node.text.empty() ? node.number.to_string() : node.text;
+        return number(node.number, text, text);
+      }
       case Op::kRef: return reference(node, depth);
       case Op::kIf: {
         const std::optional<Value> condition = formula.evaluate(node.arguments[0], draw_.lookup());
@@ -213,6 +216,9 @@ bool hand_sized(const Calculation& c) {
     case Op::kDivide: return n_significant(c.arguments[1].value) + n_significant(c.value) <= 3;
     case Op::kSqrt: return c.value.is_whole() && c.value <= Decimal(20);
     case Op::kPower: return c.value <= Decimal(1000);
+    case Op::kGcd:
+    case Op::kLcm:
+    case Op::kMod: return c.arguments[0].value < Decimal(60) && c.arguments[1].value < Decimal(60);
     default: return true;
   }
 }

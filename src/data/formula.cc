@@ -177,7 +177,8 @@ class FormulaParser {
       ++position_;
     }
     const std::string_view word = text_.substr(begin, position_ - begin);
-    if (word == "pi") return add({.op = Op::kNumber, .number = *Decimal::parse("3.141592654")});
+    // As many digits as the calculator's.
+    if (word == "pi") return add({.op = Op::kNumber, .number = *Decimal::parse("3.14159265358979323846"), .text = "pi"});
     for (const Function& function : kFunctions) {
       if (function.name != word || !take("(")) continue;
       std::vector<int> arguments;

@@ -35,7 +35,7 @@ class Formula {
   struct Node {
     Op op = Op::kNumber;
     Decimal number = {};
-    std::string text = {};      // of a string; the name of a function
+    std::string text = {};      // of a string; the name of a function; "pi"
     VariableRef ref = {};
     std::vector<int> arguments = {};
   };
