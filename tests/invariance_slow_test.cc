@@ -28,6 +28,24 @@ TEST(InvarianceSlow, EveryFamily) {
   EXPECT_GT(stats.n_forked, 100);
 }
 
+TEST(InvarianceSlow, Pictures) {
+  InvarianceStats stats;
+  const KvType kv_types[] = {KvType::kF32, KvType::kBF16, KvType::kInt8};
+  uint64_t seed = 60'000;
+  for (const TinySpec& spec : tiny_specs()) {
+    const TinyModelFile file(spec);
+    const auto model = load_model(file.path());
+    const TinyModelFile vision_file(tiny_vision_gguf(spec.dim, seed));
+    const auto vision = VisionModel::load(Checkpoint::open(vision_file.path()).value()).value();
+    for (int world = 0; world < 6; ++world) {
+      check_world(model, spec.name, kv_types[world % 3], ++seed, 12, &stats, vision);
+      ASSERT_FALSE(HasFailure());
+    }
+  }
+  EXPECT_GT(stats.n_preempted, 50u);
+  EXPECT_GT(stats.n_cached_tokens, 1000u);
+}
+
 TEST(InvarianceSlow, QuantisedWeights) {
   InvarianceStats stats;
   uint64_t seed = 70'000;

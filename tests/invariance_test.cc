@@ -35,6 +35,80 @@ TEST_P(InvarianceTest, SameRequestSameBytes) {
   EXPECT_GT(stats.n_forked, 0);
 }
 
+// The same with pictures in the prompts, some of which differ in one pixel.
+TEST_P(InvarianceTest, SamePicturesSameBytes) {
+  const std::string name = GetParam();
+  const TinyModelFile file(tiny_spec(name));
+  const auto model = load_model(file.path());
+  const TinyModelFile vision_file(tiny_vision_gguf(static_cast<int>(model->config().dim), 4));
+  const auto vision = VisionModel::load(Checkpoint::open(vision_file.path()).value()).value();
+  InvarianceStats stats;
+  const KvType kv_types[] = {KvType::kF32, KvType::kBF16, KvType::kInt8};
+  for (uint64_t world = 0; world < 3; ++world) {
+    check_world(model, name, kv_types[world], 5000 + world, 10, &stats, vision);
+    if (HasFailure()) return;
+  }
+  EXPECT_GT(stats.n_cached_tokens, 0u);
+}
+
+// A picture, a picture that differs in one pixel and none: three answers; and what an engine cannot show is refused.
+TEST(Pictures, AreSeenAndRefusedWithReasons) {
+  const TinyModelFile file(tiny_spec("llama"));
+  const auto model = load_model(file.path());
+  const TinyModelFile vision_file(tiny_vision_gguf(64, 4));
+  const auto vision = VisionModel::load(Checkpoint::open(vision_file.path()).value()).value();
+  Engine::Options options{.n_threads = 1, .context_length = 200, .kv_bytes_max = 8 * model->kv_layout(model->default_kv_type()).block_bytes()};
+  EXPECT_FALSE(Engine::create(model, nullptr, nullptr, options).value()->info().can_see);
+  auto blind = Engine::create(model, nullptr, nullptr, options).value();
+  options.vision = vision;
+  EXPECT_EQ(Engine::create(model, nullptr, nullptr, options).error().code, ErrorCode::kFailedPrecondition);  // no picture token
+  options.picture_token = 7;
+  auto engine = Engine::create(model, nullptr, nullptr, options).value();
+  EXPECT_TRUE(engine->info().can_see);
+
+  RgbImage image{10, 10, std::vector<uint8_t>(300, 90)};
+  const auto first = std::make_shared<const RgbImage>(image);
+  image.pixels[5] = 91;
+  const auto second = std::make_shared<const RgbImage>(image);
+  const auto logprob = [&](std::vector<ImagePtr> images) {
+    GenerateRequest request;
+    request.prompt = TokenPrompt{{1, 2, 3, 7, 7, 7, 7, 4, 5, 6, 9, 10, 11}};
+    request.sampling = {.temperature = 0, .n_top_logprobs = 0};
+    request.stop.max_tokens = 1;
+    request.images = std::move(images);
+    return engine->submit(std::move(request)).value()->next()->logprob;
+  };
+  const float without = logprob({});
+  EXPECT_NE(logprob({first}), without);
+  EXPECT_NE(logprob({first}), logprob({second}));
+  EXPECT_EQ(logprob({first}), logprob({std::make_shared<const RgbImage>(*first)}));
+  EXPECT_EQ(logprob({}), without);
+
+  const auto refusal = [&](Engine* who, std::vector<TokenId> ids, std::vector<ImagePtr> images) {
+    GenerateRequest request;
+    request.prompt = TokenPrompt{std::move(ids)};
+    request.images = std::move(images);
+    const auto stream = who->submit(std::move(request));
+    EXPECT_FALSE(stream.ok());
+    if (stream.ok()) return std::string();
+    EXPECT_EQ(stream.error().code, ErrorCode::kInvalidArgument);
+    return stream.error().message;
+  };
+  EXPECT_NE(refusal(blind.get(), {1, 7, 7, 7, 7}, {first}).find("cannot see"), std::string::npos);
+  EXPECT_NE(refusal(engine.get(), {1, 7, 7, 7}, {first}).find("expected 4 picture tokens in the prompt, found 3"), std::string::npos);
+  EXPECT_NE(refusal(engine.get(), {1, 7, 7, 2, 7, 7}, {first}).find("between the picture tokens"), std::string::npos);
+  EXPECT_NE(refusal(engine.get(), {1, 7}, {nullptr}).find("images[0]"), std::string::npos);
+  EXPECT_NE(refusal(engine.get(), {1, 7}, {std::make_shared<const RgbImage>(RgbImage{2, 2, {1}})}).find("images[0]"), std::string::npos);
+  EXPECT_NE(refusal(engine.get(), {1, 7}, std::vector<ImagePtr>(17, first)).find("at most 16"), std::string::npos);
+  EXPECT_NE(refusal(engine.get(), {model->config().n_vocab > 0 ? static_cast<TokenId>(model->config().n_vocab) : 0}, {}).find("prompt[0]"), std::string::npos);
+
+  GenerateRequest request;
+  request.prompt = TokenPrompt{{1, 7, 7, 7, 7}};
+  request.images = {first};
+  const auto context = engine->prefill(request).value();
+  EXPECT_EQ(engine->save_context(context, ::testing::TempDir() + "firesteel_never").error().code, ErrorCode::kFailedPrecondition);
+}
+
 // The engine's embedding against the forward pass itself: all rows in one step, their hidden states summed in order.
 TEST_P(InvarianceTest, EmbeddingsAreTheMeanOfHiddenStatesHoweverTheyAreCut) {
   const TinyModelFile file(tiny_spec(GetParam()));

@@ -16,7 +16,10 @@ namespace {
 struct Case {
   GenerateRequest request;
   std::vector<TokenId> prompt;
+  size_t pictures_end = 0;  // behind the last patch
 };
+
+constexpr TokenId kPictureToken = 7;
 
 // What must be the same to the byte.
 struct Trace {
@@ -88,6 +91,36 @@ std::vector<Case> random_cases(Rng& rng, int n, int64_t n_vocab) {
   return cases;
 }
 
+// Puts up to three pictures into the prompts, at places that other prompts use as well: same places, other pictures, some of which
+// differ in one pixel only.
+void add_pictures(Rng& rng, const VisionModel& vision, std::vector<Case>* cases) {
+  std::vector<ImagePtr> gallery;
+  for (int i = 0; i < 4; ++i) {
+    RgbImage image{static_cast<int32_t>(rng.between(1, 40)), static_cast<int32_t>(rng.between(1, 40)), {}};
+    image.pixels.assign(image.offset(0, image.height), 0);
+    for (uint8_t& value : image.pixels) value = static_cast<uint8_t>(rng.below(256));
+    gallery.push_back(std::make_shared<const RgbImage>(image));
+    image.pixels[rng.below(image.pixels.size())] ^= 0x80;
+    gallery.push_back(std::make_shared<const RgbImage>(image));
+  }
+  for (Case& c : *cases) {
+    for (TokenId& id : c.prompt) id = id == kPictureToken ? 8 : id;
+    size_t at = 0;
+    for (uint64_t n = rng.below(4); n > 0; --n) {
+      at += rng.below(3) * 20;
+      if (at > c.prompt.size()) break;
+      const ImagePtr& image = gallery[rng.below(gallery.size())];
+      const auto n_patches = static_cast<size_t>(vision.plan(*image).n());
+      if (c.prompt.size() + n_patches > 205) break;
+      c.prompt.insert(c.prompt.begin() + static_cast<ptrdiff_t>(at), n_patches, kPictureToken);
+      at += n_patches;
+      c.request.images.push_back(image);
+      c.pictures_end = at;
+    }
+    c.request.prompt = TokenPrompt{c.prompt};
+  }
+}
+
 std::unique_ptr<Engine> make_engine(const std::shared_ptr<const Model>& model, KvType kv_type, int n_threads, int64_t n_blocks,
                                     Engine::Options options) {
   options.n_threads = n_threads;
@@ -102,15 +135,16 @@ std::unique_ptr<Engine> make_engine(const std::shared_ptr<const Model>& model, K
 }  // namespace
 
 void check_world(const std::shared_ptr<const Model>& model, const std::string& model_name, KvType kv_type, uint64_t seed, int n_requests,
-                 InvarianceStats* stats) {
+                 InvarianceStats* stats, const std::shared_ptr<const VisionModel>& vision) {
   Rng rng(seed);
-  const auto cases = random_cases(rng, n_requests, model->config().n_vocab);
+  auto cases = random_cases(rng, n_requests, model->config().n_vocab);
+  if (vision != nullptr) add_pictures(rng, *vision, &cases);
   constexpr int64_t kContext = 240;
 
   // Alone: one thread, no cache, the prompt in one piece.
   std::vector<Trace> alone;
   {
-    auto engine = make_engine(model, kv_type, 1, 8, {.context_length = kContext});
+    auto engine = make_engine(model, kv_type, 1, 8, {.context_length = kContext, .vision = vision, .picture_token = kPictureToken});
     for (const Case& c : cases) {
       GenerateRequest request = c.request;
       request.use_prefix_cache = false;
@@ -121,6 +155,8 @@ void check_world(const std::shared_ptr<const Model>& model, const std::string& m
 
   Engine::Options options;
   options.context_length = kContext;
+  options.vision = vision;
+  options.picture_token = kPictureToken;
   options.max_sequences = static_cast<int>(rng.between(1, 16));
   options.max_batch_rows = static_cast<int>(rng.between(options.max_sequences, 80));
   options.prefill_chunk = static_cast<int>(rng.between(1, std::min(64, options.max_batch_rows)));
@@ -150,7 +186,7 @@ void check_world(const std::shared_ptr<const Model>& model, const std::string& m
       if (neighbour.ok() && rng.below(2) == 0) read_trace(neighbour->get());
     }
     if (c.prompt.size() > 1 && rng.below(3) == 0) {
-      const int64_t n_shared = rng.between(1, static_cast<int64_t>(c.prompt.size()));
+      const int64_t n_shared = rng.between(std::max<int64_t>(1, static_cast<int64_t>(c.pictures_end)), static_cast<int64_t>(c.prompt.size()));
       request.prompt = TokenPrompt{{c.prompt.begin(), c.prompt.begin() + n_shared}};
       auto context = engine->prefill(request).value();
       const int n_twins = static_cast<int>(rng.between(1, 3));

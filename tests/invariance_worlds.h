@@ -7,6 +7,7 @@
 #include <string>
 
 #include "model/model.h"
+#include "model/vision.h"
 #include "tensor/kv_layout.h"
 
 namespace firesteel {
@@ -18,8 +19,9 @@ struct InvarianceStats {
   int64_t n_forked = 0;
 };
 
-// One world with n_requests of one model. Reports differences as test failures that name the seed.
+// One world with n_requests of one model; with `vision`, most of them show pictures. Reports differences as test failures that name
+// the seed.
 void check_world(const std::shared_ptr<const Model>& model, const std::string& model_name, KvType kv_type, uint64_t seed, int n_requests,
-                 InvarianceStats* stats);
+                 InvarianceStats* stats, const std::shared_ptr<const VisionModel>& vision = {});
 
 }  // namespace firesteel

@@ -281,12 +281,34 @@ const TinySpec& tiny_spec(const std::string& name) {
 
 std::string tiny_gguf(const TinySpec& spec) { return Builder(spec).build(); }
 
-TinyModelFile::TinyModelFile(const TinySpec& spec) {
+std::string tiny_vision_gguf(int dim, uint64_t seed) {
+  Rng rng(seed);
+  Gguf file;
+  file.text("general.architecture", "kindling-vision");
+  const std::pair<const char*, int> keys[] = {{"patch_size", 4}, {"pixels_per_patch", 5}, {"max_side", 16}, {"max_patches", 24}, {"dim", dim}};
+  for (const auto& [key, value] : keys) file.integer(std::string("kindling.vision.") + key, value);
+  const auto tensor = [&](const char* name, const std::vector<int64_t>& shape, double scale) {
+    size_t n = 1;
+    for (const int64_t extent : shape) n *= static_cast<size_t>(extent);
+    std::vector<float> values(n);
+    for (float& value : values) value = static_cast<float>(scale * (2 * rng.uniform() - 1));
+    file.tensor(name, shape, DType::kF32, values);
+  };
+  tensor("v.patch.weight", {48, dim}, 0.3);
+  tensor("v.patch.bias", {dim}, 0.1);
+  tensor("v.norm.weight", {dim}, 1);
+  tensor("v.row.weight", {dim, 16}, 0.3);
+  tensor("v.column.weight", {dim, 16}, 0.3);
+  return file.finish();
+}
+
+TinyModelFile::TinyModelFile(const TinySpec& spec) : TinyModelFile(tiny_gguf(spec)) {}
+
+TinyModelFile::TinyModelFile(const std::string& bytes) {
   const char* folder = std::getenv("TMPDIR");
   path_ = std::string(folder != nullptr ? folder : "/tmp") + "/firesteel-tiny-XXXXXX";
   const int fd = ::mkstemp(path_.data());
   CHECK(fd >= 0);
-  const std::string bytes = tiny_gguf(spec);
   CHECK(::write(fd, bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()));
   ::close(fd);
 }

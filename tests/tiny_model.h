@@ -41,10 +41,14 @@ const TinySpec& tiny_spec(const std::string& name);
 // The whole file. Vocabulary: the 256 byte tokens (ids in the order of GPT-2's alphabet), then named ones.
 std::string tiny_gguf(const TinySpec& spec);
 
-// Writes tiny_gguf to a temporary file that disappears with this object.
+// The vision part for a model of this width: patches of 4 x 4 pixels, one for every 5 pixels, at most 24.
+std::string tiny_vision_gguf(int dim, uint64_t seed);
+
+// Writes tiny_gguf, or another file's bytes, to a temporary file that disappears with this object.
 class TinyModelFile {
  public:
   explicit TinyModelFile(const TinySpec& spec);
+  explicit TinyModelFile(const std::string& bytes);
   ~TinyModelFile();
   TinyModelFile(const TinyModelFile&) = delete;
   TinyModelFile& operator=(const TinyModelFile&) = delete;

@@ -341,7 +341,7 @@ Result<std::unique_ptr<TokenStream>> FakeGenerator::answer(Question question, st
 }
 
 Result<std::unique_ptr<TokenStream>> FakeGenerator::submit(GenerateRequest request) {
-  return answer({prompt_text(request.prompt), std::move(request.sampling), std::move(request.stop), std::move(request.constraint)},
+  return answer({prompt_text(request.prompt), std::move(request.sampling), std::move(request.stop), std::move(request.constraint), std::move(request.images)},
                 std::move(request.group), request.deadline_us, /*depth=*/0);
 }
 
@@ -374,9 +374,9 @@ Result<std::vector<std::unique_ptr<TokenStream>>> FakeGenerator::fork(const std:
   return streams;
 }
 
-Result<int64_t> FakeGenerator::count_tokens(const Prompt& prompt) { return static_cast<int64_t>(intern_words(prompt_text(prompt)).size()); }
+Result<int64_t> FakeGenerator::count_tokens(const Prompt& prompt, std::span<const ImagePtr>) { return static_cast<int64_t>(intern_words(prompt_text(prompt)).size()); }
 
-Result<std::vector<TokenId>> FakeGenerator::tokenize(const Prompt& prompt) { return intern_words(prompt_text(prompt)); }
+Result<std::vector<TokenId>> FakeGenerator::tokenize(const Prompt& prompt, std::span<const ImagePtr>) { return intern_words(prompt_text(prompt)); }
 
 Result<std::string> FakeGenerator::detokenize(std::span<const TokenId> ids) {
   std::string text;

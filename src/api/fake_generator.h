@@ -27,6 +27,7 @@ class FakeGenerator final : public Generator {
     SamplingParams sampling;
     StopParams stop;
     std::optional<Constraint> constraint = {};
+    std::vector<ImagePtr> images = {};
   };
   // Gives the answer's text, or an error that submit() returns. Words between "<think>" and "</think>" are marked as thinking.
   using AnswerFn = std::function<Result<std::string>(const Question&)>;
@@ -41,8 +42,8 @@ class FakeGenerator final : public Generator {
                                                          std::vector<BranchRequest> branches) override;
   Result<std::shared_ptr<Context>> context_of(const TokenStream& stream, int64_t n_generated = -1) override;
   // Tokens are words with the space before them.
-  Result<int64_t> count_tokens(const Prompt& prompt) override;
-  Result<std::vector<TokenId>> tokenize(const Prompt& prompt) override;
+  Result<int64_t> count_tokens(const Prompt& prompt, std::span<const ImagePtr> images = {}) override;
+  Result<std::vector<TokenId>> tokenize(const Prompt& prompt, std::span<const ImagePtr> images = {}) override;
   Result<std::string> detokenize(std::span<const TokenId> ids) override;
   std::string token_text(TokenId id) const override;
   ModelInfo info() const override;

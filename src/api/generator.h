@@ -17,6 +17,7 @@
 #include "base/ids.h"
 #include "base/json.h"
 #include "base/result.h"
+#include "base/rgb_image.h"
 
 namespace firesteel {
 
@@ -68,6 +69,10 @@ struct Constraint {
   bool operator==(const Constraint&) const = default;
 };
 
+// A decoded picture, sides 1 to 16384.
+using ImagePtr = std::shared_ptr<const RgbImage>;
+inline constexpr size_t kImagesMax = 16;  // of one request
+
 struct GenerateRequest {
   Prompt prompt;
   SamplingParams sampling;
@@ -79,6 +84,9 @@ struct GenerateRequest {
   int64_t deadline_us = 0;         // on the engine's clock; 0: none
   std::optional<Constraint> constraint = {};
   std::shared_ptr<RequestGroup> group = {};  // whose budget it spends; null: nobody's
+  // In the order in which the prompt shows them: parts {"type": "image"} of a conversation's messages; one picture token of the
+  // vocabulary in raw text; in ids as many picture tokens as tokenize() gave.
+  std::vector<ImagePtr> images = {};
 };
 
 // Forks inside forks: branches of a prefilled context have depth 1, branches of those (context_of) depth 2.
@@ -163,6 +171,7 @@ struct ModelInfo {
   int64_t embedding_dim = 0;
   int64_t file_bytes = 0;
   bool has_chat_template = false;
+  bool can_see = false;              // takes images
   bool can_think = false;            // the template can switch thinking, or the vocabulary has its markers
   std::string chat_template = {};    // source; empty when there is none
   int64_t created_unix_s = 0;        // of the file
@@ -204,9 +213,10 @@ class Generator {
   // not part of it). kInvalidArgument: not of this generator, or fewer tokens than that.
   virtual Result<std::shared_ptr<Context>> context_of(const TokenStream& stream, int64_t n_generated = -1) = 0;
 
-  // The ids that a prompt becomes (template rendered, BOS added) and their count, as submit would have them. Same refusals.
-  virtual Result<int64_t> count_tokens(const Prompt& prompt) = 0;
-  virtual Result<std::vector<TokenId>> tokenize(const Prompt& prompt) = 0;
+  // The ids that a prompt becomes (template rendered, BOS added) and their count, as submit would have them. Same refusals. A picture
+  // is one picture token of the vocabulary for each of its patches.
+  virtual Result<int64_t> count_tokens(const Prompt& prompt, std::span<const ImagePtr> images = {}) = 0;
+  virtual Result<std::vector<TokenId>> tokenize(const Prompt& prompt, std::span<const ImagePtr> images = {}) = 0;
   // Bytes become UTF-8 (U+FFFD for what no character can contain); control tokens give nothing. kInvalidArgument: an id out of range.
   virtual Result<std::string> detokenize(std::span<const TokenId> ids) = 0;
   // The bytes of one token, control tokens with their name; not necessarily UTF-8. Empty for ids out of range.

@@ -11,6 +11,7 @@
 #include "base/utf8.h"
 #include "engine/constraint.h"
 #include "engine/mailbox.h"
+#include "engine/pictures.h"
 #include "engine/prompt.h"
 #include "engine/step_loop.h"
 #include "engine/stream.h"
@@ -86,6 +87,9 @@ struct Engine::Impl {
   int n_threads = 1;
   KvLayout layout;
   ModelInfo info;
+  std::shared_ptr<const VisionModel> vision;  // nullable
+  const KernelTable* table = nullptr;
+  std::unique_ptr<PictureTable> pictures;
   std::unique_ptr<ConstraintCache> constraints;
   std::shared_ptr<Mailbox> mailbox;
   std::unique_ptr<StepLoop> loop;
@@ -101,6 +105,8 @@ struct Engine::Impl {
     job->flow = origin.flow;
     job->priority = origin.priority;
     job->key = {origin.cache_namespace, model->identity()};
+    if (origin.picture_era > 0) job->key.model_digest += " era " + std::to_string(origin.picture_era);
+    job->pictures = origin.pictures;
     job->use_prefix_cache = origin.use_prefix_cache;
     job->n_prompt = static_cast<int64_t>(tokens.size());
     job->n_tokens_max = job->n_prompt;
@@ -128,14 +134,22 @@ struct Engine::Impl {
     // What a budget does not pay for is not reserved; with nothing left the engine thread ends the job before its first step.
     if (job->group != nullptr) job->n_tokens_max = std::min(job->n_tokens_max, job->n_prompt + std::clamp<int64_t>(job->group->tokens_left(), 1, n_room));
     job->tokens.reserve(static_cast<size_t>(std::min(job->n_tokens_max, job->n_prompt + 4096)));
+    // Who reads the prompt as tokens of the vocabulary sees the picture token in place of a patch.
+    std::vector<TokenId> without_patches;
+    std::span<const TokenId> prompt = job->tokens;
+    if (!job->pictures.empty()) {
+      without_patches = job->tokens;
+      std::replace_if(without_patches.begin(), without_patches.end(), [this](TokenId id) { return id >= encoder.n_vocab; }, *encoder.picture_token);
+      prompt = without_patches;
+    }
     if (uses_counts(sampling)) {
-      for (const TokenId id : job->tokens) job->counts.add_prompt(id);
+      for (const TokenId id : prompt) job->counts.add_prompt(id);
     }
     if (tokenizer != nullptr) {
       job->decoder.emplace(*tokenizer);
-      job->thinking.emplace(*tokenizer, think_markers, job->tokens, stop.thinking_budget);
+      job->thinking.emplace(*tokenizer, think_markers, prompt, stop.thinking_budget);
     }
-    if (numbers != nullptr) job->numbers = numbers->literals(job->tokens);
+    if (numbers != nullptr) job->numbers = numbers->literals(prompt);
     job->grammar = std::move(grammar);
     if (stop.thinking_budget != 0) job->think_start = think_markers.start;
     job->stop_matcher = StopMatcher(std::move(stop.strings));
@@ -151,6 +165,43 @@ struct Engine::Impl {
                      ", the context holds " + std::to_string(context_length));
     }
     return {};
+  }
+
+  // How many patches each picture has. kInvalidArgument.
+  Result<std::vector<int32_t>> plan_pictures(std::span<const ImagePtr> images) const {
+    std::vector<int32_t> n_patches;
+    if (images.empty()) return n_patches;
+    if (vision == nullptr) return invalid("images: the model cannot see pictures");
+    if (images.size() > kImagesMax) {
+      return invalid("images: expected at most " + std::to_string(kImagesMax) + ", found " + std::to_string(images.size()));
+    }
+    for (const ImagePtr& image : images) {
+      const bool is_whole = image != nullptr && image->width >= 1 && image->height >= 1 && image->width <= kImageSideMax &&
+                            image->height <= kImageSideMax && image->pixels.size() == image->offset(0, image->height);
+      if (!is_whole) return invalid("images[" + std::to_string(n_patches.size()) + "]: not a decoded picture with sides of 1 to " + std::to_string(kImageSideMax));
+      n_patches.push_back(vision->plan(*image).n());
+    }
+    return n_patches;
+  }
+
+  // The prompt as a sequence has it, with the ids of its pictures; those go into the origin.
+  Result<std::vector<TokenId>> see(const Prompt& prompt, std::span<const ImagePtr> images, bool generates, StreamState::Origin* origin) const {
+    FS_TRY(const std::vector<int32_t> n_patches, plan_pictures(images));
+    FS_TRY(EncodedPrompt encoded, encoder.encode(prompt, /*is_suffix=*/false, n_patches));
+    FS_TRY_VOID(check_length(static_cast<int64_t>(encoded.ids.size()), generates));
+    if (images.empty()) return std::move(encoded.ids);
+    std::vector<std::vector<float>> rows;
+    for (const PictureRows& place : encoded.pictures) rows.push_back(vision->embed(*images[place.index], *table));
+    PictureTable::Interned interned = pictures->intern(origin->cache_namespace, std::move(rows), vision->dim());
+    origin->picture_era = interned.era;
+    for (size_t i = 0; i < encoded.pictures.size(); ++i) {
+      const std::shared_ptr<const Picture>& picture = interned.pictures[i];
+      for (int64_t row = 0; row < picture->n; ++row) {
+        encoded.ids[encoded.pictures[i].begin + static_cast<size_t>(row)] = static_cast<TokenId>(picture->first_id + row);
+      }
+      origin->pictures.push_back({static_cast<int64_t>(encoded.pictures[i].begin), picture});
+    }
+    return std::move(encoded.ids);
   }
 
   Status check_params(const SamplingParams& sampling, const StopParams& stop) const {
@@ -230,6 +281,16 @@ Result<std::unique_ptr<Engine>> Engine::create(std::shared_ptr<const Model> mode
     return Error{ErrorCode::kFailedPrecondition, "tokenizer: it has " + std::to_string(tokenizer->n_vocab()) +
                                                      " tokens, the model knows " + std::to_string(config.n_vocab)};
   }
+  if (options.vision != nullptr) {
+    if (options.vision->dim() != config.dim) {
+      return Error{ErrorCode::kFailedPrecondition, options.vision->checkpoint().path() + ": its rows have " + std::to_string(options.vision->dim()) +
+                                                       " values, the model's " + std::to_string(config.dim)};
+    }
+    if (!options.picture_token && tokenizer != nullptr) options.picture_token = tokenizer->find("<|image_pad|>");
+    if (!options.picture_token || *options.picture_token < 0 || *options.picture_token >= config.n_vocab) {
+      return Error{ErrorCode::kFailedPrecondition, options.vision->checkpoint().path() + ": the model's vocabulary has no \"<|image_pad|>\""};
+    }
+  }
   const int64_t model_context = config.context_length > 0 ? std::min(config.context_length, kPositionsMax) : kPositionsMax;
   FS_TRY_VOID(check_range("context length", options.context_length, 0, model_context));
   if (options.table == nullptr) {
@@ -256,6 +317,10 @@ Result<std::unique_ptr<Engine>> Engine::create(std::shared_ptr<const Model> mode
   impl->chat_template = std::move(chat_template);
   if (impl->tokenizer != nullptr) impl->numbers = std::move(options.numbers);
   impl->encoder = {impl->tokenizer.get(), impl->tokenizer == nullptr ? nullptr : impl->chat_template.get(), config.n_vocab, impl->numbers.get()};
+  impl->encoder.picture_token = options.vision != nullptr ? options.picture_token : std::nullopt;
+  impl->vision = options.vision;
+  impl->table = options.table;
+  impl->pictures = std::make_unique<PictureTable>(config.n_vocab);
   if (impl->tokenizer != nullptr) impl->think_markers = ThinkMarkers::of(*impl->tokenizer);
   impl->constraints = std::make_unique<ConstraintCache>(impl->tokenizer);
   impl->clock = options.clock != nullptr ? options.clock : &system_clock();
@@ -271,6 +336,7 @@ Result<std::unique_ptr<Engine>> Engine::create(std::shared_ptr<const Model> mode
   impl->info.n_vocab = config.n_vocab;
   impl->info.embedding_dim = config.dim;
   impl->info.has_chat_template = impl->encoder.chat_template != nullptr;
+  impl->info.can_see = impl->vision != nullptr;
   impl->info.can_think = (impl->tokenizer != nullptr && impl->think_markers.is_one_token(*impl->tokenizer)) ||
                          (impl->encoder.chat_template != nullptr && impl->encoder.chat_template->mentions("enable_thinking"));
 
@@ -293,14 +359,18 @@ Result<std::unique_ptr<Engine>> Engine::create(std::shared_ptr<const Model> mode
   return std::unique_ptr<Engine>(new Engine(std::move(impl)));
 }
 
-Result<std::vector<TokenId>> Engine::encode(const Prompt& prompt) const { return impl_->encoder.encode(prompt, /*is_suffix=*/false); }
+Result<std::vector<TokenId>> Engine::encode(const Prompt& prompt, std::span<const ImagePtr> images) const {
+  FS_TRY(const std::vector<int32_t> n_patches, impl_->plan_pictures(images));
+  FS_TRY(EncodedPrompt encoded, impl_->encoder.encode(prompt, /*is_suffix=*/false, n_patches));
+  return std::move(encoded.ids);
+}
 
 Result<std::unique_ptr<TokenStream>> Engine::submit(GenerateRequest request) {
   FS_TRY_VOID(impl_->check_params(request.sampling, request.stop));
   FS_TRY(std::shared_ptr<GrammarMasks> grammar, impl_->grammar_of(request.constraint));
-  FS_TRY(std::vector<TokenId> tokens, impl_->encoder.encode(request.prompt, /*is_suffix=*/false));
-  FS_TRY_VOID(impl_->check_length(static_cast<int64_t>(tokens.size()), /*generates=*/true));
-  auto job = impl_->new_job({request.flow, request.priority, request.cache_namespace, request.use_prefix_cache}, std::move(tokens));
+  StreamState::Origin origin{request.flow, request.priority, request.cache_namespace, request.use_prefix_cache};
+  FS_TRY(std::vector<TokenId> tokens, impl_->see(request.prompt, request.images, /*generates=*/true, &origin));
+  auto job = impl_->new_job(origin, std::move(tokens));
   impl_->join_group(job.get(), std::move(request.group), request.deadline_us);
   impl_->prepare_generation(job.get(), std::move(request.sampling), std::move(request.stop), std::move(grammar));
   auto stream = std::make_unique<EngineStream>(job->stream, impl_->mailbox);
@@ -309,10 +379,9 @@ Result<std::unique_ptr<TokenStream>> Engine::submit(GenerateRequest request) {
 }
 
 Result<std::shared_ptr<Context>> Engine::prefill(GenerateRequest request) {
-  FS_TRY(std::vector<TokenId> tokens, impl_->encoder.encode(request.prompt, /*is_suffix=*/false));
-  FS_TRY_VOID(impl_->check_length(static_cast<int64_t>(tokens.size()), /*generates=*/false));
-  return impl_->prefill_tokens({request.flow, request.priority, request.cache_namespace, request.use_prefix_cache}, std::move(tokens),
-                               std::move(request.group), request.deadline_us);
+  StreamState::Origin origin{request.flow, request.priority, request.cache_namespace, request.use_prefix_cache};
+  FS_TRY(std::vector<TokenId> tokens, impl_->see(request.prompt, request.images, /*generates=*/false, &origin));
+  return impl_->prefill_tokens(origin, std::move(tokens), std::move(request.group), request.deadline_us);
 }
 
 Result<std::vector<std::unique_ptr<TokenStream>>> Engine::fork(const std::shared_ptr<Context>& context,
@@ -329,9 +398,9 @@ Result<std::vector<std::unique_ptr<TokenStream>>> Engine::fork(const std::shared
     const auto prepare = [&]() -> Result<std::unique_ptr<Job>> {
       FS_TRY_VOID(impl_->check_params(branch.sampling, branch.stop));
       FS_TRY(std::shared_ptr<GrammarMasks> grammar, impl_->grammar_of(branch.constraint));
-      FS_TRY(const std::vector<TokenId> suffix, impl_->encoder.encode(branch.suffix, /*is_suffix=*/true));
+      FS_TRY(const EncodedPrompt suffix, impl_->encoder.encode(branch.suffix, /*is_suffix=*/true));
       std::vector<TokenId> tokens = handle->kv()->tokens;
-      tokens.insert(tokens.end(), suffix.begin(), suffix.end());
+      tokens.insert(tokens.end(), suffix.ids.begin(), suffix.ids.end());
       FS_TRY_VOID(impl_->check_length(static_cast<int64_t>(tokens.size()), /*generates=*/true));
       auto job = impl_->new_job(origin, std::move(tokens));
       job->context = handle->kv();
@@ -393,6 +462,9 @@ Result<std::shared_ptr<Context>> Engine::context_of(const TokenStream& stream, i
 
 Status Engine::save_context(const std::shared_ptr<Context>& context, const std::string& path) {
   FS_TRY(const ContextHandle* handle, impl_->own(context));
+  if (!handle->origin.pictures.empty()) {
+    return Error{ErrorCode::kFailedPrecondition, "context: it holds pictures; a snapshot can hold text only"};
+  }
   const std::shared_ptr<KvContext> kv = handle->kv();
   StepLoop* loop = impl_->loop.get();
   BlockTable table;
@@ -461,12 +533,12 @@ Result<std::shared_ptr<Context>> Engine::load_context(const std::string& path, C
       std::make_shared<ContextHandle>(std::move(kv), impl_->mailbox, StreamState::Origin{FlowId{0}, Priority::kInteractive, cache_namespace}));
 }
 
-Result<int64_t> Engine::count_tokens(const Prompt& prompt) {
-  FS_TRY(const std::vector<TokenId> ids, encode(prompt));
+Result<int64_t> Engine::count_tokens(const Prompt& prompt, std::span<const ImagePtr> images) {
+  FS_TRY(const std::vector<TokenId> ids, encode(prompt, images));
   return static_cast<int64_t>(ids.size());
 }
 
-Result<std::vector<TokenId>> Engine::tokenize(const Prompt& prompt) { return encode(prompt); }
+Result<std::vector<TokenId>> Engine::tokenize(const Prompt& prompt, std::span<const ImagePtr> images) { return encode(prompt, images); }
 
 Result<std::string> Engine::detokenize(std::span<const TokenId> ids) {
   if (impl_->tokenizer == nullptr) return Error{ErrorCode::kFailedPrecondition, "detokenize: the model has no tokenizer"};

@@ -19,6 +19,7 @@
 #include "engine/stats.h"
 #include "kernels/table.h"
 #include "model/model.h"
+#include "model/vision.h"
 #include "tensor/kv_layout.h"
 #include "tokenizer/chat_template.h"
 #include "tokenizer/number_binding.h"
@@ -39,6 +40,8 @@ class Engine final : public Generator {
     int prefill_chunk = 128;         // prompt tokens of a step beside which others decode; alone, a prompt takes the whole step
     int max_contexts = 256;          // alive at a time
     int64_t batch_ageing_us = 10'000'000;  // Priority::kBatch counts as interactive after this wait
+    std::shared_ptr<const VisionModel> vision = {};  // nullptr: pictures are refused
+    std::optional<TokenId> picture_token = {};       // that stands for a patch; default: "<|image_pad|>" of the tokenizer
     const KernelTable* table = nullptr;    // nullptr: default_kernel_table()
     const Clock* clock = nullptr;          // nullptr: system_clock()
     std::shared_ptr<const NumberBinding> numbers = {};  // of the tokenizer; null: the model has no number markers
@@ -47,7 +50,7 @@ class Engine final : public Generator {
   };
 
   // tokenizer and chat_template may be null: then only TokenPrompt is accepted, texts are empty, and stop strings are refused.
-  // kInvalidArgument names the option; kResourceExhausted when kv_bytes_max does not hold context_length.
+  // kInvalidArgument names the option; kFailedPrecondition when tokenizer or vision part do not fit the model; kResourceExhausted when kv_bytes_max does not hold context_length.
   static Result<std::unique_ptr<Engine>> create(std::shared_ptr<const Model> model, std::shared_ptr<const Tokenizer> tokenizer,
                                                 std::shared_ptr<const ChatTemplate> chat_template, Options options);
   // Ends every open request with kCancelled. Streams and contexts may outlive the engine.
@@ -59,8 +62,8 @@ class Engine final : public Generator {
                                                          std::vector<BranchRequest> branches) override;
   Result<std::shared_ptr<Context>> context_of(const TokenStream& stream, int64_t n_generated = -1) override;
 
-  Result<int64_t> count_tokens(const Prompt& prompt) override;
-  Result<std::vector<TokenId>> tokenize(const Prompt& prompt) override;
+  Result<int64_t> count_tokens(const Prompt& prompt, std::span<const ImagePtr> images = {}) override;
+  Result<std::vector<TokenId>> tokenize(const Prompt& prompt, std::span<const ImagePtr> images = {}) override;
   Result<std::string> detokenize(std::span<const TokenId> ids) override;
   std::string token_text(TokenId id) const override;
   ModelInfo info() const override;
@@ -68,10 +71,10 @@ class Engine final : public Generator {
   Result<std::vector<float>> embed(const Prompt& prompt) override;
 
   // As tokenize.
-  Result<std::vector<TokenId>> encode(const Prompt& prompt) const;
+  Result<std::vector<TokenId>> encode(const Prompt& prompt, std::span<const ImagePtr> images = {}) const;
 
   // Writes a context's tokens, keys and values to a file, and back. The file is for this model and KV layout only: kFailedPrecondition
-  // names the difference, kDataLoss a corruption. A snapshot is data of the namespace it came from: the caller keeps it apart.
+  // names the difference (or that there are pictures: snapshots hold text only), kDataLoss a corruption. A snapshot is data of the namespace it came from: the caller keeps it apart.
   Status save_context(const std::shared_ptr<Context>& context, const std::string& path);
   Result<std::shared_ptr<Context>> load_context(const std::string& path, CacheNamespace cache_namespace);
 

@@ -9,6 +9,7 @@
 
 #include "api/generator.h"
 #include "engine/constraint.h"
+#include "engine/pictures.h"
 #include "engine/sequence.h"
 #include "engine/stop_matcher.h"
 #include "engine/thinking.h"
@@ -31,6 +32,7 @@ struct Job final : Sequence {
   StopParams stop;
   std::shared_ptr<RequestGroup> group;  // nullable
   int depth = 0;                        // of forks inside forks
+  std::vector<PlacedPicture> pictures;
   std::shared_ptr<StreamState> stream;
   std::shared_ptr<KvContext> becomes;   // prefill_only: where the blocks go; null to only compute `context` again
   std::shared_ptr<Embedding> embedding;  // prefill_only: every row's hidden state is wanted

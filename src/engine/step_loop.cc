@@ -164,12 +164,13 @@ void StepLoop::forward(Exec* exec, const StepPlan& plan) {
     const Sequence& sequence = *planned.sequence;
     const auto seq = static_cast<int32_t>(seqs_.size());
     seqs_.push_back({sequence.table.addresses(), static_cast<int32_t>(sequence.table.n_blocks())});
+    const std::vector<PlacedPicture>& pictures = static_cast<const Job&>(sequence).pictures;
     const bool embeds = static_cast<const Job&>(sequence).embedding != nullptr;
     wants_hidden = wants_hidden || embeds;
     for (int32_t i = 0; i < planned.n_rows; ++i) {
       const int64_t position = planned.first + i;
       rows_.push_back({sequence.tokens[static_cast<size_t>(position)], static_cast<int32_t>(position), seq,
-                       planned.wants_logits && i + 1 == planned.n_rows, embeds});
+                       planned.wants_logits && i + 1 == planned.n_rows, embeds, picture_row(pictures, position)});
     }
   }
   if (wants_hidden && hidden_ == nullptr) {

@@ -14,6 +14,7 @@
 #include "api/waker.h"
 #include "base/mutex.h"
 #include "engine/mailbox.h"
+#include "engine/pictures.h"
 
 namespace firesteel {
 
@@ -56,6 +57,8 @@ class StreamState {
     CacheNamespace cache_namespace;
     bool use_prefix_cache = true;
     int depth = 0;
+    std::vector<PlacedPicture> pictures = {};
+    uint64_t picture_era = 0;
   };
   Origin origin;
 
