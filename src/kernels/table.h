@@ -142,6 +142,50 @@ typedef float (*MaxFn)(const float* x, int64_t n);                    // n > 0; 
 // off by 1e-7 of its logarithm. Of each 64, lane j adds (j + j+16) + (j+32 + j+48) in f32 to its sum in f64; then lanes in order.
 typedef double (*SumExpFn)(const float* x, int64_t n, float max, float scale);
 
+// ---- Training (drivers: train/) ------------------------------------------------------------------------------------------
+// Operands of products are bf16 (or f32: the exact mode), sums are f32. An operand has one of two layouts:
+//   rows    [n_rows][k], as activations lie
+//   panel   32 columns of the contraction's other side: bf16 [ceil(k/2)][32][2], f32 [k][32]; what lies beyond is zero
+// A unit is what one step of the contraction takes: a pair of bf16 (4 bytes), or one f32. Strides of operands are in units.
+// Everything but mul has the same bytes on every ISA; mul of bf16 may differ where numbers are subnormal.
+enum { kTrainPanel = 32 };
+enum TrainType { kTrainBf16, kTrainF32 };
+
+// c[r][j] = sum over the n_units units u, in order, of a(r, u) * panel(u, j), for r < n_rows and j < width (<= 32; others are not
+// written). a(r, u) = a + r*a_row + u*a_unit. accumulate: c += the finished sum. Of a pair, the odd product is added first.
+typedef void (*TrainMulFn)(const void* a, int64_t a_row, int64_t a_unit, int64_t n_rows, const void* panel, int64_t n_units, float* c, int64_t ldc,
+                           int width, int accumulate);
+struct TrainTypeKernels {
+  TrainMulFn mul;
+  void (*store)(const float* x, int64_t n, void* out);       // to the operand's type (to nearest even)
+  void (*load)(const void* x, int64_t n, float* out);        // and back
+  // One panel whose columns are `width` columns of x [n_k][ld] elements: pairs are of neighbouring rows (an odd last one is
+  // completed with zeros).
+  void (*pack)(const void* x, int64_t ld, int64_t n_k, int width, void* panel);
+  // One panel whose columns are `width` rows of x [width][ld]; k even.
+  void (*pack_transposed)(const void* x, int64_t ld, int width, int64_t k, void* panel);
+};
+
+struct TrainKernels {
+  TrainTypeKernels type[2];  // by TrainType
+  // One row. out = x * inv * weight, inv = 1 / sqrt(mean(x^2) + eps): the bytes of rms_norm. Returns inv.
+  float (*norm)(float* out, const float* x, const float* weight, int64_t dim, float eps);
+  // dx += d loss / d x; d_weight += the row's part.
+  void (*norm_backward)(float* dx, float* d_weight, const float* dy, const float* x, const float* weight, float inv, int64_t dim);
+  // out = silu(gate) * up is silu_mul above. Backward: d_gate, d_up and once more out. d_out may be d_gate.
+  void (*swiglu_backward)(float* out, float* d_gate, float* d_up, const float* d_out, const float* gate, const float* up, int64_t n);
+  // scores [n] to probabilities p of scale * score, in place; values n .. n_padded become 0.
+  void (*softmax)(float* scores, int64_t n, int64_t n_padded, float scale);
+  // dp [n] to d score = scale * p * (dp - sum(dp * p)), in place; zero up to n_padded.
+  void (*softmax_backward)(float* dp, const float* p, int64_t n, int64_t n_padded, float scale);
+  // logits [n] to d logit = scale * (p - [j == target]), in place. Returns -log p[target]; *hit: target had the largest logit.
+  double (*cross_entropy)(float* logits, int64_t n, int64_t target, float scale, int* hit);
+  // AdamW: g = grad * grad_scale; m, v moving averages; w -= rate * (m * m_scale / (sqrt(v * v_scale) + eps) + decay * w).
+  void (*adamw)(float* w, float* m, float* v, const float* grad, int64_t n, const float* p /* TrainAdam */);
+  double (*sum_squares)(const float* x, int64_t n);
+};
+enum TrainAdam { kAdamGradScale, kAdamBeta1, kAdamBeta2, kAdamEps, kAdamRate, kAdamDecay, kAdamMScale, kAdamVScale, kAdamParams };
+
 struct KernelTable {
   const char* isa;
   // Indexed by DType (tensor/dtype.h), 16 entries; null where the type has no such tile (unpack_q of float types).
@@ -169,6 +213,7 @@ struct KernelTable {
   AxpyFn axpy;
   MaxFn max_value;
   SumExpFn sum_exp;
+  TrainKernels train;
 };
 
 // One per column; each copies generic_table() and overrides what it improves.

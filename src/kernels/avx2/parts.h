@@ -12,5 +12,6 @@ void fill_avx2_dot_float(KernelTable* table);    // dot_float.cc: generic's loop
 void fill_avx2_dot(KernelTable* table);          // dot.cc
 void fill_avx2_attention(KernelTable* table);    // attention.cc: generic's loops
 void fill_avx2_elementwise(KernelTable* table);  // elementwise.cc: generic's loops
+void fill_avx2_train(KernelTable* table);        // train.cc: generic's loops
 
 }  // namespace firesteel

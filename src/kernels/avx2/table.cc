@@ -11,6 +11,7 @@ KernelTable avx2_table() {
   fill_avx2_dot(&table);
   fill_avx2_attention(&table);
   fill_avx2_elementwise(&table);
+  fill_avx2_train(&table);
   return table;
 }
 

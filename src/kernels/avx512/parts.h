@@ -14,6 +14,8 @@ void fill_avx512_attention_f32(KernelTable* table);
 void fill_avx512_attention_bf16(KernelTable* table);
 void fill_avx512_attention_int8(KernelTable* table);
 void fill_avx512_elementwise(KernelTable* table);  // elementwise.cc
+void fill_avx512_train(KernelTable* table);        // train.cc: generic's loops, and ...
+void fill_avx512_train_mul(KernelTable* table);    // ... train_mul.cc: the products
 
 // Parts of fill_avx512_unpack and fill_avx512_dot.
 void fill_avx512_unpack_32(KernelTable* table);     // unpack_32.cc

@@ -12,6 +12,8 @@ KernelTable avx512_table() {
   fill_avx512_dot(&table);
   fill_avx512_attention(&table);
   fill_avx512_elementwise(&table);
+  fill_avx512_train(&table);
+  fill_avx512_train_mul(&table);
   return table;
 }
 

@@ -10,5 +10,6 @@ void fill_generic_pack(KernelTable* table);         // pack.cc
 void fill_generic_dot(KernelTable* table);          // dot.cc
 void fill_generic_attention(KernelTable* table);    // attention.cc
 void fill_generic_elementwise(KernelTable* table);  // elementwise.cc
+void fill_generic_train(KernelTable* table);        // train.cc
 
 }  // namespace firesteel

@@ -12,6 +12,7 @@ KernelTable generic_table() {
   fill_generic_dot(&table);
   fill_generic_attention(&table);
   fill_generic_elementwise(&table);
+  fill_generic_train(&table);
   return table;
 }
 
