@@ -1,0 +1,243 @@
+#define TOML_EXCEPTIONS 0
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <numbers>
+
+#include "checkpoint/hash128.h"
+#include "train/train_config.h"
+
+namespace firesteel {
+namespace {
+
+// Letters to change, insert or remove.
+size_t distance(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (size_t i = 0; i < a.size(); ++i) {
+    size_t diagonal = row[0]++;
+    for (size_t j = 0; j < b.size(); ++j) {
+      const size_t cost = diagonal + (a[i] == b[j] ? 0 : 1);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({cost, row[j] + 1, row[j + 1] + 1});
+    }
+  }
+  return row[b.size()];
+}
+
+// One table of the file: keys are asked for by name, what is left over is refused.
+class Table {
+ public:
+  Table(const toml::table* table, std::string where, const std::string& file) : table_(table), where_(std::move(where)), file_(file) {}
+
+  void integer(const char* key, int64_t* value, int64_t min, int64_t max) {
+    const toml::node* node = take(key);
+    if (node == nullptr) return;
+    const auto found = node->value_exact<int64_t>();
+    if (!found) return wrong(key, "a whole number");
+    if (*found < min || *found > max) return wrong(key, std::to_string(min) + " to " + std::to_string(max));
+    *value = *found;
+  }
+  void number(const char* key, double* value, double min, double max) {
+    const toml::node* node = take(key);
+    if (node == nullptr) return;
+    const auto found = node->is_number() ? node->value<double>() : std::optional<double>();
+    if (!found) return wrong(key, "a number");
+    if (!(*found >= min && *found <= max)) return wrong(key, "a number from " + short_text(min) + " to " + short_text(max));
+    *value = *found;
+  }
+  void boolean(const char* key, bool* value) {
+    const toml::node* node = take(key);
+    if (node == nullptr) return;
+    const auto found = node->value_exact<bool>();
+    if (!found) return wrong(key, "true or false");
+    *value = *found;
+  }
+  void text(const char* key, std::string* value, const std::vector<std::string>& allowed = {}) {
+    const toml::node* node = take(key);
+    if (node == nullptr) return;
+    const auto found = node->value_exact<std::string>();
+    if (!found) return wrong(key, "a text");
+    if (!allowed.empty() && std::find(allowed.begin(), allowed.end(), *found) == allowed.end()) {
+      std::string list;
+      for (const std::string& word : allowed) list += (list.empty() ? "" : ", ") + word;
+      return wrong(key, "one of " + list);
+    }
+    *value = *found;
+  }
+  void texts(const char* key, std::vector<std::string>* values) {
+    const toml::node* node = take(key);
+    if (node == nullptr) return;
+    if (node->as_array() == nullptr) return wrong(key, "a list of texts");
+    for (const toml::node& element : *node->as_array()) {
+      const auto found = element.value_exact<std::string>();
+      if (!found) return wrong(key, "a list of texts");
+      values->push_back(*found);
+    }
+  }
+  void weights(const char* key, std::vector<std::pair<std::string, double>>* values) {
+    const toml::node* node = take(key);
+    if (node == nullptr) return;
+    if (node->as_table() == nullptr) return wrong(key, "a table of numbers");
+    for (const auto& [name, weight] : *node->as_table()) {
+      const auto found = weight.is_number() ? weight.value<double>() : std::optional<double>();
+      if (!found || !(*found >= 0)) return wrong(key, "a table of numbers, none negative");
+      values->emplace_back(std::string(name.str()), *found);
+    }
+  }
+  Table table(const char* key) {
+    const toml::node* node = take(key);
+    if (node != nullptr && node->as_table() == nullptr) wrong(key, "a table");
+    return Table(node != nullptr ? node->as_table() : nullptr, key, file_);
+  }
+
+  // The first thing that was wrong.
+  Status finish() const {
+    if (!status_.ok()) return status_;
+    if (table_ == nullptr) return {};
+    for (const auto& [key, value] : *table_) {
+      const std::string name(key.str());
+      if (std::find(known_.begin(), known_.end(), name) != known_.end()) continue;
+      const auto near = std::min_element(known_.begin(), known_.end(),
+                                         [&](const std::string& a, const std::string& b) { return distance(a, name) < distance(b, name); });
+      const bool is_near = near != known_.end() && distance(*near, name) <= std::max<size_t>(2, name.size() / 3);
+      return Error{ErrorCode::kInvalidArgument, place(value) + "unknown key '" + name + "'" + (where_.empty() ? "" : " in [" + where_ + "]") +
+                                                    (is_near ? "; did you mean '" + *near + "'?" : "")};
+    }
+    return {};
+  }
+
+ private:
+  static std::string short_text(double value) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%g", value);
+    return text;
+  }
+  std::string place(const toml::node& node) const { return file_ + ", line " + std::to_string(node.source().begin.line) + ": "; }
+  const toml::node* take(const char* key) {
+    known_.emplace_back(key);
+    return table_ != nullptr ? table_->get(key) : nullptr;
+  }
+  void wrong(const char* key, const std::string& expected) {
+    if (!status_.ok()) return;
+    status_ = Error{ErrorCode::kInvalidArgument, place(*table_->get(key)) + (where_.empty() ? "" : where_ + ".") + key + ": expected " + expected};
+  }
+
+  const toml::table* table_;
+  std::string where_;
+  const std::string& file_;
+  std::vector<std::string> known_;
+  Status status_;
+};
+
+}  // namespace
+
+Result<TrainConfig> parse_train_config(std::string_view text, const std::string& name) {
+  const toml::parse_result parsed = toml::parse(text, name);
+  if (!parsed) {
+    return Error{ErrorCode::kInvalidArgument, name + ", line " + std::to_string(parsed.error().source().begin.line) + ": " +
+                                                  std::string(parsed.error().description())};
+  }
+  TrainConfig c;
+  Table root(&parsed.table(), "", name);
+  root.text("name", &c.name);
+  root.text("tokenizer", &c.tokenizer);
+
+  Table model = root.table("model");
+  NetworkShape& s = c.shape;
+  model.integer("dim", &s.dim, 16, 8192);
+  model.integer("layers", &s.n_layers, 1, 128);
+  model.integer("heads", &s.n_heads, 1, 256);
+  model.integer("kv_heads", &s.n_kv_heads, 1, 256);
+  model.integer("head_dim", &s.head_dim, 16, 256);
+  model.integer("ffn", &s.ffn_dim, 16, 32768);
+  model.integer("context", &s.context, 16, 8192);
+  model.number("rope_theta", &s.rope_theta, 1, 1e9);
+  model.boolean("vision", &s.vision);
+  int64_t patch_size = s.patches.patch_size, pixels = s.patches.pixels_per_patch, max_side = s.patches.max_side, max_patches = 100;
+  model.integer("patch_size", &patch_size, 2, 64);
+  model.integer("pixels_per_patch", &pixels, 1, 256);
+  model.integer("max_side", &max_side, 1, 16);
+  model.integer("max_patches", &max_patches, 1, 256);
+  s.patches = {static_cast<int32_t>(patch_size), static_cast<int32_t>(pixels), static_cast<int32_t>(max_side), static_cast<int32_t>(max_patches)};
+
+  Table train = root.table("train");
+  int64_t seed = 1;
+  std::string schedule = "linear";
+  train.integer("seed", &seed, 0, INT64_MAX);
+  train.integer("tokens", &c.n_tokens, 1, int64_t{1} << 50);
+  train.integer("shard_tokens", &c.shard_tokens, 32, 8192);
+  train.integer("shards", &c.n_shards, 1, 4096);
+  train.integer("lanes", &c.n_lanes, 1, 256);
+  train.text("precision", &c.precision, {"bf16", "f32"});
+  train.text("schedule", &schedule, {"linear", "cosine", "stable"});
+  train.number("rate", &c.rate, 0, 1);
+  train.number("final_rate", &c.final_rate, 0, 1);
+  train.integer("warmup_tokens", &c.warmup_tokens, 0, int64_t{1} << 50);
+  train.integer("decay_tokens", &c.decay_tokens, 0, int64_t{1} << 50);
+  train.number("beta1", &c.beta1, 0, 0.99999);
+  train.number("beta2", &c.beta2, 0, 0.99999);
+  train.number("eps", &c.eps, 0, 1);
+  train.number("weight_decay", &c.weight_decay, 0, 10);
+  train.number("clip", &c.clip, 0, 1e9);
+  train.number("digits_share", &c.digits_share, 0, 1);
+  c.seed = static_cast<uint64_t>(seed);
+  c.schedule = schedule == "linear" ? Schedule::kLinear : schedule == "cosine" ? Schedule::kCosine : Schedule::kStable;
+
+  Table data = root.table("data");
+  data.text("source", &c.source, {"synth", "files"});
+  data.texts("files", &c.files);
+  data.weights("mixture", &c.mixture);
+
+  Table eval = root.table("eval");
+  eval.integer("samples", &c.eval_samples, 0, 100000);
+  eval.integer("every_tokens", &c.eval_every_tokens, 1, int64_t{1} << 50);
+
+  Table save = root.table("save");
+  save.integer("every_tokens", &c.save_every_tokens, 1, int64_t{1} << 50);
+  save.text("type", &c.export_type, {"f32", "f16", "bf16", "q8_0"});
+
+  for (const Table* table : {&root, &model, &train, &data, &eval, &save}) FS_TRY_VOID(table->finish());
+  if (c.tokenizer.empty()) return Error{ErrorCode::kInvalidArgument, name + ": tokenizer: expected the path of a tokenizer's .gguf file"};
+  if (c.n_lanes > c.n_shards) c.n_lanes = c.n_shards;
+  return c;
+}
+
+std::string TrainConfig::digest() const {
+  Hash128 hash;
+  const auto number = [&hash](double value) { hash.update_u64(std::bit_cast<uint64_t>(value)); };
+  const auto integers = [&hash](std::initializer_list<int64_t> values) {
+    for (const int64_t value : values) hash.update_u64(static_cast<uint64_t>(value));
+  };
+  const auto word = [&](const std::string& value) {
+    hash.update_u64(value.size());
+    hash.update(value);
+  };
+  const NetworkShape& s = shape;
+  integers({s.dim, s.n_layers, s.n_heads, s.n_kv_heads, s.head_dim, s.ffn_dim, s.n_vocab, s.context, s.vision ? 1 : 0, s.patches.patch_size,
+            s.patches.pixels_per_patch, s.patches.max_side, s.patches.max_patches, static_cast<int64_t>(seed), n_tokens, shard_tokens, n_shards, n_lanes,
+            static_cast<int64_t>(schedule), warmup_tokens, decay_tokens});
+  for (const double value : {s.rope_theta, s.norm_eps, rate, final_rate, beta1, beta2, eps, weight_decay, clip, digits_share}) number(value);
+  word(precision);
+  word(source);
+  for (const std::string& file : files) word(file);
+  for (const auto& [kind, weight] : mixture) {
+    word(kind);
+    number(weight);
+  }
+  return hash.finish_hex();
+}
+
+double learning_rate(const TrainConfig& c, int64_t n_tokens) {
+  const auto at = static_cast<double>(n_tokens), all = static_cast<double>(c.n_tokens), warmup = static_cast<double>(c.warmup_tokens);
+  if (at < warmup) return c.rate * (at + 1) / warmup;
+  const double start = c.schedule == Schedule::kStable ? std::max(warmup, all - static_cast<double>(c.decay_tokens)) : warmup;
+  if (at <= start || all <= start) return c.rate;
+  const double t = std::min(1.0, (at - start) / (all - start));
+  const double share = c.schedule == Schedule::kCosine ? 0.5 * (1 + std::cos(std::numbers::pi * t)) : 1 - t;
+  return c.rate * (c.final_rate + (1 - c.final_rate) * share);
+}
+
+}  // namespace firesteel
