@@ -39,7 +39,7 @@ class Command {
 
   void examples(const char* text);            // shown below the help
   Command subcommand(const char* name, const char* help);
-  void run(std::function<int()> action);      // what the command does; returns the exit code
+  void run(std::function<int()> action);      // what it does without a subcommand; returns the exit code
 
  private:
   CLI::App* app_;

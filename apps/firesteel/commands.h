@@ -22,6 +22,7 @@ void add_serve(Command root);
 void add_train(Command root);
 // Below train:
 void add_train_tokenizer(Command train);
+void add_train_model(Command train);
 // Below models:
 void add_models_verify(Command models);
 void add_models_convert(Command models);

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "checkpoint/gguf_writer.h"
-#include "tensor/dequantise.h"
+#include "tensor/quantise.h"
 
 namespace firesteel {
 namespace {

@@ -232,7 +232,8 @@ std::string TrainConfig::digest() const {
 
 double learning_rate(const TrainConfig& c, int64_t n_tokens) {
   const auto at = static_cast<double>(n_tokens), all = static_cast<double>(c.n_tokens), warmup = static_cast<double>(c.warmup_tokens);
-  if (at < warmup) return c.rate * (at + 1) / warmup;
+  const double first = static_cast<double>(c.shard_tokens * c.n_shards);  // the first step already counts
+  if (at + first < warmup) return c.rate * (at + first) / warmup;
   const double start = c.schedule == Schedule::kStable ? std::max(warmup, all - static_cast<double>(c.decay_tokens)) : warmup;
   if (at <= start || all <= start) return c.rate;
   const double t = std::min(1.0, (at - start) / (all - start));

@@ -47,8 +47,7 @@ class Trainer {
 
   Result<TrainResult> run() {
     FS_TRY_VOID(begin());
-    FS_TRY(TrainLog log, TrainLog::open(options_.folder, state_.step));
-    log_ = &log;
+    FS_TRY(log_, TrainLog::open(options_.folder, state_.step));
     FS_TRY_VOID(prepare_evaluation());
     FeedOptions feed;
     feed.first = state_.position;
@@ -325,7 +324,7 @@ class Trainer {
   std::vector<float*> lanes_;
   std::vector<std::unique_ptr<ShardWorkspace>> workspaces_;
   std::unique_ptr<SampleFeed> feed_;
-  TrainLog* log_ = nullptr;
+  std::optional<TrainLog> log_;
   std::optional<EncodedSample> pending_;
   uint64_t pending_index_ = 0;
   std::vector<Shard> shards_, eval_shards_;
