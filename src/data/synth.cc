@@ -54,7 +54,10 @@ struct SynthSource::Impl {
   }
 };
 
-std::vector<std::pair<std::string, double>> default_mixture() { return {{"math", 0.6}, {"pictures", 0.4}}; }
+std::vector<std::pair<std::string, double>> default_mixture() {
+  return {{"math", 0.36},   {"pictures", 0.29}, {"science", 0.12}, {"health", 0.05}, {"units", 0.03},
+          {"dates", 0.03},  {"chat", 0.06},     {"plans", 0.03},   {"real", 0.09}};
+}
 
 SynthSource::SynthSource(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 SynthSource::~SynthSource() = default;
@@ -79,6 +82,8 @@ Result<std::unique_ptr<SynthSource>> SynthSource::create(SynthOptions options) {
     lines[best].weights.add(generator.weight);
   }
   for (size_t m = 0; m < mixture.size(); ++m) {
+    // The default names real data, which only some have.
+    if (!matched[m] && mixture[m].first == "real") continue;
     if (!matched[m]) return Error{ErrorCode::kInvalidArgument, fmt::format("mixture: no kind begins with '{}'", mixture[m].first)};
     if (!(mixture[m].second >= 0)) return Error{ErrorCode::kInvalidArgument, fmt::format("mixture: the weight of '{}' is negative", mixture[m].first)};
     if (lines[m].generators.empty() || mixture[m].second <= 0) continue;
