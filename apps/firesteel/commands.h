@@ -19,6 +19,7 @@ void add_usage(Command root);
 void add_audit(Command root);
 void add_store(Command root);
 void add_serve(Command root);
+void add_eval(Command root);
 void add_train(Command root);
 // Below train:
 void add_train_tokenizer(Command train);

@@ -21,6 +21,7 @@ int main(int argc, char** argv) {
   add_serve(root);
   add_models(root);
   add_train(root);
+  add_eval(root);
   add_tenant(root);
   add_key(root);
   add_usage(root);

@@ -1,0 +1,245 @@
+// firesteel eval: run, show and compare.
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+
+#include <fmt/format.h>
+
+#include "base/json.h"
+#include "base/mapped_file.h"
+#include "build_info.h"
+#include "commands.h"
+#include "eval/compare.h"
+#include "eval/report.h"
+#include "eval_solver.h"
+#include "load_model.h"
+#include "terminal.h"
+
+namespace firesteel {
+namespace {
+
+constexpr int64_t kFailuresShown = 40;
+
+struct RunArguments {
+  ModelOptions model;
+  std::vector<std::string> suites;
+  std::string data, out, mode;
+  double temperature = -1;
+  int64_t max_tokens = -1, limit = -1, n_parallel = 48, seed = 0;
+  bool slices = false, json = false, check = false;
+};
+
+std::string data_folder(const std::string& given) {
+  if (!given.empty()) return given;
+  const char* shared = std::getenv("FS_SHARED");
+  return shared != nullptr ? std::string(shared) + "/data/evals" : std::string();
+}
+
+std::string file_name_of(std::string name) {
+  std::replace_if(name.begin(), name.end(), [](char c) { return !((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_'); }, '_');
+  return name;
+}
+
+Result<std::vector<Suite>> load_suites(const RunArguments& arguments) {
+  std::vector<std::string> files;
+  for (const std::string& path : arguments.suites) {
+    FS_TRY(const std::vector<std::string> found, find_suites(path));
+    files.insert(files.end(), found.begin(), found.end());
+  }
+  const SuiteInputs inputs = make_suite_inputs(data_folder(arguments.data));
+  std::vector<Suite> suites;
+  for (const std::string& file : files) {
+    FS_TRY(Suite suite, read_suite(file));
+    FS_TRY_VOID(load_items(&suite, inputs, arguments.limit));
+    if (arguments.limit >= 0) suite.source.digest.clear();  // of all items
+    for (const Suite& other : suites) {
+      if (other.name == suite.name) return Error{ErrorCode::kInvalidArgument, file + ": the name " + suite.name + " is also that of " + other.file};
+    }
+    suites.push_back(std::move(suite));
+  }
+  return suites;
+}
+
+Status write_report(const std::string& folder, const Report& report) {
+  FS_TRY_VOID(write_file_atomic(folder + "/report.json", report_json(report).dump(1) + "\n"));
+  return write_file_atomic(folder + "/report.html", report_html(report, kFailuresShown));
+}
+
+Result<Report> run(const RunArguments& arguments) {
+  FS_TRY(const std::vector<Suite> suites, load_suites(arguments));
+  FS_TRY(const LoadedModel loaded, load_model(arguments.model, /*want_template=*/true));
+  if (loaded.tokenizer == nullptr) return Error{ErrorCode::kNotFound, loaded.path + ": has no tokenizer"};
+  if (loaded.chat_template == nullptr) return Error{ErrorCode::kFailedPrecondition, loaded.path + ": this model has no chat template"};
+  Engine::Options engine_options;
+  engine_options.max_sequences = static_cast<int>(arguments.n_parallel);
+  FS_TRY(const std::unique_ptr<Engine> engine, create_engine(loaded, arguments.model, engine_options));
+  if (!arguments.out.empty()) {
+    std::error_code error;
+    std::filesystem::create_directories(arguments.out, error);
+    if (error) return Error{ErrorCode::kIo, arguments.out + ": " + error.message()};
+  }
+
+  EvalSettings settings;
+  settings.mode = eval_mode(arguments.mode);
+  if (arguments.temperature >= 0) settings.temperature = arguments.temperature;
+  if (arguments.max_tokens >= 0) settings.max_tokens = arguments.max_tokens;
+  settings.seed = static_cast<uint64_t>(arguments.seed);
+  const Solve solve = make_solver(engine.get(), loaded, settings);
+
+  const ModelInfo info = engine->info();
+  Report report;
+  report.model = info.name;
+  report.model_digest = info.digest;
+  report.n_parameters = info.n_parameters;
+  report.version = fmt::format("firesteel {} ({})", build_version(), build_commit());
+  report.settings = Json::Object{{"seed", arguments.seed}, {"precision", arguments.model.precision}};
+  if (settings.mode) report.settings.set("mode", eval_mode_name(*settings.mode));
+  if (settings.temperature) report.settings.set("temperature", *settings.temperature);
+  if (settings.max_tokens) report.settings.set("max_tokens", *settings.max_tokens);
+  for (const Suite& suite : suites) {
+    const EvalMode mode = settings.mode.value_or(suite.mode);
+    Progress progress(suite.name, suite.items.size(), arguments.json);
+    RunOptions options;
+    options.n_parallel = static_cast<int>(arguments.n_parallel);
+    options.settings = Json::Object{{"model", info.digest}, {"mode", eval_mode_name(mode)}, {"system", suite.system}, {"by_logprob", suite.by_logprob},
+                                    {"temperature", settings.temperature.value_or(suite.temperature)}, {"max_tokens", settings.max_tokens.value_or(suite.max_tokens)},
+                                    {"seed", arguments.seed}, {"precision", arguments.model.precision}};
+    if (!arguments.out.empty()) options.journal = arguments.out + "/" + file_name_of(suite.name) + ".journal.jsonl";
+    options.on_progress = [&](size_t n_done, size_t n_right) {
+      progress.update(n_done, fmt::format("{} % right", percent(static_cast<double>(n_right) / static_cast<double>(n_done))));
+    };
+    FS_TRY(const SuiteRun done, run_suite(suite, solve, options));
+    progress.clear();
+    report.suites.push_back(make_suite_report(suite, mode, done));
+  }
+  if (!arguments.out.empty()) FS_TRY_VOID(write_report(arguments.out, report));
+  return report;
+}
+
+int run_command(const RunArguments& arguments) {
+  const Result<Report> report = run(arguments);
+  if (!report.ok()) return fail(report.error(), arguments.json);
+  if (arguments.json) {
+    std::printf("%s\n", report_json(*report).dump().c_str());
+  } else {
+    fmt::print("{}", report_table(*report, arguments.slices));
+    if (!arguments.out.empty()) fmt::print(stderr, "report: {}/report.html and report.json\n", arguments.out);
+  }
+  const bool below = std::any_of(report->suites.begin(), report->suites.end(), [](const SuiteReport& suite) {
+    return suite.floor && static_cast<double>(suite.n_right) < *suite.floor * static_cast<double>(suite.n);
+  });
+  return arguments.check && below ? kExitFailed : kExitOk;
+}
+
+void add_eval_run(Command eval) {
+  const auto arguments = std::make_shared<RunArguments>();
+  Command command = eval.subcommand("run", "Ask a model all questions of suites and grade its answers");
+  command.texts("suite", &arguments->suites, "Suites: files, or folders that hold some");
+  command.required("suite");
+  add_model_option(&command, &arguments->model);
+  command.text("--chat-template", &arguments->model.chat_template_file, "Use this Jinja file instead of the model's own template");
+  command.choice("--mode", &arguments->mode, {"instant", "thinking", "tools"}, "tools: thinking with the calculator (default: as each suite says)");
+  command.text("-o,--out", &arguments->out, "Folder for report.json, report.html and what an interrupted run goes on from");
+  command.integer("--limit", &arguments->limit, 1, 1 << 30, "Only the first N items of each suite");
+  command.text("--data", &arguments->data, "Folder of the external sets (default: data/evals below $FS_SHARED)");
+  command.integer("--parallel", &arguments->n_parallel, 1, 512, "Items in flight at a time (default 48); the results do not depend on it");
+  command.number("--temperature", &arguments->temperature, 0, 100, "Instead of the suite's, which is mostly 0");
+  command.integer("--max-tokens", &arguments->max_tokens, 1, 1 << 20, "Of one generation, instead of the suite's");
+  command.integer("--seed", &arguments->seed, 0, INT64_MAX, "Of sampling; item i has seed + i");
+  add_engine_options(&command, &arguments->model);
+  command.flag("--slices", &arguments->slices, "Slices of each suite in the table");
+  command.flag("--check", &arguments->check, "Exit with 1 when a suite is below its floor");
+  command.flag("--json", &arguments->json, "Print the report as JSON");
+  command.examples(
+      "  firesteel eval run suites/kindling --model MODEL.gguf --out results/base\n"
+      "  firesteel eval run suites/kindling/math.toml --model MODEL.gguf --mode instant --limit 100 --slices\n"
+      "  firesteel eval run suites/external/svamp.toml --data sets --model MODEL.gguf");
+  command.run([arguments] { return run_command(*arguments); });
+}
+
+struct ShowArguments {
+  std::string file, html;
+  int64_t n_failures = 10;
+  bool slices = false;
+};
+
+int show_command(const ShowArguments& arguments) {
+  const Result<Report> report = read_report(arguments.file);
+  if (!report.ok()) return fail(report.error());
+  if (!arguments.html.empty()) {
+    const Status status = write_file_atomic(arguments.html, report_html(*report, arguments.n_failures));
+    return status.ok() ? kExitOk : fail(status.error());
+  }
+  fmt::print("{} ({})\n{}", report->model, report->version, report_table(*report, arguments.slices));
+  for (const SuiteReport& suite : report->suites) {
+    int64_t n_shown = 0;
+    for (const ReportItem& item : suite.items) {
+      if (item.right || n_shown++ >= arguments.n_failures) continue;
+      fmt::print("\n[{} {}] {}\n", suite.name, item.id, item.question);
+      if (!item.attempt.thinking.empty()) fmt::print("  thinking: {}\n", item.attempt.thinking);
+      for (const AttemptCall& call : item.attempt.calls) fmt::print("  {} {} = {}\n", call.name, call.arguments, call.result);
+      fmt::print("  answer: {}\n  expected {}, read {}\n", item.attempt.error.empty() ? item.attempt.text : item.attempt.error, item.expected,
+                 item.read.empty() ? "nothing" : item.read);
+    }
+  }
+  return kExitOk;
+}
+
+void add_eval_show(Command eval) {
+  const auto arguments = std::make_shared<ShowArguments>();
+  Command command = eval.subcommand("show", "Show a report with the transcripts of wrong answers");
+  command.text("report", &arguments->file, "A report.json");
+  command.required("report");
+  command.integer("--failures", &arguments->n_failures, 0, 1 << 20, "Transcripts of each suite (default 10)");
+  command.flag("--slices", &arguments->slices, "Slices of each suite in the table");
+  command.text("--html", &arguments->html, "Write the page to this file instead (without pictures)");
+  command.examples("  firesteel eval show results/base/report.json --slices --failures 3");
+  command.run([arguments] { return show_command(*arguments); });
+}
+
+struct CompareArguments {
+  std::string first, second;
+  bool json = false;
+};
+
+int compare_command(const CompareArguments& arguments) {
+  const Result<Report> a = read_report(arguments.first), b = read_report(arguments.second);
+  if (!a.ok()) return fail(a.error(), arguments.json);
+  if (!b.ok()) return fail(b.error(), arguments.json);
+  const auto comparisons = compare_reports(*a, *b);
+  if (!comparisons.ok()) return fail(comparisons.error(), arguments.json);
+  const std::string name_a = a->model + " (" + arguments.first + ")", name_b = b->model + " (" + arguments.second + ")";
+  if (arguments.json) {
+    std::printf("%s\n", comparison_json(*comparisons, name_a, name_b).dump().c_str());
+  } else {
+    fmt::print("{}", comparison_table(*comparisons, name_a, name_b));
+  }
+  return kExitOk;
+}
+
+void add_eval_compare(Command eval) {
+  const auto arguments = std::make_shared<CompareArguments>();
+  Command command = eval.subcommand("compare", "Compare two reports item by item");
+  command.text("first", &arguments->first, "A report.json");
+  command.text("second", &arguments->second, "Another, of the same suites");
+  command.required("first");
+  command.required("second");
+  command.flag("--json", &arguments->json, "Print one JSON object with the ids");
+  command.examples("  firesteel eval compare results/base/report.json results/tuned/report.json");
+  command.run([arguments] { return compare_command(*arguments); });
+}
+
+}  // namespace
+
+void add_eval(Command root) {
+  Command eval = root.subcommand("eval", "Measure what a model can do, with intervals and transcripts");
+  add_eval_run(eval);
+  add_eval_show(eval);
+  add_eval_compare(eval);
+}
+
+}  // namespace firesteel

@@ -1,0 +1,117 @@
+#include "eval_solver.h"
+
+#include <set>
+
+#include "agents/calculator.h"
+#include "agents/tool_loop.h"
+#include "base/clock.h"
+#include "data/synth.h"
+#include "eval/choice_logprob.h"
+
+namespace firesteel {
+namespace {
+
+constexpr uint64_t kDrawsPerItem = 20;  // until a suite of distinct problems is full
+
+Json message_json(const SampleMessage& message) {
+  if (message.images.empty()) return Json::Object{{"role", message.role}, {"content", message.text}};
+  Json::Array parts;
+  for (size_t i = 0; i < message.images.size(); ++i) parts.push_back(Json::Object{{"type", "image"}});
+  parts.push_back(Json::Object{{"type", "text"}, {"text", message.text}});
+  return Json::Object{{"role", message.role}, {"content", std::move(parts)}};
+}
+
+Attempt failed(const Error& error) {
+  Attempt out;
+  out.error = error.message;
+  out.finish = "error";
+  return out;
+}
+
+class EngineSolver {
+ public:
+  EngineSolver(Generator* generator, const LoadedModel& loaded, const EvalSettings& settings)
+      : generator_(generator), settings_(settings), can_switch_(loaded.chat_template->mentions("enable_thinking")), calculator_({make_calculator()}) {}
+
+  Attempt solve(const Suite& suite, const EvalItem& item, size_t index) const {
+    const EvalMode mode = settings_.mode.value_or(suite.mode);
+    GenerateRequest request;
+    ChatPrompt prompt;
+    Json::Array messages;
+    if (!suite.system.empty()) messages.push_back(Json::Object{{"role", "system"}, {"content", suite.system}});
+    for (const SampleMessage& message : item.messages) messages.push_back(message_json(message));
+    prompt.messages = std::move(messages);
+    if (can_switch_) prompt.template_variables = Json::Object{{"enable_thinking", mode != EvalMode::kInstant && !suite.by_logprob}};
+    request.prompt = std::move(prompt);
+    request.priority = Priority::kBatch;
+    request.sampling.temperature = settings_.temperature.value_or(suite.temperature);
+    request.sampling.seed = settings_.seed + index;
+    request.stop.max_tokens = settings_.max_tokens.value_or(suite.max_tokens);
+    request.stop.thinking_budget = mode == EvalMode::kInstant ? 0 : -1;
+    if (!item.images.empty()) return failed({ErrorCode::kUnsupported, "this model cannot see pictures"});
+    if (suite.by_logprob && item.grading.kind == Grading::Kind::kChoice) return choose_by_logprob(generator_, std::move(request), item.grading.choices.size());
+
+    const int64_t start_us = system_clock().now_us();
+    const auto answer = run_tool_loop(generator_, std::move(request), mode == EvalMode::kTools ? calculator_ : AgentTools(), {}, {});
+    if (!answer.ok()) return failed(answer.error());
+    Attempt out;
+    out.text = answer->text;
+    out.thinking = answer->thinking;
+    for (const ToolCall& call : answer->calls) out.calls.push_back({call.name, call.arguments, call.result, call.failed});
+    out.prompt_tokens = answer->done.usage.prompt_tokens;
+    out.generated_tokens = answer->done.usage.generated_tokens;
+    out.time_us = system_clock().now_us() - start_us;
+    out.finish = answer->end == ToolLoopAnswer::End::kAnswered ? finish_reason_name(answer->done.reason) : tool_loop_end_name(answer->end);
+    if (answer->done.reason == FinishReason::kError) out.error = answer->done.error.message;
+    out.cancelled = answer->done.reason == FinishReason::kCancelled;
+    return out;
+  }
+
+ private:
+  Generator* generator_;
+  EvalSettings settings_;
+  bool can_switch_;
+  AgentTools calculator_;
+};
+
+// Distinct problems of the evaluation split, in the order of the stream.
+Result<std::vector<EvalItem>> synthesise(const SuiteSource& source) {
+  SynthOptions options;
+  options.seed = source.seed;
+  options.split = Split::kEval;
+  options.mixture = source.kinds;
+  FS_TRY(const std::unique_ptr<SynthSource> stream, SynthSource::create(std::move(options)));
+  std::vector<EvalItem> items;
+  std::set<std::string> seen;
+  const auto count = static_cast<uint64_t>(source.count);
+  for (uint64_t i = 0; items.size() < count && i < kDrawsPerItem * count; ++i) {
+    FS_TRY(const Sample sample, stream->sample(i));
+    if (sample.grader == "none" && source.grader.empty()) continue;  // nothing to compare with
+    EvalItem item = item_from_sample(sample, i);
+    if (item.messages.empty()) continue;
+    EvalItem content = item;
+    content.id.clear();
+    if (!seen.insert(items_digest({content})).second) continue;
+    items.push_back(std::move(item));
+  }
+  if (items.size() < count) {
+    return Error{ErrorCode::kDataLoss, "only " + std::to_string(items.size()) + " distinct problems of these kinds, " + std::to_string(count) + " are wanted"};
+  }
+  return items;
+}
+
+}  // namespace
+
+Solve make_solver(Generator* generator, const LoadedModel& loaded, const EvalSettings& settings) {
+  const auto solver = std::make_shared<const EngineSolver>(generator, loaded, settings);
+  return [solver](const Suite& suite, const EvalItem& item, size_t index) { return solver->solve(suite, item, index); };
+}
+
+SuiteInputs make_suite_inputs(const std::string& data_folder) {
+  SuiteInputs inputs;
+  inputs.data_folder = data_folder;
+  inputs.synthesise = synthesise;
+  return inputs;
+}
+
+}  // namespace firesteel

@@ -1,0 +1,27 @@
+// What evaluation cannot know: how items become requests, where problems are made, how pictures are read.
+#pragma once
+
+#include <atomic>
+#include <string>
+
+#include "api/generator.h"
+#include "eval/run.h"
+#include "eval/suite.h"
+#include "load_model.h"
+
+namespace firesteel {
+
+struct EvalSettings {
+  std::optional<EvalMode> mode;             // instead of the suite's own
+  std::optional<double> temperature;
+  std::optional<int64_t> max_tokens;
+  uint64_t seed = 0;
+};
+
+// Answers items with the engine, many at a time. `generator` and `loaded` must outlive it.
+Solve make_solver(Generator* generator, const LoadedModel& loaded, const EvalSettings& settings);
+
+// Curricula for synthesised suites, and the external sets below data_folder.
+SuiteInputs make_suite_inputs(const std::string& data_folder);
+
+}  // namespace firesteel
