@@ -101,6 +101,10 @@ void Command::texts(const char* names, std::vector<std::string>* values, const c
   option->allow_extra_args(false);  // or the text "[a,b]" would be taken apart
 }
 
+void Command::paths(const char* name, std::vector<std::string>* values, const char* help) {
+  app_->add_option(name, *values, help)->type_name("PATH")->expected(1, 1 << 20);
+}
+
 void Command::integer(const char* names, int64_t* value, int64_t min, int64_t max, const char* help, const char* env) {
   with_env(app_->add_option(names, *value, help), env)->type_name("N")->check(CLI::Range(min, max));
 }

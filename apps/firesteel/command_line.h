@@ -29,6 +29,7 @@ class Command {
   void flag(const char* names, bool* value, const char* help);
   void text(const char* names, std::string* value, const char* help, const char* env = nullptr);
   void texts(const char* names, std::vector<std::string>* values, const char* help);       // may be repeated
+  void paths(const char* name, std::vector<std::string>* values, const char* help);        // positional, one or more
   void integer(const char* names, int64_t* value, int64_t min, int64_t max, const char* help, const char* env = nullptr);
   void integers(const char* names, std::vector<int64_t>* values, int64_t min, int64_t max, const char* help);  // comma-separated
   void number(const char* names, double* value, double min, double max, const char* help);

@@ -138,7 +138,7 @@ int run_command(const RunArguments& arguments) {
 void add_eval_run(Command eval) {
   const auto arguments = std::make_shared<RunArguments>();
   Command command = eval.subcommand("run", "Ask a model all questions of suites and grade its answers");
-  command.texts("suite", &arguments->suites, "Suites: files, or folders that hold some");
+  command.paths("suite", &arguments->suites, "Suites: files, or folders that hold some");
   command.required("suite");
   add_model_option(&command, &arguments->model);
   command.text("--chat-template", &arguments->model.chat_template_file, "Use this Jinja file instead of the model's own template");

@@ -48,7 +48,7 @@ class EngineSolver {
     request.sampling.seed = settings_.seed + index;
     request.stop.max_tokens = settings_.max_tokens.value_or(suite.max_tokens);
     request.stop.thinking_budget = mode == EvalMode::kInstant ? 0 : -1;
-    if (!item.images.empty()) return failed({ErrorCode::kUnsupported, "this model cannot see pictures"});
+    for (const RgbImage& image : item.images) request.images.push_back(std::make_shared<const RgbImage>(image));
     if (suite.by_logprob && item.grading.kind == Grading::Kind::kChoice) return choose_by_logprob(generator_, std::move(request), item.grading.choices.size());
 
     const int64_t start_us = system_clock().now_us();
