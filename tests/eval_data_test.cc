@@ -32,7 +32,7 @@ std::string with_numbers(const Sample& sample) {
       out += sample.target[at++];
       continue;
     }
-    const auto index = static_cast<size_t>(std::stoul(sample.target.substr(at + 3, end - at - 3)));
+    const size_t index = std::stoul(sample.target.substr(at + 3, end - at - 3));
     out += index < numbers.size() ? numbers[index] : "<|no such number|>";
     at = end + 2;
   }
