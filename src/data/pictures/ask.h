@@ -26,7 +26,7 @@ struct Plan {
   std::string steps;       // the calculation done by hand, where no calculator is offered: "30 - 7 = 23"
   std::string expression;  // what the calculator gets where it is offered; empty: no calculation
   std::string answer;
-  std::string unit;        // after the answer in "Answer: 5 cm"; not part of `answer`
+  std::string unit;        // after the answer, with its blank: "%", " cm"; not part of `answer`
   std::string grader = "exact";
   std::string combination;  // what is held out together, for example labels and values
   Style style;

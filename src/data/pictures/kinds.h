@@ -11,6 +11,17 @@ namespace firesteel::pictures {
 Plan plan_easy(Asker* ask, std::string_view question);    // one thing only: a digit, a colour, some dots
 Plan plan_reading(Asker* ask, std::string_view question); // digits, numbers, words
 Plan plan_bars(Asker* ask, std::string_view question);
+Plan plan_lines(Asker* ask, std::string_view question);
+Plan plan_pie(Asker* ask, std::string_view question);
 Plan plan_clock(Asker* ask, std::string_view question);
+Plan plan_gauge(Asker* ask, std::string_view question);
+Plan plan_thermometer(Asker* ask, std::string_view question);
+Plan plan_ruler(Asker* ask, std::string_view question);
+Plan plan_number_line(Asker* ask, std::string_view question);
+Plan plan_scene(Asker* ask, std::string_view question);   // coloured shapes
+Plan plan_dots(Asker* ask, std::string_view question);
+Plan plan_dice(Asker* ask, std::string_view question);
+Plan plan_table(Asker* ask, std::string_view question);
+Plan plan_plane(Asker* ask, std::string_view question);   // points with coordinates
 
 }  // namespace firesteel::pictures

@@ -57,6 +57,57 @@ constexpr Family kFamilies[] = {
     {{"pictures/clock/later", 0.7}, plan_clock},
     {{"pictures/clock/earlier", 0.5}, plan_clock},
     {{"pictures/clock/minutes", 0.7}, plan_clock},
+    {{"pictures/lines/highest", 1.2}, plan_lines},
+    {{"pictures/lines/lowest", 1.2}, plan_lines},
+    {{"pictures/lines/second", 0.5}, plan_lines},
+    {{"pictures/lines/value", 1.2}, plan_lines},
+    {{"pictures/lines/which", 0.5}, plan_lines},
+    {{"pictures/lines/difference", 0.8}, plan_lines},
+    {{"pictures/lines/count_above", 0.5}, plan_lines},
+    {{"pictures/lines/trend", 1}, plan_lines},
+    {{"pictures/lines/compare", 0.7}, plan_lines},
+    {{"pictures/pie/highest", 1.2}, plan_pie},
+    {{"pictures/pie/lowest", 1}, plan_pie},
+    {{"pictures/pie/second", 0.5}, plan_pie},
+    {{"pictures/pie/value", 1}, plan_pie},
+    {{"pictures/pie/which", 0.5}, plan_pie},
+    {{"pictures/pie/colour", 1}, plan_pie},
+    {{"pictures/pie/count", 0.5}, plan_pie},
+    {{"pictures/pie/sum", 0.7}, plan_pie},
+    {{"pictures/pie/compare", 0.7}, plan_pie},
+    {{"pictures/gauge/value", 1}, plan_gauge},
+    {{"pictures/gauge/zone", 0.5}, plan_gauge},
+    {{"pictures/gauge/to_top", 0.5}, plan_gauge},
+    {{"pictures/gauge/over", 0.5}, plan_gauge},
+    {{"pictures/thermometer/value", 1}, plan_thermometer},
+    {{"pictures/thermometer/change", 0.5}, plan_thermometer},
+    {{"pictures/thermometer/over", 0.5}, plan_thermometer},
+    {{"pictures/ruler/length", 1}, plan_ruler},
+    {{"pictures/ruler/end", 0.7}, plan_ruler},
+    {{"pictures/number_line/value", 1}, plan_number_line},
+    {{"pictures/number_line/distance", 0.7}, plan_number_line},
+    {{"pictures/scene/count", 1.5}, plan_scene},
+    {{"pictures/scene/colour", 1}, plan_scene},
+    {{"pictures/scene/form", 1}, plan_scene},
+    {{"pictures/scene/exists", 1}, plan_scene},
+    {{"pictures/scene/next", 1}, plan_scene},
+    {{"pictures/scene/place", 0.7}, plan_scene},
+    {{"pictures/scene/largest", 0.7}, plan_scene},
+    {{"pictures/scene/more", 0.7}, plan_scene},
+    {{"pictures/dots/count", 1}, plan_dots},
+    {{"pictures/dots/coloured", 0.7}, plan_dots},
+    {{"pictures/dice/one", 0.7}, plan_dice},
+    {{"pictures/dice/sum", 0.7}, plan_dice},
+    {{"pictures/dice/highest", 0.5}, plan_dice},
+    {{"pictures/table/cell", 1.2}, plan_table},
+    {{"pictures/table/highest", 1}, plan_table},
+    {{"pictures/table/row_sum", 0.5}, plan_table},
+    {{"pictures/table/column_sum", 0.5}, plan_table},
+    {{"pictures/table/difference", 0.5}, plan_table},
+    {{"pictures/plane/position", 1}, plan_plane},
+    {{"pictures/plane/at", 0.7}, plan_plane},
+    {{"pictures/plane/one", 0.7}, plan_plane},
+    {{"pictures/plane/side", 0.7}, plan_plane},
 };
 
 bool below(std::string_view kind, std::string_view prefix) {
@@ -94,8 +145,6 @@ std::string call_of(const std::string& expression) {
   return "<tool_call>\n{\"name\": \"calculator\", \"arguments\": {\"expression\": \"" + expression + "\"}}\n</tool_call>";
 }
 
-std::string spaced(const std::string& unit) { return unit.empty() ? "" : ' ' + unit; }
-
 }  // namespace
 
 std::span<const PictureKind> picture_kinds() {
@@ -124,7 +173,7 @@ Sample make_picture_sample(Rng* rng, const PictureOptions& options) {
   sample.answer = plan.answer;
   sample.grader = plan.grader;
 
-  const std::string last_line = "Answer: " + plan.answer + spaced(plan.unit);
+  const std::string last_line = "Answer: " + plan.answer + plan.unit;
   if (!sample.thinking) {
     sample.target = last_line;
     return sample;
@@ -135,7 +184,7 @@ Sample make_picture_sample(Rng* rng, const PictureOptions& options) {
     const size_t n = find_number_literals(plan.question).size();
     sample.messages.push_back({.role = "assistant", .text = call_of(plan.expression)});
     sample.messages.push_back({.role = "tool", .text = plan.answer});
-    sample.target = "Answer: <|n" + std::to_string(n) + "|>" + spaced(plan.unit);
+    sample.target = "Answer: <|n" + std::to_string(n) + "|>" + plan.unit;
     return sample;
   }
   std::string thought = plan.sees;

@@ -33,8 +33,8 @@ std::vector<std::pair<std::string, int64_t>> seen_values(const Sample& sample) {
   for (size_t at = 0; at < line.size();) {
     const size_t end = line.find(", ", at);
     const std::string entry = line.substr(at, end - at);
-    const size_t blank = entry.rfind(' ');
-    values.emplace_back(entry.substr(0, blank), std::stoll(entry.substr(blank + 1)));
+    const size_t blank = entry.rfind(' ');  // none where only numbers are seen
+    values.emplace_back(entry.substr(0, blank), std::stoll(blank == std::string::npos ? entry : entry.substr(blank + 1)));
     at = end + 2;
   }
   return values;
@@ -104,6 +104,8 @@ TEST(Pictures, ChartAnswersFollowFromWhatIsSeen) {
     std::sort(values.begin(), values.end(), by_value);
     return values[values.size() - 2].first;
   });
+  check("pictures/lines/highest", [&](auto values, const std::string&) { return std::max_element(values.begin(), values.end(), by_value)->first; });
+  check("pictures/dice/highest", [&](auto values, const std::string&) { return std::to_string(std::max_element(values.begin(), values.end(), by_value)->second); });
   check("pictures/bars/total", [&](auto values, const std::string&) {
     int64_t total = 0;
     for (const auto& value : values) total += value.second;

@@ -121,7 +121,8 @@ std::string entries(const Series& series, const std::vector<size_t>& which) {
 }
 
 void answer_number(Plan* plan, int64_t value, const std::string& unit = "") {
-  plan->answer = number(value) + unit;
+  plan->answer = number(value);
+  plan->unit = unit;
   plan->grader = "number";
 }
 
@@ -143,7 +144,7 @@ void ask_difference(Asker* ask, Plan* plan, const Series& series, const std::str
   const std::string y = number(series.values[low]);
   plan->working = entry(series, high) + ", " + entry(series, low);
   plan->expression = x + '-' + y;
-  answer_number(plan, series.values[high] - series.values[low]);
+  answer_number(plan, series.values[high] - series.values[low], series.unit);
   plan->steps = x + " - " + y + " = " + plan->answer;
 }
 
@@ -157,7 +158,7 @@ void ask_total(Asker* ask, Plan* plan, const Series& series) {
     plan->expression += '+' + step;
     total += series.values[i];
   }
-  answer_number(plan, total);
+  answer_number(plan, total, series.unit);
 }
 
 void ask_count_above(Asker* ask, Plan* plan, const Series& series) {
@@ -173,7 +174,7 @@ void ask_count_above(Asker* ask, Plan* plan, const Series& series) {
   for (size_t i = 0; i < series.values.size(); ++i) {
     if (above ? series.values[i] > limit : series.values[i] < limit) hits.push_back(i);
   }
-  plan->question = ask->word(above ? Words(kAbove) : Words(kBelow), {{"nouns", series.nouns}, {"mark", series.mark}, {"v", number(limit)}});
+  plan->question = ask->word(above ? Words(kAbove) : Words(kBelow), {{"nouns", series.nouns}, {"mark", series.mark}, {"v", number(limit) + series.unit}});
   plan->working = (above ? "above: " : "below: ") + entries(series, hits);
   answer_number(plan, static_cast<int64_t>(hits.size()));
 }
@@ -287,7 +288,7 @@ void ask_series(Asker* ask, Plan* plan, const Series& series, std::string_view q
     plan->question = ask->word(kSum, {{"a", a}, {"b", b}});
     plan->working = entry(series, two[0]) + ", " + entry(series, two[1]);
     plan->expression = x + '+' + y;
-    answer_number(plan, series.values[two[0]] + series.values[two[1]]);
+    answer_number(plan, series.values[two[0]] + series.values[two[1]], series.unit);
     plan->steps = x + " + " + y + " = " + plan->answer;
   } else if (question == "total") {
     ask_total(ask, plan, series);

@@ -135,7 +135,7 @@ ShapeGrid grid_for(Asker* ask, const ShapeQuery& query, bool wished) {
 constexpr std::string_view kPlain[] = {
     "is there {a} {rel} {b}?", "is {a} directly {rel} {b}?", "do you see {a} {rel} {b}?", "can you find {a} {rel} {b}?",
     "{a} {rel} {b}: yes or no?", "does the picture have {a} {rel} {b}?", "is there {a} in the cell {rel} {b}?", "look at the cell {rel} {b}: is it {a}?",
-    "in this picture, is {a} {rel} {b}?", "right {rel} {b}, is there {a}?"};
+    "in this picture, is {a} {rel} {b}?", "is any shape {rel} {b} {a}?"};
 constexpr std::string_view kNested[] = {
     "is there {a} {rel} the cell {rel2} {b}?", "is {a} {rel} what is {rel2} {b}?", "do you see {a} {rel} the cell that is {rel2} {b}?",
     "take the cell {rel2} {b}. is {a} {rel} it?", "go to the cell {rel2} {b}: is there {a} {rel} that cell?", "{a} {rel} the cell {rel2} {b}: yes or no?",

@@ -1,0 +1,303 @@
+// Instruments with a scale: gauge, thermometer, ruler, number line.
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <numbers>
+
+#include "base/check.h"
+#include "data/pictures/kinds.h"
+
+namespace firesteel::pictures {
+
+namespace {
+
+constexpr double kText = 7;
+
+constexpr std::string_view kGauge[] = {"what does the gauge show?", "read the gauge.", "which value does the needle show?", "what is the reading?", "where does the needle point?", "what number does the needle point to?",
+                                       "tell me the reading of the dial.", "what value is shown?", "reading of the gauge?", "at which value is the needle?"};
+constexpr std::string_view kZone[] = {"what colour is the zone of the needle?", "in which colour is the needle?", "in which coloured zone does the needle point?", "which colour does the needle point to?",
+                                      "the needle is in which colour?", "name the colour where the needle is.", "which colour is at the needle?", "what colour does the needle touch?"};
+constexpr std::string_view kToTop[] = {"how much is missing to the maximum?", "how far is it to the maximum?", "how much until the end of the scale?", "what is the difference to the highest value of the scale?",
+                                       "how much could it still rise?", "how much is left up to the maximum?", "distance to the maximum?", "how much more until the scale ends?"};
+constexpr std::string_view kOver[] = {"is the value above {v}?", "is it more than {v}?", "does it show more than {v}?", "is the reading over {v}?", "is it higher than {v}?", "above {v}: yes or no?",
+                                      "does the value exceed {v}?", "is the reading greater than {v}?"};
+constexpr std::string_view kTemperature[] = {"what temperature is it?", "what does the thermometer show?", "read the thermometer.", "how many degrees is it?", "what is the temperature?", "which temperature is shown?",
+                                             "tell me the temperature.", "how warm is it?", "temperature?", "what is the reading of the thermometer?"};
+constexpr std::string_view kWarmer[] = {"what will it be if it gets {n} degrees warmer?", "it gets {n} degrees warmer. what is the temperature then?", "add {n} degrees: what is it then?", "after a rise of {n} degrees, what is the temperature?",
+                                        "what if the temperature rises by {n} degrees?", "it warms up by {n} degrees; what does the thermometer show then?", "{n} degrees more would be what?", "what would {n} degrees more be?"};
+constexpr std::string_view kColder[] = {"what will it be if it gets {n} degrees colder?", "it gets {n} degrees colder. what is the temperature then?", "take away {n} degrees: what is it then?", "after a fall of {n} degrees, what is the temperature?",
+                                        "what if the temperature falls by {n} degrees?", "it cools down by {n} degrees; what does the thermometer show then?", "{n} degrees less would be what?", "what would {n} degrees less be?"};
+constexpr std::string_view kLength[] = {"how long is the {thing}?", "what is the length of the {thing}?", "measure the {thing}.", "how many centimetres long is the {thing}?", "length of the {thing}?", "how long is it in cm?",
+                                        "read the length of the {thing}.", "tell me how long the {thing} is."};
+constexpr std::string_view kEnd[] = {"where does the {thing} end?", "at which mark does the {thing} end?", "at which number is the right end of the {thing}?", "the {thing} ends at which mark?", "up to which number does the {thing} reach?",
+                                     "what is the mark at the right end?", "which number is at the right end of the {thing}?", "where is its right end?"};
+constexpr std::string_view kStart[] = {"where does the {thing} begin?", "at which mark does the {thing} start?", "at which number is the left end of the {thing}?", "the {thing} begins at which mark?", "from which number on does the {thing} lie?",
+                                       "what is the mark at the left end?", "which number is at the left end of the {thing}?", "where is its left end?"};
+constexpr std::string_view kPointer[] = {"which number does the arrow show?", "where is the arrow?", "which number is marked?", "to which number does the arrow point?", "what number is at the arrow?", "read the number at the arrow.",
+                                         "the arrow is at which number?", "name the marked number."};
+constexpr std::string_view kWhere[] = {"which number is at {a}?", "where is {a} on the number line?", "what number does {a} mark?", "{a} stands at which number?", "read the number at {a}.", "which number belongs to {a}?",
+                                       "what is the value of {a}?", "{a} is at which number?"};
+constexpr std::string_view kApart[] = {"how far apart are {a} and {b}?", "what is the distance between {a} and {b}?", "how far is it from {a} to {b}?", "how many steps lie between {a} and {b}?", "distance between {a} and {b}?",
+                                       "how far is {b} from {a}?", "what is the gap between {a} and {b}?", "from {a} to {b}, how far is it?"};
+
+std::string number(int64_t value) { return std::to_string(value); }
+
+void answer(Plan* plan, int64_t value, std::string unit = "") {
+  plan->answer = number(value);
+  plan->unit = std::move(unit);
+  plan->grader = "number";
+}
+
+void subtract(Plan* plan, int64_t a, int64_t b, const std::string& unit = "") {
+  plan->expression = number(a) + '-' + number(b);
+  plan->steps = number(a) + " - " + number(b) + " = " + number(a - b);
+  answer(plan, a - b, unit);
+}
+
+void ask_over(Asker* ask, Plan* plan, int64_t value, int64_t low, int64_t high) {
+  const bool yes = ask->chance(0.5) ? value > low : value >= high;
+  const int64_t limit = yes ? ask->between(low, value - 1) : ask->between(value + 1, std::max(high, value + 1));
+  plan->question = ask->word(kOver, {{"v", number(limit)}});
+  plan->answer = value > limit ? "yes" : "no";
+  plan->grader = "choice";
+}
+
+constexpr std::string_view kThings[] = {"pencil", "bar", "line", "stick", "ribbon", "key", "pen", "worm"};
+
+}  // namespace
+
+Plan plan_gauge(Asker* ask, std::string_view question) {
+  Plan plan;
+  constexpr int64_t kMost[] = {10, 10, 50, 100, 100, 200};
+  const int64_t most = ask->one_of(kMost);
+  const int64_t step = most / 10;
+  const int64_t level = ask->between(0, 10);
+  const int64_t value = level * step;
+  const double half = ask->chance(0.6) ? std::numbers::pi / 2 : std::numbers::pi * 0.72;  // of the arc
+  const double radius = static_cast<double>(ask->between(22, 28));
+  const double width = 2 * radius + 30;
+  const double height = 12 + radius + std::max(5.0, 6 - (radius + 7) * std::cos(half));
+  const Style style = plan.style = pick_style(ask->rng(), width, height);
+  const bool zones = question == "zone" || ask->chance(0.4);
+  const auto first = static_cast<double>(ask->between(3, 5));
+  const auto second = static_cast<double>(ask->between(6, 8));
+  // A needle between two zones has no colour: borders lie between two levels.
+  const bool rising = ask->chance(0.5);
+  const std::vector<NamedColour> colours = {shade_of(ask->rng(), rising ? 1 : 0), shade_of(ask->rng(), 3), shade_of(ask->rng(), rising ? 0 : 1)};
+  plan.sees = number(value);
+  plan.combination = number(value) + '/' + number(most) + '/' + number(ask->between(0, 3));
+  if (question == "zone") {
+    const double at = static_cast<double>(level);
+    plan.question = ask->word(kZone);
+    plan.answer = colours[at < first + 0.5 ? 0 : at < second + 0.5 ? 1 : 2].name;
+  } else if (question == "to_top") {
+    plan.question = ask->word(kToTop);
+    plan.sees = number(value) + " of " + number(most);
+    subtract(&plan, most, value);
+  } else if (question == "over") {
+    ask_over(ask, &plan, value, 0, most);
+  } else {
+    CHECK(question == "value");
+    plan.question = ask->word(kGauge);
+    answer(&plan, value);
+  }
+  plan.draw = [=](Rng* rng) {
+    Canvas canvas = canvas_of(style, width, height);
+    const double x = width / 2;
+    const double y = radius + 12;
+    const auto at = [&](double share, double length) {
+      const double angle = -half + 2 * half * share;
+      return Point{x + length * std::sin(angle), y - length * std::cos(angle)};
+    };
+    if (zones) {
+      const double one = -half + 2 * half * (first + 0.5) / 10;
+      const double two = -half + 2 * half * (second + 0.5) / 10;
+      canvas.sector(x, y, radius - 5, radius, -half, one, colours[0].colour);
+      canvas.sector(x, y, radius - 5, radius, one, two, colours[1].colour);
+      canvas.sector(x, y, radius - 5, radius, two, half, colours[2].colour);
+    } else {
+      canvas.sector(x, y, radius - 1.5, radius, -half, half, style.ink);
+    }
+    for (int i = 0; i <= 10; ++i) {
+      canvas.line(at(i / 10.0, radius), at(i / 10.0, radius - (i % 5 == 0 ? 5 : 3)), 1, style.ink);
+      if (i % 5 == 0) {
+        const Point p = at(i / 10.0, radius + 7);
+        canvas.text_centred(p.x, p.y - kText / 2, number(i * step), kText, style.ink, style.lettering);
+      }
+    }
+    canvas.line({x, y}, at(static_cast<double>(level) / 10, radius - 6), 2, style.dark ? style.ink : Colour{200, 20, 20});
+    canvas.circle(x, y, 2.5, style.ink);
+    return weathered(std::move(canvas), style, rng);
+  };
+  return plan;
+}
+
+Plan plan_thermometer(Asker* ask, std::string_view question) {
+  Plan plan;
+  const int64_t low = ask->chance(0.6) ? -20 : 0;
+  const int64_t high = low + 60;
+  const int64_t step = ask->chance(0.5) ? 10 : 5;
+  int64_t value = low + step * ask->between(1, 60 / step - 1);
+  while (question == "over" && value <= 0) value = low + step * ask->between(1, 60 / step - 1);  // limits are numbers without a sign
+  const std::string unit = " degrees";
+  const int64_t shift = ask->between(2, 15);
+  plan.sees = number(value);
+  plan.combination = number(value) + '|' + number(shift) + '|' + number(low);
+  if (question == "change") {
+    const bool warmer = ask->chance(0.5);
+    plan.question = ask->word(warmer ? Words(kWarmer) : Words(kColder), {{"n", number(shift)}});
+    plan.expression = number(value) + (warmer ? '+' : '-') + number(shift);
+    answer(&plan, warmer ? value + shift : value - shift, unit);
+    plan.steps = number(value) + (warmer ? " + " : " - ") + number(shift) + " = " + plan.answer;
+  } else if (question == "over") {
+    ask_over(ask, &plan, value, std::max<int64_t>(0, low), high);
+  } else {
+    CHECK(question == "value");
+    plan.question = ask->word(kTemperature);
+    answer(&plan, value, unit);
+  }
+  const double pixel = static_cast<double>(ask->between(9, 12)) / 10;  // units per degree
+  const double top = 6;
+  const double foot = top + 60 * pixel;
+  const double width = static_cast<double>(ask->between(38, 50));
+  const double height = foot + 14;
+  const Style style = plan.style = pick_style(ask->rng(), width, height);
+  const Colour liquid = shade_of(ask->rng(), ask->chance(0.7) ? 0 : 2).colour;
+  plan.draw = [=](Rng* rng) {
+    Canvas canvas = canvas_of(style, width, height);
+    const double x = width - 11;
+    const auto y_of = [&](int64_t degrees) { return foot - static_cast<double>(degrees - low) * pixel; };
+    canvas.rectangle(x - 4, top - 4, x + 4, foot + 4, style.ink);
+    canvas.rectangle(x - 3, top - 3, x + 3, foot + 4, style.paper);
+    canvas.circle(x, foot + 6, 6, style.ink);
+    canvas.circle(x, foot + 6, 5, liquid);
+    canvas.rectangle(x - 3, y_of(value), x + 3, foot + 4, liquid);
+    for (int64_t degrees = low; degrees <= high; degrees += 5) {
+      const bool big = degrees % 10 == 0;
+      canvas.rectangle(x - (big ? 9 : 7), y_of(degrees) - 0.5, x - 4, y_of(degrees) + 0.5, style.ink);
+      if (big) canvas.text(x - 11 - Canvas::text_width(number(degrees), kText), y_of(degrees) - kText / 2, number(degrees), kText, style.ink, style.lettering);
+    }
+    return weathered(std::move(canvas), style, rng);
+  };
+  return plan;
+}
+
+Plan plan_ruler(Asker* ask, std::string_view question) {
+  Plan plan;
+  const int64_t marks = ask->between(6, 10);
+  const int64_t from = question == "length" && ask->chance(0.5) ? 0 : ask->between(0, marks - 2);
+  const int64_t to = ask->between(from + 1, marks);
+  const std::string thing(ask->one_of(kThings));
+  plan.sees = "from " + number(from) + " to " + number(to);
+  plan.combination = number(from) + '|' + number(to) + '|' + number(marks);
+  if (question == "length") {
+    plan.question = ask->word(kLength, {{"thing", thing}});
+    subtract(&plan, to, from, " cm");
+  } else {
+    CHECK(question == "end");
+    const bool end = ask->chance(0.5);
+    plan.question = ask->word(end ? Words(kEnd) : Words(kStart), {{"thing", thing}});
+    answer(&plan, end ? to : from);
+  }
+  const double pitch = static_cast<double>(ask->between(9, 12));
+  const double width = pitch * static_cast<double>(marks) + 14;
+  const double height = static_cast<double>(ask->between(34, 42));
+  const Style style = plan.style = pick_style(ask->rng(), width, height);
+  const Colour body = pick_colours(ask->rng(), style, 1)[0].colour;
+  const double thick = static_cast<double>(ask->between(4, 7));
+  const bool fine = ask->chance(0.5);
+  const bool pointed = ask->chance(0.4);
+  plan.draw = [=](Rng* rng) {
+    Canvas canvas = canvas_of(style, width, height);
+    const double top = 16;
+    const auto x_of = [&](double mark) { return 6 + pitch * mark; };
+    canvas.frame(1, top, width - 1, height - 1, 1, style.ink);
+    for (int64_t i = 0; i <= marks; ++i) {
+      const auto mark = static_cast<double>(i);
+      canvas.rectangle(x_of(mark) - 0.5, top, x_of(mark) + 0.5, top + 6, style.ink);
+      if (fine && i < marks) canvas.rectangle(x_of(mark + 0.5) - 0.4, top, x_of(mark + 0.5) + 0.4, top + 3, style.ink);
+      canvas.text_centred(x_of(mark), top + 8, number(i), kText, style.ink, style.lettering);
+    }
+    const double left = x_of(static_cast<double>(from));
+    const double right = x_of(static_cast<double>(to));
+    const double y = top - 3;
+    if (pointed) {
+      const std::array<Point, 5> corners = {Point{left, y - thick}, Point{right - 3, y - thick}, Point{right, y - thick / 2}, Point{right - 3, y}, Point{left, y}};
+      canvas.polygon(corners, body);
+    } else {
+      canvas.rectangle(left, y - thick, right, y, body);
+    }
+    return weathered(std::move(canvas), style, rng);
+  };
+  return plan;
+}
+
+Plan plan_number_line(Asker* ask, std::string_view question) {
+  Plan plan;
+  const int64_t marks = ask->between(5, 10);
+  constexpr int64_t kSteps[] = {1, 1, 1, 2, 5, 10};
+  const int64_t step = ask->one_of(kSteps);
+  const int64_t first = step == 1 && ask->chance(0.4) ? -ask->between(1, 5) : step == 1 && ask->chance(0.3) ? ask->between(1, 20) : 0;
+  const bool pair = question != "value" || ask->chance(0.4);
+  const std::vector<size_t> at = ask->some_of(2, static_cast<size_t>(marks) + 1);
+  const auto value_of = [&](size_t mark) { return first + step * static_cast<int64_t>(mark); };
+  std::vector<size_t> order = {std::min(at[0], at[1]), std::max(at[0], at[1])};
+  const std::vector<std::string> names = {"A", "B"};
+  plan.sees = pair ? "A " + number(value_of(order[0])) + ", B " + number(value_of(order[1])) : number(value_of(at[0]));
+  plan.combination = plan.sees + '/' + number(first) + '/' + number(marks);
+  if (!pair) {
+    plan.question = ask->word(kPointer);
+    answer(&plan, value_of(at[0]));
+  } else if (question == "value") {
+    const size_t asked = ask->index(2);
+    plan.question = ask->word(kWhere, {{"a", names[asked]}});
+    answer(&plan, value_of(order[asked]));
+  } else {
+    CHECK(question == "distance");
+    const bool swapped = ask->chance(0.5);
+    plan.question = ask->word(kApart, {{"a", names[swapped ? 1 : 0]}, {"b", names[swapped ? 0 : 1]}});
+    const int64_t a = value_of(order[0]);
+    const int64_t b = value_of(order[1]);
+    subtract(&plan, b, a);
+    if (a < 0) {
+      plan.expression = number(b) + "-(" + number(a) + ')';
+      plan.steps = number(b) + " - (" + number(a) + ") = " + number(b - a);
+    }
+  }
+  // Numbers at every mark, or at every second or fifth where they would touch.
+  const double pitch = static_cast<double>(ask->between(9, 12));
+  double widest = 0;
+  for (const int64_t end : {first, first + step * marks}) widest = std::max(widest, Canvas::text_width(number(end), kText));
+  const int64_t every = widest + 2 < pitch ? (ask->chance(0.7) ? 1 : 2) : widest + 2 < 2 * pitch ? 2 : 5;
+  const double width = pitch * static_cast<double>(marks) + 20;
+  const double height = 36;
+  const Style style = plan.style = pick_style(ask->rng(), width, height);
+  const Colour red = shade_of(ask->rng(), ask->index(3)).colour;
+  plan.draw = [=](Rng* rng) {
+    Canvas canvas = canvas_of(style, width, height);
+    const double y = 22;
+    const auto x_of = [&](size_t mark) { return 10 + pitch * static_cast<double>(mark); };
+    canvas.rectangle(3, y - 0.6, width - 3, y + 0.6, style.ink);
+    for (size_t i = 0; i <= static_cast<size_t>(marks); ++i) {
+      canvas.rectangle(x_of(i) - 0.5, y - 3, x_of(i) + 0.5, y + 3, style.ink);
+      const std::string text = number(first + step * static_cast<int64_t>(i));
+      if (static_cast<int64_t>(i) % every == 0) canvas.text_centred(x_of(i), y + 5, text, kText, style.ink, style.lettering);
+    }
+    const auto mark = [&](size_t where, const std::string& name) {
+      const double x = x_of(where);
+      const std::array<Point, 3> arrow = {Point{x - 3, y - 9}, Point{x + 3, y - 9}, Point{x, y - 3.5}};
+      canvas.polygon(arrow, style.dark ? style.ink : red);
+      canvas.text_centred(x, y - 18, name, kText, style.ink, style.lettering);
+    };
+    if (pair) {
+      mark(order[0], "A");
+      mark(order[1], "B");
+    } else {
+      mark(at[0], "");
+    }
+    return weathered(std::move(canvas), style, rng);
+  };
+  return plan;
+}
+
+}  // namespace firesteel::pictures

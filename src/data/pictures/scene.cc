@@ -1,0 +1,409 @@
+// Coloured shapes in a grid, dots and dice.
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <numbers>
+#include <optional>
+
+#include "base/check.h"
+#include "data/pictures/kinds.h"
+
+namespace firesteel::pictures {
+
+namespace {
+
+constexpr std::array<std::string_view, 6> kForms = {"circle", "square", "triangle", "star", "diamond", "cross"};
+
+struct Item {
+  bool there = false;
+  size_t form = 0;
+  NamedColour colour;
+  bool big = false;
+  Point shift;
+
+  bool is(const std::optional<std::string_view>& colour_name, const std::optional<size_t>& wanted) const {
+    return there && (!colour_name || *colour_name == colour.name) && (!wanted || *wanted == form);
+  }
+};
+
+struct Scene {
+  size_t rows = 2;
+  size_t columns = 2;
+  bool sizes = false;  // big and small ones, and both are named
+  double cell = 15;
+  std::vector<Item> items;
+
+  size_t n_there() const {
+    return static_cast<size_t>(std::count_if(items.begin(), items.end(), [](const Item& item) { return item.there; }));
+  }
+};
+
+constexpr std::string_view kHowMany[] = {"how many {n} are there?", "count the {n}.", "how many {n} do you see?", "what is the number of {n}?", "how many {n} does the picture have?", "how many {n} are in the picture?",
+                                         "tell me the number of {n}.", "number of {n}?", "how many {n} can you find?"};
+constexpr std::string_view kColourOf[] = {"what colour is the {n}?", "which colour does the {n} have?", "name the colour of the {n}.", "the {n} has which colour?", "colour of the {n}?", "what is the colour of the {n}?",
+                                          "tell me the colour of the {n}.", "in which colour is the {n}?"};
+constexpr std::string_view kFormOf[] = {"which shape is {c}?", "what shape is the {c} one?", "name the shape that is {c}.", "what is the {c} thing?", "the {c} one has which shape?", "which form does the {c} one have?",
+                                        "what kind of shape is {c}?", "tell me the shape of the {c} one."};
+constexpr std::string_view kExists[] = {"is there {a}?", "do you see {a}?", "does the picture show {a}?", "can you find {a}?", "is {a} in the picture?", "{a}: yes or no?", "does the picture have {a}?", "is {a} to be seen?"};
+constexpr std::string_view kNext[] = {"what is directly {rel} the {n}?", "what is {rel} the {n}?", "which shape is right {rel} the {n}?", "name what is {rel} the {n}.", "what do you see {rel} the {n}?",
+                                      "directly {rel} the {n}, what is there?", "what stands {rel} the {n}?", "tell me what is {rel} the {n}."};
+constexpr std::string_view kPlace[] = {"what is in the {p}?", "which shape is in the {p}?", "what do you see in the {p}?", "name what is in the {p}.", "describe the {p}.", "tell me what is in the {p}.", "in the {p}, what is there?",
+                                       "what does the {p} hold?"};
+constexpr std::string_view kBiggest[] = {"which shape is the largest?", "what is the biggest shape?", "name the largest shape.", "which one is the biggest?", "what shape is largest?", "find the biggest one.", "tell me the largest shape.",
+                                         "which thing is the biggest?"};
+constexpr std::string_view kBiggestColour[] = {"what colour is the largest shape?", "which colour does the biggest shape have?", "colour of the largest shape?", "name the colour of the biggest one.", "the largest shape has which colour?",
+                                               "what is the colour of the biggest shape?", "tell me the colour of the largest one.", "in which colour is the largest shape?"};
+constexpr std::string_view kMoreOf[] = {"are there more {a} than {b}?", "is the number of {a} larger than that of {b}?", "do you see more {a} than {b}?", "more {a} than {b}: yes or no?", "does the picture have more {a} than {b}?",
+                                        "are the {a} more than the {b}?", "are there more of the {a} than of the {b}?", "do the {a} outnumber the {b}?"};
+constexpr std::string_view kDots[] = {"how many {n} are there?", "count the {n}.", "how many {n} do you see?", "what is the number of {n}?", "number of {n}?", "how many {n} are in the picture?", "tell me how many {n} there are.",
+                                      "how many {n} can you count?"};
+constexpr std::string_view kDie[] = {"which number does the die show?", "what does the die show?", "read the die.", "how many dots does the die show?", "what number was rolled?", "which number is on top?", "count the dots on the die.",
+                                     "what was thrown?"};
+constexpr std::string_view kDiceSum[] = {"what is the sum of the dice?", "how much do the dice show together?", "add up the dice.", "how many dots do the dice show in total?", "what is the total of the dice?", "what do the dice add up to?",
+                                         "sum of the dice?", "how much was rolled altogether?"};
+constexpr std::string_view kDiceTop[] = {"what is the highest die?", "which is the largest number rolled?", "what is the highest number on the dice?", "name the highest number shown.", "highest die?", "which number is the largest?",
+                                         "what is the biggest number on the dice?", "tell me the highest number rolled."};
+
+std::string letter_of(size_t i) { return std::string(1, static_cast<char>('A' + i)); }
+
+std::string describe(const Item& item, bool sizes) {
+  if (!item.there) return "empty";
+  return std::string(sizes ? (item.big ? "big " : "small ") : "") + std::string(item.colour.name) + ' ' + std::string(kForms[item.form]);
+}
+
+std::string describe(const Scene& scene) {
+  std::string text;
+  for (size_t i = 0; i < scene.items.size(); ++i) {
+    if (i > 0) text += i % scene.columns == 0 ? "\n" : ", ";
+    text += letter_of(i) + ' ' + describe(scene.items[i], scene.sizes);
+  }
+  return text;
+}
+
+std::string list_of(const std::vector<size_t>& which) {
+  std::vector<std::string> parts;
+  for (const size_t i : which) parts.push_back(letter_of(i));
+  return parts.empty() ? "none" : joined(parts, ", ");
+}
+
+void draw_form(Canvas* canvas, size_t form, double x, double y, double r, Colour colour) {
+  const auto around = [&](int n, double radius, double turn, std::vector<Point>* points) {
+    for (int i = 0; i < n; ++i) {
+      const double angle = turn + 2 * std::numbers::pi * i / n;
+      points->push_back({x + radius * std::sin(angle), y - radius * std::cos(angle)});
+    }
+  };
+  std::vector<Point> points;
+  switch (form) {
+    case 0: canvas->circle(x, y, r, colour); return;
+    case 1: canvas->rectangle(x - 0.88 * r, y - 0.88 * r, x + 0.88 * r, y + 0.88 * r, colour); return;
+    case 2: points = {{x - r, y + 0.85 * r}, {x, y - r}, {x + r, y + 0.85 * r}}; break;
+    case 3:
+      for (int i = 0; i < 10; ++i) {
+        const double angle = std::numbers::pi * i / 5;
+        const double radius = i % 2 == 0 ? 1.15 * r : 0.46 * r;
+        points.push_back({x + radius * std::sin(angle), y - radius * std::cos(angle)});
+      }
+      break;
+    case 4: around(4, 1.1 * r, 0, &points); break;
+    default:
+      canvas->rectangle(x - r, y - 0.3 * r, x + r, y + 0.3 * r, colour);
+      canvas->rectangle(x - 0.3 * r, y - r, x + 0.3 * r, y + r, colour);
+      return;
+  }
+  canvas->polygon(points, colour);
+}
+
+Scene random_scene(Asker* ask, const Style& style, double filled) {
+  Scene scene;
+  scene.rows = static_cast<size_t>(ask->between(1, 3));
+  scene.columns = static_cast<size_t>(ask->between(scene.rows == 1 ? 2 : 1, 4));
+  scene.sizes = ask->chance(0.25);
+  scene.cell = static_cast<double>(ask->between(13, 18));
+  const std::vector<NamedColour> colours = pick_colours(ask->rng(), style, static_cast<size_t>(ask->between(2, 5)));
+  const std::vector<size_t> forms = ask->some_of(static_cast<size_t>(ask->between(2, 4)), kForms.size());
+  scene.items.resize(scene.rows * scene.columns);
+  for (Item& item : scene.items) {
+    item.there = ask->chance(filled);
+    if (!item.there) continue;
+    item.form = ask->one_of(forms);
+    item.colour = ask->one_of(colours);
+    item.big = ask->chance(0.5);
+    item.shift = {ask->rng()->uniform() * 2 - 1, ask->rng()->uniform() * 2 - 1};
+  }
+  return scene;
+}
+
+// Items that no other one equals in colour and form.
+std::vector<size_t> unique_items(const Scene& scene) {
+  std::vector<size_t> out;
+  for (size_t i = 0; i < scene.items.size(); ++i) {
+    const Item& item = scene.items[i];
+    const auto same = std::count_if(scene.items.begin(), scene.items.end(), [&](const Item& other) { return other.is(item.colour.name, item.form); });
+    if (item.there && same == 1) out.push_back(i);
+  }
+  return out;
+}
+
+std::string noun_of(const std::optional<std::string_view>& colour, const std::optional<size_t>& form) {
+  return (colour ? std::string(*colour) + ' ' : "") + std::string(form ? kForms[*form] : "shape");
+}
+
+std::string plural(const std::string& noun) { return noun + (noun.ends_with("cross") ? "es" : "s"); }
+
+std::string article(const std::string& noun) { return (noun[0] == 'o' ? "an " : "a ") + noun; }
+
+struct Wanted {
+  std::optional<std::string_view> colour;
+  std::optional<size_t> form;
+};
+
+// Colour, form or both of one item of the scene.
+Wanted wanted_like(Asker* ask, const Item& item) {
+  const size_t kind = ask->index(3);
+  Wanted wanted;
+  if (kind != 1) wanted.colour = item.colour.name;
+  if (kind != 0) wanted.form = item.form;
+  return wanted;
+}
+
+std::vector<size_t> matching(const Scene& scene, const Wanted& wanted) {
+  std::vector<size_t> out;
+  for (size_t i = 0; i < scene.items.size(); ++i) {
+    if (scene.items[i].is(wanted.colour, wanted.form)) out.push_back(i);
+  }
+  return out;
+}
+
+// False: the question cannot be asked of this scene.
+bool ask_scene(Asker* ask, Plan* plan, Scene* scene, std::string_view question) {
+  const std::vector<size_t> there = matching(*scene, {});
+  if (there.empty()) return false;
+  const Item& item = scene->items[ask->one_of(there)];
+  if (question == "count") {
+    Wanted wanted;
+    if (ask->chance(0.8)) wanted = wanted_like(ask, item);
+    if (ask->chance(0.1)) wanted.form = ask->index(kForms.size());
+    const std::vector<size_t> hits = matching(*scene, wanted);
+    const std::string noun = noun_of(wanted.colour, wanted.form);
+    plan->question = ask->word(kHowMany, {{"n", plural(noun)}});
+    plan->working = noun + ": " + list_of(hits);
+    plan->answer = std::to_string(hits.size());
+    plan->grader = "number";
+    return true;
+  }
+  if (question == "colour" || question == "form") {
+    const bool colour = question == "colour";
+    Wanted wanted;
+    if (colour) {
+      wanted.form = item.form;
+    } else {
+      wanted.colour = item.colour.name;
+    }
+    const std::vector<size_t> hits = matching(*scene, wanted);
+    if (hits.size() != 1) return false;
+    plan->question = colour ? ask->word(kColourOf, {{"n", noun_of({}, item.form)}}) : ask->word(kFormOf, {{"c", std::string(item.colour.name)}});
+    plan->working = letter_of(hits[0]) + ' ' + describe(item, scene->sizes);
+    plan->answer = colour ? item.colour.name : kForms[item.form];
+    return true;
+  }
+  if (question == "exists") {
+    // Half of the absent ones have a colour and a form that are both there, only not together.
+    const bool yes = ask->chance(0.5);
+    Wanted wanted = {item.colour.name, item.form};
+    if (!yes) {
+      for (int i = 0; i < 40 && !matching(*scene, wanted).empty(); ++i) {
+        wanted = {scene->items[ask->one_of(there)].colour.name, i < 20 ? scene->items[ask->one_of(there)].form : ask->index(kForms.size())};
+      }
+      if (!matching(*scene, wanted).empty()) return false;
+    }
+    const std::string noun = noun_of(wanted.colour, wanted.form);
+    plan->question = ask->word(kExists, {{"a", article(noun)}});
+    plan->working = noun + ": " + list_of(matching(*scene, wanted));
+    plan->answer = yes ? "yes" : "no";
+    plan->grader = "choice";
+    return true;
+  }
+  if (question == "next") {
+    const std::vector<size_t> candidates = unique_items(*scene);
+    if (candidates.empty()) return false;
+    const size_t from = ask->one_of(candidates);
+    struct Step {
+      std::string_view text;
+      int row;
+      int column;
+    };
+    constexpr std::array<Step, 4> kSteps = {{{"above", -1, 0}, {"below", 1, 0}, {"left of", 0, -1}, {"right of", 0, 1}}};
+    const Step& step = ask->one_of(kSteps);
+    const int row = static_cast<int>(from / scene->columns) + step.row;
+    const int column = static_cast<int>(from % scene->columns) + step.column;
+    if (row < 0 || column < 0 || row >= static_cast<int>(scene->rows) || column >= static_cast<int>(scene->columns)) return false;
+    const size_t to = static_cast<size_t>(row) * scene->columns + static_cast<size_t>(column);
+    const Item& target = scene->items[to];
+    if (!target.there) return false;
+    plan->question = ask->word(kNext, {{"rel", std::string(step.text)}, {"n", noun_of(scene->items[from].colour.name, scene->items[from].form)}});
+    plan->working = letter_of(from) + ' ' + std::string(step.text) + ": " + letter_of(to) + ' ' + describe(target, scene->sizes);
+    plan->answer = describe(target, false);
+    return true;
+  }
+  if (question == "place") {
+    if (scene->rows < 2 || scene->columns < 2) return false;
+    const bool top = ask->chance(0.5);
+    const bool left = ask->chance(0.5);
+    const size_t at = (top ? 0 : (scene->rows - 1) * scene->columns) + (left ? 0 : scene->columns - 1);
+    const std::string corner = std::string(top ? "top" : "bottom") + (left ? " left" : " right") + " corner";
+    plan->question = ask->word(kPlace, {{"p", corner}});
+    plan->working = letter_of(at) + ' ' + describe(scene->items[at], scene->sizes);
+    plan->answer = describe(scene->items[at], false);
+    return true;
+  }
+  if (question == "largest") {
+    if (there.size() < 2) return false;
+    scene->sizes = true;
+    for (Item& each : scene->items) each.big = false;
+    const size_t at = ask->one_of(there);
+    scene->items[at].big = true;
+    const bool colour = ask->chance(0.5);
+    plan->question = colour ? ask->word(kBiggestColour) : ask->word(kBiggest);
+    plan->working = letter_of(at) + ' ' + describe(scene->items[at], true);
+    plan->answer = colour ? std::string(scene->items[at].colour.name) : describe(scene->items[at], false);
+    return true;
+  }
+  CHECK(question == "more");
+  const Item& other = scene->items[ask->one_of(there)];
+  const bool colours = ask->chance(0.5);
+  if (colours ? item.colour.name == other.colour.name : item.form == other.form) return false;
+  const Wanted a = colours ? Wanted{item.colour.name, {}} : Wanted{{}, item.form};
+  const Wanted b = colours ? Wanted{other.colour.name, {}} : Wanted{{}, other.form};
+  const size_t n_a = matching(*scene, a).size();
+  const size_t n_b = matching(*scene, b).size();
+  if (n_a == n_b && ask->chance(0.7)) return false;
+  plan->question = ask->word(kMoreOf, {{"a", plural(noun_of(a.colour, a.form))}, {"b", plural(noun_of(b.colour, b.form))}});
+  plan->working = noun_of(a.colour, a.form) + ' ' + std::to_string(n_a) + ", " + noun_of(b.colour, b.form) + ' ' + std::to_string(n_b);
+  plan->answer = n_a > n_b ? "yes" : "no";
+  plan->grader = "choice";
+  return true;
+}
+
+void draw_die(Canvas* canvas, double x, double y, double side, int64_t eyes, Colour body, Colour dots) {
+  canvas->rectangle(x, y, x + side, y + side, dots);
+  canvas->rectangle(x + 1, y + 1, x + side - 1, y + side - 1, body);
+  const double a = side * 0.25;
+  const double b = side * 0.5;
+  const double c = side * 0.75;
+  const double r = side * 0.09 + 0.3;
+  const auto dot = [&](double dx, double dy) { canvas->circle(x + dx, y + dy, r, dots); };
+  if (eyes % 2 == 1) dot(b, b);
+  if (eyes >= 2) dot(a, a), dot(c, c);
+  if (eyes >= 4) dot(c, a), dot(a, c);
+  if (eyes == 6) dot(a, b), dot(c, b);
+}
+
+}  // namespace
+
+Plan plan_scene(Asker* ask, std::string_view question) {
+  for (;;) {
+    Plan plan;
+    plan.style = pick_style(ask->rng(), 60, 45);
+    Scene scene = random_scene(ask, plan.style, question == "next" || question == "place" ? 0.9 : 0.8);
+    if (!ask_scene(ask, &plan, &scene, question)) continue;
+    plan.sees = describe(scene);
+    plan.combination = plan.sees;
+    const double width = scene.cell * static_cast<double>(scene.columns);
+    const double height = scene.cell * static_cast<double>(scene.rows);
+    const bool lines = ask->chance(0.3);
+    plan.draw = [scene, width, height, lines, style = plan.style](Rng* rng) {
+      Canvas canvas = canvas_of(style, width, height);
+      for (size_t i = 0; i < scene.items.size(); ++i) {
+        const double x = scene.cell * static_cast<double>(i % scene.columns);
+        const double y = scene.cell * static_cast<double>(i / scene.columns);
+        if (lines) canvas.frame(x, y, x + scene.cell, y + scene.cell, 0.6, style.faint);
+        const Item& item = scene.items[i];
+        const double radius = scene.cell * (scene.sizes ? (item.big ? 0.4 : 0.21) : item.big ? 0.36 : 0.31);
+        if (item.there) draw_form(&canvas, item.form, x + scene.cell / 2 + item.shift.x, y + scene.cell / 2 + item.shift.y, radius, item.colour.colour);
+      }
+      return weathered(std::move(canvas), style, rng);
+    };
+    return plan;
+  }
+}
+
+Plan plan_dots(Asker* ask, std::string_view question) {
+  Plan plan;
+  const double side = static_cast<double>(ask->between(40, 60));
+  const Style style = plan.style = pick_style(ask->rng(), side, side);
+  const bool two = question == "coloured";
+  const std::vector<NamedColour> colours = pick_colours(ask->rng(), style, two ? 2 : 1);
+  const auto n = static_cast<size_t>(ask->between(two ? 2 : 1, 10));
+  std::vector<Point> dots;
+  for (int n_tries = 0; dots.size() < n; ++n_tries) {
+    if (n_tries % 200 == 199) dots.clear();
+    const Point dot = {4 + ask->rng()->uniform() * (side - 8), 4 + ask->rng()->uniform() * (side - 8)};
+    if (std::all_of(dots.begin(), dots.end(), [&](const Point& other) { return std::hypot(dot.x - other.x, dot.y - other.y) > 8; })) dots.push_back(dot);
+  }
+  std::vector<size_t> ink(n, 0);
+  std::array<size_t, 2> counts{};
+  for (size_t i = 0; i < n; ++i) {
+    ink[i] = two ? ask->index(2) : 0;
+    ++counts[ink[i]];
+  }
+  // Row by row from the top, as one reads: the thought counts them.
+  const std::string noun = two ? std::string(colours[0].name) + " dots" : "dots";
+  plan.question = ask->word(kDots, {{"n", noun}});
+  if (two) plan.sees = std::string(colours[0].name) + ' ' + std::to_string(counts[0]) + ", " + std::string(colours[1].name) + ' ' + std::to_string(counts[1]);
+  plan.answer = std::to_string(counts[0]);
+  plan.grader = "number";
+  plan.combination = std::to_string(n) + '/' + std::to_string(counts[0]) + '/' + std::string(colours[0].name) + '/' + std::to_string(ask->index(5));
+  const double radius = 2.2 + 0.8 * ask->rng()->uniform();
+  plan.draw = [=](Rng* rng) {
+    Canvas canvas = canvas_of(style, side, side);
+    for (size_t i = 0; i < dots.size(); ++i) canvas.circle(dots[i].x, dots[i].y, radius, colours[ink[i]].colour);
+    return weathered(std::move(canvas), style, rng);
+  };
+  return plan;
+}
+
+Plan plan_dice(Asker* ask, std::string_view question) {
+  Plan plan;
+  const auto n = static_cast<size_t>(question == "one" ? 1 : ask->between(2, 4));
+  std::vector<int64_t> eyes;
+  std::vector<std::string> texts;
+  int64_t total = 0;
+  for (size_t i = 0; i < n; ++i) {
+    eyes.push_back(ask->between(1, 6));
+    texts.push_back(std::to_string(eyes.back()));
+    if (i > 0) plan.steps += (i > 1 ? ", " : "") + std::to_string(total) + " + " + texts.back() + " = " + std::to_string(total + eyes.back());
+    total += eyes.back();
+  }
+  plan.sees = joined(texts, ", ");
+  plan.combination = plan.sees + '/' + std::to_string(ask->index(10));
+  plan.grader = "number";
+  if (question == "one") {
+    plan.question = ask->word(kDie);
+    plan.answer = texts[0];
+  } else if (question == "sum") {
+    plan.question = ask->word(kDiceSum);
+    plan.expression = joined(texts, "+");
+    plan.answer = std::to_string(total);
+  } else {
+    CHECK(question == "highest");
+    plan.question = ask->word(kDiceTop);
+    plan.steps.clear();
+    plan.answer = std::to_string(*std::max_element(eyes.begin(), eyes.end()));
+  }
+  const double side = static_cast<double>(ask->between(17, 24));
+  const double gap = static_cast<double>(ask->between(2, 6));
+  const double width = gap + (side + gap) * static_cast<double>(n);
+  const Style style = plan.style = pick_style(ask->rng(), width, side + 2 * gap);
+  const bool coloured = ask->chance(0.3);
+  const Colour body = coloured ? shade_of(ask->rng(), ask->index(3)).colour : Colour{255, 255, 255};
+  const Colour dots = coloured ? Colour{255, 255, 255} : Colour{10, 10, 10};
+  plan.draw = [=](Rng* rng) {
+    Canvas canvas = canvas_of(style, width, side + 2 * gap);
+    for (size_t i = 0; i < n; ++i) draw_die(&canvas, gap + (side + gap) * static_cast<double>(i), gap, side, eyes[i], body, dots);
+    return weathered(std::move(canvas), style, rng);
+  };
+  return plan;
+}
+
+}  // namespace firesteel::pictures
