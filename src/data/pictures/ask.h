@@ -13,10 +13,11 @@
 #include "base/rng.h"
 #include "data/pictures/canvas.h"
 #include "data/pictures/palette.h"
+#include "data/wording.h"
 
 namespace firesteel::pictures {
 
-enum class Split { kTrain, kEval };
+using firesteel::Split;
 
 // One sample before it is drawn and written down.
 struct Plan {

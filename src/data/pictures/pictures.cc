@@ -174,17 +174,17 @@ Sample make_picture_sample(Rng* rng, const PictureOptions& options) {
   sample.grader = plan.grader;
 
   const std::string last_line = "Answer: " + plan.answer + plan.unit;
-  if (!sample.thinking) {
-    sample.target = last_line;
-    return sample;
-  }
   const bool call = sample.tools && !plan.expression.empty();
   if (call && second_turn) {
-    // The answer is the number that the tool gave: the next literal after those of the question.
+    // The answer is the number that the tool gave: the next literal after those of the question. A sign is not part of it.
     const size_t n = find_number_literals(plan.question).size();
     sample.messages.push_back({.role = "assistant", .text = call_of(plan.expression)});
     sample.messages.push_back({.role = "tool", .text = plan.answer});
-    sample.target = "Answer: <|n" + std::to_string(n) + "|>" + plan.unit;
+    sample.target = std::string("Answer: ") + (plan.answer.front() == '-' ? "-" : "") + "<|n" + std::to_string(n) + "|>" + plan.unit;
+    return sample;
+  }
+  if (!sample.thinking) {
+    sample.target = call ? call_of(plan.expression) : last_line;
     return sample;
   }
   std::string thought = plan.sees;

@@ -59,7 +59,6 @@ void ask_over(Asker* ask, Plan* plan, int64_t value, int64_t low, int64_t high) 
   const int64_t limit = yes ? ask->between(low, value - 1) : ask->between(value + 1, std::max(high, value + 1));
   plan->question = ask->word(kOver, {{"v", number(limit)}});
   plan->answer = value > limit ? "yes" : "no";
-  plan->grader = "choice";
 }
 
 constexpr std::string_view kThings[] = {"pencil", "bar", "line", "stick", "ribbon", "key", "pen", "worm"};

@@ -221,7 +221,6 @@ bool ask_scene(Asker* ask, Plan* plan, Scene* scene, std::string_view question) 
     plan->question = ask->word(kExists, {{"a", article(noun)}});
     plan->working = noun + ": " + list_of(matching(*scene, wanted));
     plan->answer = yes ? "yes" : "no";
-    plan->grader = "choice";
     return true;
   }
   if (question == "next") {
@@ -281,7 +280,6 @@ bool ask_scene(Asker* ask, Plan* plan, Scene* scene, std::string_view question) 
   plan->question = ask->word(kMoreOf, {{"a", plural(noun_of(a.colour, a.form))}, {"b", plural(noun_of(b.colour, b.form))}});
   plan->working = noun_of(a.colour, a.form) + ' ' + std::to_string(n_a) + ", " + noun_of(b.colour, b.form) + ' ' + std::to_string(n_b);
   plan->answer = n_a > n_b ? "yes" : "no";
-  plan->grader = "choice";
   return true;
 }
 

@@ -185,7 +185,6 @@ void ask_compare(Asker* ask, Plan* plan, const Series& series, const std::string
   plan->working = entry(series, i) + ", " + entry(series, k);
   const bool higher = series.values[i] > series.values[k];
   plan->answer = form == 2 ? series.labels[higher ? i : k] : higher == (form == 0) ? "yes" : "no";
-  plan->grader = form == 2 ? "exact" : "choice";
 }
 
 void ask_colour(Asker* ask, Plan* plan, const Series& series, size_t i) {

@@ -341,7 +341,6 @@ Plan plan_shapes(Asker* ask, std::string_view question) {
     plan.combination = published ? '!' + program : program;
     plan.working = work_out_shapes(query, grid);
     plan.answer = shape_answer(query, grid) ? "yes" : "no";
-    plan.grader = "choice";
 
     // The published wording in two of three, so that its form is well known.
     const std::string subject = noun_phrase(query.subject);

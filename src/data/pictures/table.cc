@@ -209,7 +209,6 @@ Plan plan_plane(Asker* ask, std::string_view question) {
     const bool lower = line[two[0]] < line[two[1]];
     plan.answer = lower == (side == 0 || side == 3) ? "yes" : "no";
     plan.working = std::string(side < 2 ? "x" : "y") + ": " + a + ' ' + std::to_string(line[two[0]]) + ", " + names[two[1]] + ' ' + std::to_string(line[two[1]]);
-    plan.grader = "choice";
   }
   const double pitch = static_cast<double>(ask->between(10, 13));
   const double room = 11;
