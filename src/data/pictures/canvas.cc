@@ -195,17 +195,94 @@ void Canvas::polyline(std::span<const Point> points, double thickness, Colour co
   }
 }
 
+// Keeps the most that any stroke covers of a pixel: where strokes meet, nothing becomes darker.
+void Canvas::pen_stroke(Point from, Point to, double pen) {
+  const double half = std::max(pen, 0.8) / 2;
+  const double reach = half + 1;
+  const auto first_row = std::max(0, static_cast<int32_t>(std::floor(std::min(from.y, to.y) - reach)) - top_);
+  const auto last_row = std::min(rows_ - 1, static_cast<int32_t>(std::ceil(std::max(from.y, to.y) + reach)) - top_);
+  const auto first_column = std::max(0, static_cast<int32_t>(std::floor(std::min(from.x, to.x) - reach)) - left_);
+  const auto last_column = std::min(columns_ - 1, static_cast<int32_t>(std::ceil(std::max(from.x, to.x) + reach)) - left_);
+  const double dx = to.x - from.x;
+  const double dy = to.y - from.y;
+  const double square = dx * dx + dy * dy;
+  for (int32_t row = first_row; row <= last_row; ++row) {
+    float* areas = areas_.data() + static_cast<size_t>(row) * static_cast<size_t>(columns_);
+    const double py = row + top_ + 0.5 - from.y;
+    for (int32_t column = first_column; column <= last_column; ++column) {
+      const double px = column + left_ + 0.5 - from.x;
+      const double t = square > 0 ? std::clamp((px * dx + py * dy) / square, 0.0, 1.0) : 0;
+      const double away_x = px - t * dx;
+      const double away_y = py - t * dy;
+      const double coverage = half + 0.5 - std::sqrt(away_x * away_x + away_y * away_y);
+      areas[column] = std::max(areas[column], static_cast<float>(std::clamp(coverage, 0.0, 1.0)));
+    }
+  }
+}
+
+void Canvas::fill_strokes(Colour colour) {
+  for (int32_t row = std::max(0, -top_); row < rows_ && row + top_ < image_.height; ++row) {
+    const float* areas = areas_.data() + static_cast<size_t>(row) * static_cast<size_t>(columns_);
+    for (int32_t column = std::max(0, -left_); column < columns_ && column + left_ < image_.width; ++column) {
+      if (areas[column] > 0.002F) blend(column + left_, row + top_, areas[column], colour);
+    }
+  }
+}
+
+void Canvas::strokes(double x, double y, std::span<const Stroke> strokes, double unit, double pen, Colour colour) {
+  if (strokes.empty()) return;
+  Point low = {1e9, 1e9};
+  Point high = {-1e9, -1e9};
+  const auto at = [&](float sx, float sy) { return Point{(x + static_cast<double>(sx) * unit) * scale_, (y + static_cast<double>(sy) * unit) * scale_}; };
+  for (const Stroke& stroke : strokes) {
+    for (const Point& point : {at(stroke.x0, stroke.y0), at(stroke.x1, stroke.y1)}) {
+      low = {std::min(low.x, point.x), std::min(low.y, point.y)};
+      high = {std::max(high.x, point.x), std::max(high.y, point.y)};
+    }
+  }
+  const double reach = pen * scale_ / 2 + 1;
+  begin(low.x - reach, low.y - reach, high.x + reach, high.y + reach);
+  for (const Stroke& stroke : strokes) pen_stroke(at(stroke.x0, stroke.y0), at(stroke.x1, stroke.y1), pen * scale_);
+  fill_strokes(colour);
+}
+
+// Each letter in the middle of the room that the dot font gives it.
+void Canvas::pen_text(double left, double top, std::string_view text, double dot, Colour colour, const Lettering& lettering) {
+  std::vector<Stroke> all;
+  double column = 0.5;
+  for (const char c : text) {
+    const int columns = glyph_of(c).columns;
+    if (const StrokeGlyph* glyph = stroke_glyph_of(c)) {
+      const double room = columns - 1 + 0.4;
+      const double squeeze = glyph->width > room ? room / glyph->width : 1;
+      const double shift = column + (columns - 1 - glyph->width * squeeze) / 2;
+      for (const Stroke& stroke : glyph->strokes) {
+        const auto place = [&](float x, float y) { return static_cast<float>(shift + static_cast<double>(x) * squeeze + lettering.slant * (3.5 - static_cast<double>(y))); };
+        // The pen's middle line runs half a dot inside the box that dots would fill.
+        const auto height = [](float y) { return 0.5F + y * (6.0F / 7.0F); };
+        all.push_back({place(stroke.x0, stroke.y0), height(stroke.y0), place(stroke.x1, stroke.y1), height(stroke.y1)});
+      }
+    }
+    column += columns + 1;
+  }
+  strokes(left / scale_, top / scale_, all, dot / scale_, lettering.pen * dot / scale_, colour);
+}
+
 double Canvas::text_width(std::string_view text, double size) {
   int columns = 0;
   for (const char c : text) columns += glyph_of(c).columns + 1;
   return (columns > 0 ? columns - 1 : 0) * size / 7;
 }
 
-void Canvas::text(double x, double y, std::string_view text, double size, Colour colour, Lettering lettering) {
+void Canvas::text(double x, double y, std::string_view text, double size, Colour colour, const Lettering& lettering) {
   const double dot = size / 7 * scale_;  // pixels a side of one dot of the font
   const double left = x * scale_;
   const double top = y * scale_;
-  if (lettering == Lettering::kBlocks) {
+  if (lettering.kind == Lettering::Kind::kStrokes) {
+    pen_text(left, top, text, dot, colour, lettering);
+    return;
+  }
+  if (lettering.kind == Lettering::Kind::kBlocks) {
     begin(left, top, left + text_width(text, size) * scale_ + dot, top + 9 * dot);
     double column = left;
     for (const char c : text) {
@@ -255,7 +332,7 @@ void Canvas::text(double x, double y, std::string_view text, double size, Colour
   }
 }
 
-void Canvas::text_centred(double x, double y, std::string_view text_, double size, Colour colour, Lettering lettering) {
+void Canvas::text_centred(double x, double y, std::string_view text_, double size, Colour colour, const Lettering& lettering) {
   text(x - text_width(text_, size) / 2, y, text_, size, colour, lettering);
 }
 

@@ -13,6 +13,7 @@
 
 #include "base/rgb_image.h"
 #include "base/rng.h"
+#include "data/pictures/stroke_font.h"
 
 namespace firesteel::pictures {
 
@@ -27,8 +28,13 @@ struct Point {
   double y = 0;
 };
 
-// How letters look: squares of the 5 x 7 font, or the same with rounded outlines.
-enum class Lettering { kBlocks, kSmooth };
+// How letters look: squares of the 5 x 7 font, the same with rounded outlines, or pen strokes. All take the same room.
+struct Lettering {
+  enum class Kind { kBlocks, kSmooth, kStrokes };
+  Kind kind = Kind::kBlocks;
+  double pen = 1.1;    // thickness of a stroke, in dots
+  double slant = 0;    // of strokes: how far their top leans to the right, as a part of the height
+};
 
 class Canvas {
  public:
@@ -55,10 +61,12 @@ class Canvas {
 
   // Text with its upper left corner at (x, y). `size` is the height of a digit; letters reach 2/7 of it below. Characters that the
   // font lacks become blanks.
-  void text(double x, double y, std::string_view text, double size, Colour colour, Lettering lettering = Lettering::kBlocks);
+  void text(double x, double y, std::string_view text, double size, Colour colour, const Lettering& lettering = {});
   // Centred between left and right.
-  void text_centred(double x, double y, std::string_view text, double size, Colour colour, Lettering lettering = Lettering::kBlocks);
+  void text_centred(double x, double y, std::string_view text, double size, Colour colour, const Lettering& lettering = {});
   static double text_width(std::string_view text, double size);
+  // Pen strokes, their origin at (x, y), one of their units `unit` drawing units; `pen` in drawing units.
+  void strokes(double x, double y, std::span<const Stroke> strokes, double unit, double pen, Colour colour);
 
   // A brightness gradient from corner to corner of at most +-`strength` steps, and noise of +-`noise` steps on each channel.
   void weather(Rng* rng, int strength, int noise);
@@ -71,6 +79,9 @@ class Canvas {
   void edge(Point from, Point to);                                   // pixels
   void contour(std::span<const Point> points);                       // pixels
   void fill(Colour colour);
+  void pen_stroke(Point from, Point to, double pen);                 // pixels; begin() first, then fill_strokes()
+  void fill_strokes(Colour colour);
+  void pen_text(double left, double top, std::string_view text, double dot, Colour colour, const Lettering& lettering);
   void blend(int32_t x, int32_t y, float coverage, Colour colour);
 
   double width_;

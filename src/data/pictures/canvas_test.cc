@@ -69,7 +69,7 @@ TEST(Canvas, WhatLiesOutsideIsClipped) {
   canvas.rectangle(-50, -50, 90, -10, kWhite);
   canvas.line({-5, 300}, {80, 40}, 3, kWhite);
   canvas.text(15, 15, "clipped", 7, kWhite);
-  canvas.text(-8, -3, "clipped", 14, kWhite, Lettering::kSmooth);
+  canvas.text(-8, -3, "clipped", 14, kWhite, {.kind = Lettering::Kind::kSmooth});
   canvas.rectangle(-1, -1, 21, 21, kWhite);
   EXPECT_NEAR(area_of(canvas.image()), 400, 1e-9);
 }
@@ -81,7 +81,8 @@ TEST(Canvas, SizesFollowTheScale) {
 }
 
 TEST(Canvas, TextStaysInItsBox) {
-  for (const Lettering lettering : {Lettering::kBlocks, Lettering::kSmooth}) {
+  for (const Lettering::Kind kind : {Lettering::Kind::kBlocks, Lettering::Kind::kSmooth, Lettering::Kind::kStrokes}) {
+    const Lettering lettering = {.kind = kind};
     Canvas canvas(80, 40, 1.3, kBlack);
     canvas.text(10, 10, "Wgj 19%", 8, kWhite, lettering);
     const RgbImage image = canvas.take();
@@ -110,6 +111,23 @@ TEST(Font, PrintableCharactersAreDrawnAndDiffer) {
     EXPECT_NE(dots.find('#'), std::string::npos) << c;
     EXPECT_TRUE(seen.insert(dots).second) << c << " looks like another character";
   }
+}
+
+TEST(Font, StrokesAreWithinTheBoxOfALetter) {
+  for (char c = ' ' + 1; c < 127; ++c) {
+    const StrokeGlyph* glyph = stroke_glyph_of(c);
+    if ((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z')) {
+      ASSERT_NE(glyph, nullptr) << c;
+    }
+    if (glyph == nullptr) continue;
+    for (const Stroke& stroke : glyph->strokes) {
+      EXPECT_GE(std::min(stroke.x0, stroke.x1), -0.2F) << c;
+      EXPECT_LE(std::max(stroke.x0, stroke.x1), 5.7F) << c;
+      EXPECT_GE(std::min(stroke.y0, stroke.y1), -0.2F) << c;
+      EXPECT_LE(std::max(stroke.y0, stroke.y1), 9.1F) << c;
+    }
+  }
+  for (int digit = 0; digit < 10; ++digit) EXPECT_GE(written_digits(digit).size(), 2U);
 }
 
 TEST(Palette, ShadesOfDifferentNamesStayApart) {

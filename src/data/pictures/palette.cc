@@ -73,7 +73,6 @@ Style pick_style(Rng* rng, double width, double height) {
     style.ink = gray(rng->below(2) == 0 ? 0 : rng->between(0, 70));
     style.faint = gray(level - 40);
   }
-  style.lettering = rng->below(3) == 0 ? Lettering::kSmooth : Lettering::kBlocks;
   const uint64_t size = rng->below(10);
   if (size < 5) {
     style.scale = 1;
@@ -83,6 +82,12 @@ Style pick_style(Rng* rng, double width, double height) {
     const double most = std::min(640 / width, 480 / height);
     style.scale = std::min(most, 1.4 + rng->uniform() * 5);
   }
+  // Dots are what small print is like, pen strokes what large print is like.
+  const uint64_t print = rng->below(100);
+  style.lettering.kind = style.scale < 1.3 ? (print < 55 ? Lettering::Kind::kBlocks : print < 80 ? Lettering::Kind::kSmooth : Lettering::Kind::kStrokes)
+                                           : (print < 20 ? Lettering::Kind::kBlocks : print < 45 ? Lettering::Kind::kSmooth : Lettering::Kind::kStrokes);
+  style.lettering.pen = 0.85 + 0.6 * rng->uniform();
+  if (rng->below(5) == 0) style.lettering.slant = 0.25 * rng->uniform();
   if (rng->below(3) == 0) style.gradient = static_cast<int>(rng->between(1, 10));
   if (rng->below(2) == 0) style.noise = static_cast<int>(rng->between(1, 7));
   return style;

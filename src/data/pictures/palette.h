@@ -28,7 +28,7 @@ struct Style {
   Colour ink;
   Colour faint;  // grid lines
   bool dark = false;
-  Lettering lettering = Lettering::kBlocks;
+  Lettering lettering;
   double scale = 1;   // of the canvas: about 1 in four drawings of five, else up to what fits into 640 x 480
   int gradient = 0;
   int noise = 0;

@@ -26,6 +26,7 @@ constexpr Family kFamilies[] = {
     {{"pictures/easy/dots", 1}, plan_easy},
     {{"pictures/easy/bar", 1}, plan_easy},
     {{"pictures/reading/number", 2}, plan_reading},
+    {{"pictures/reading/handwriting", 1.5}, plan_reading},
     {{"pictures/reading/letter", 1}, plan_reading},
     {{"pictures/reading/word", 2}, plan_reading},
     {{"pictures/reading/colour", 1}, plan_reading},

@@ -1,5 +1,7 @@
 // Digits, numbers and words to read, and the easy steps for the start of training.
+#include <algorithm>
 #include <array>
+#include <cmath>
 
 #include "base/check.h"
 #include "data/pictures/kinds.h"
@@ -8,7 +10,7 @@ namespace firesteel::pictures {
 
 namespace {
 
-constexpr std::string_view kDigit[] = {"which digit is this?", "what digit do you see?", "read the digit.", "which digit is shown?", "what number is written here?",
+constexpr std::string_view kDigit[] = {"what digit do you see?", "read the digit.", "which digit is shown?", "what number is written here?",
                                        "name the digit.", "what does it say?", "which number do you see?", "tell me the digit.", "digit?"};
 constexpr std::string_view kLetter[] = {"which letter is this?", "what letter do you see?", "read the letter.", "which letter is shown?", "what is written here?",
                                         "name the letter.", "what does it say?", "tell me the letter.", "letter?"};
@@ -111,12 +113,65 @@ NamedColour ink_of(Asker* ask) {
 
 NamedColour plain_ink(Asker* ask) { return ask->chance(0.6) ? NamedColour{"black", shade_of(ask->rng(), 8).colour} : ink_of(ask); }
 
+// A digit as a hand writes it: a usual way to write it, its points moved a little, turned, leaned and squeezed; about 20 of 28 units high.
+std::vector<Stroke> handwritten(Asker* ask, int digit) {
+  std::vector<PenPath> paths = ask->one_of(written_digits(digit));
+  const auto spread = [&](double by) { return (ask->rng()->uniform() * 2 - 1) * by; };
+  const double turn = spread(0.26);
+  const double lean = 0.12 + spread(0.35);
+  const double wide = 0.85 + spread(0.3);
+  for (PenPath& path : paths) {
+    path.curved = path.curved || ask->chance(0.25);
+    for (auto& point : path.points) {
+      const double x = (static_cast<double>(point[0]) - 2.2 + spread(0.3)) * wide;
+      const double y = static_cast<double>(point[1]) - 3.5 + spread(0.3);
+      const double leaned = x - lean * y;
+      point = {static_cast<float>(leaned * std::cos(turn) - y * std::sin(turn)), static_cast<float>(leaned * std::sin(turn) + y * std::cos(turn))};
+    }
+  }
+  return strokes_of(paths);
+}
+
+void write_by_hand(Asker* ask, Plan* plan, const std::vector<int>& digits) {
+  const double width = 24 * static_cast<double>(digits.size()) + 4;
+  plan->style = pick_style(ask->rng(), width, 28);
+  if (ask->chance(0.5)) plan->style.paper = {255, 255, 255}, plan->style.ink = {0, 0, 0}, plan->style.dark = false;
+  if (ask->chance(0.6)) plan->style.scale = 1;
+  struct Written {
+    std::vector<Stroke> strokes;
+    double x;
+    double y;
+    double unit;
+  };
+  std::vector<Written> all;
+  for (size_t i = 0; i < digits.size(); ++i) {
+    const double unit = 2.3 + 0.7 * ask->rng()->uniform();
+    all.push_back({handwritten(ask, digits[i]), 14 + 24 * static_cast<double>(i) + ask->rng()->uniform() * 3 - 1.5, 14 + ask->rng()->uniform() * 3 - 1.5, unit});
+  }
+  const double pen = 1.4 + 2 * ask->rng()->uniform();
+  const Style style = plan->style;
+  plan->draw = [=](Rng* rng) {
+    Canvas canvas = canvas_of(style, width, 28);
+    for (const Written& one : all) canvas.strokes(one.x, one.y, one.strokes, one.unit, pen, style.ink);
+    return weathered(std::move(canvas), style, rng);
+  };
+}
+
 }  // namespace
 
 Plan plan_reading(Asker* ask, std::string_view question) {
   Plan plan;
   const std::vector<double> sizes = {7, 7, 8, 10, 14, 14, 21, 28};
-  if (question == "number") {
+  if (question == "handwriting") {
+    // One digit as a rule; now and then a number of two.
+    std::vector<int> digits = {static_cast<int>(ask->index(10))};
+    if (ask->chance(0.2)) digits.insert(digits.begin(), static_cast<int>(ask->between(1, 9)));
+    for (const int digit : digits) plan.answer += std::to_string(digit);
+    plan.question = digits.size() == 1 ? (ask->chance(0.3) ? "Which digit is this?" : ask->word(kDigit)) : ask->word(kNumber);
+    plan.grader = "number";
+    plan.combination = plan.answer + '/' + std::to_string(ask->index(40));
+    write_by_hand(ask, &plan, digits);
+  } else if (question == "number") {
     const std::string number = random_number(ask);
     const size_t decoration = ask->index(8);
     const std::string text = decoration == 0 ? "$" + number : decoration == 1 ? number + "%" : number;
