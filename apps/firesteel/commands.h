@@ -21,9 +21,12 @@ void add_store(Command root);
 void add_serve(Command root);
 void add_eval(Command root);
 void add_train(Command root);
+void add_data(Command root);
 // Below train:
 void add_train_tokenizer(Command train);
 void add_train_model(Command train);
+// Below data:
+void add_data_show(Command data);
 // Below models:
 void add_models_verify(Command models);
 void add_models_convert(Command models);

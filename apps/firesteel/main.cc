@@ -22,6 +22,7 @@ int main(int argc, char** argv) {
   add_models(root);
   add_train(root);
   add_eval(root);
+  add_data(root);
   add_tenant(root);
   add_key(root);
   add_usage(root);

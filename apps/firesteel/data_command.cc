@@ -1,0 +1,12 @@
+// firesteel data: what training and evaluation are made of.
+#include "commands.h"
+
+namespace firesteel {
+
+void add_data(Command root) {
+  Command data = root.subcommand("data", "Make and look at training and evaluation data");
+  data.examples("  firesteel data show --kind pictures -n 20 --png pictures");
+  add_data_show(data);
+}
+
+}  // namespace firesteel
