@@ -1,7 +1,9 @@
 // Curricula and graders agree: what a sample teaches is right by its own grader, and what it asks the calculator can be worked out.
 #include <algorithm>
-#include <map>
+#include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -44,7 +46,8 @@ struct Counts {
   std::vector<std::string> examples;
 };
 
-Counts check_kind(const std::string& prefix) {
+// instead: graded by this, as suites of refusals and false refusals do.
+Counts check_kind(const std::string& prefix, std::optional<Grading::Kind> instead = {}) {
   Counts counts;
   SynthOptions options;
   options.seed = 5;
@@ -57,12 +60,14 @@ Counts check_kind(const std::string& prefix) {
     const auto sample = (*source)->sample(i);
     EXPECT_TRUE(sample.ok()) << sample.error().message;
     if (!sample.ok()) return counts;
-    const EvalItem item = item_from_sample(*sample, i);
+    EvalItem item = item_from_sample(*sample, i);
+    if (instead) item.grading.kind = *instead;
     EXPECT_TRUE(check_grading(item.grading, sample->kind).ok()) << sample->kind << " " << sample->grader << " '" << sample->answer << "'";
     std::string text = with_numbers(*sample);
     const auto tell = [&](const std::string& what) {
       if (counts.examples.size() < 8) counts.examples.push_back(sample->kind + ": " + what + " | " + item.messages.back().text + " | " + text + " | expected " + sample->answer);
     };
+    if (sample->grader == "none" && !instead) continue;  // small talk
     constexpr std::string_view kCall = "\"expression\": \"";
     if (const size_t call = text.find(kCall); call != std::string::npos) {
       const size_t begin = call + kCall.size();
@@ -87,6 +92,16 @@ TEST(EvalData, TargetsAreRightByTheirOwnGraders) {
     const Counts counts = check_kind(prefix);
     EXPECT_EQ(counts.n_wrong, 0) << prefix << " of " << counts.n_answers;
     EXPECT_EQ(counts.n_call_errors, 0) << prefix << " of " << counts.n_calls;
+    for (const std::string& example : counts.examples) ADD_FAILURE() << example;
+  }
+}
+
+TEST(EvalData, RefusalsAreToldFromAnswers) {
+  const std::pair<const char*, Grading::Kind> rows[] = {{"chat/refusal", Grading::Kind::kRefusal}, {"math", Grading::Kind::kReply}, {"science", Grading::Kind::kReply},
+                                                        {"health", Grading::Kind::kReply},        {"chat/in_scope", Grading::Kind::kReply}};
+  for (const auto& [prefix, kind] : rows) {
+    const Counts counts = check_kind(prefix, kind);
+    EXPECT_EQ(counts.n_wrong, 0) << prefix << " of " << counts.n_answers;
     for (const std::string& example : counts.examples) ADD_FAILURE() << example;
   }
 }

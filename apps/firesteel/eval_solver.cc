@@ -5,8 +5,11 @@
 #include "agents/calculator.h"
 #include "agents/tool_loop.h"
 #include "base/clock.h"
+#include "base/mapped_file.h"
+#include "data/real/problem.h"
 #include "data/synth.h"
 #include "eval/choice_logprob.h"
+#include "image/decode.h"
 
 namespace firesteel {
 namespace {
@@ -111,6 +114,14 @@ SuiteInputs make_suite_inputs(const std::string& data_folder) {
   SuiteInputs inputs;
   inputs.data_folder = data_folder;
   inputs.synthesise = synthesise;
+  // The same rule that keeps training away from them.
+  inputs.keep = [](const std::string&, const EvalItem& item) { return is_held_out_skeleton(item.messages.back().text, kMawpsHeldOutPercent); };
+  inputs.read_image = [](const std::string& path) -> Result<RgbImage> {
+    FS_TRY(const std::string bytes, read_file(path, ImageLimits{}.max_bytes));
+    Result<RgbImage> image = decode_image(std::as_bytes(std::span(bytes)));
+    if (!image.ok()) return Error{image.error().code, path + ": " + image.error().message};
+    return image;
+  };
   return inputs;
 }
 

@@ -270,7 +270,7 @@ bool is_refusal(std::string_view text) {
   for (size_t at = plain.find("\xE2\x80\x99"); at != std::string::npos; at = plain.find("\xE2\x80\x99", at)) plain.replace(at, 3, "'");
   constexpr std::string_view kSigns[] = {
       "i can't", "i cannot", "i can not", "i am not able", "i'm not able", "i am unable", "i'm unable", "i don't know", "i do not know",
-      "i'm not sure", "i am not sure", "i have no ", "i'm sorry", "i am sorry", "beyond what i", "beyond me", "outside what i", "outside my",
+      "i'm not sure", "i am not sure", "i have no ", "beyond what i", "beyond me", "outside what i", "outside my",
       "not something i", "i only know", "i am too small", "i'm too small", "i was not trained", "i wasn't trained", "bigger model", "larger model",
       "not my field", "i would only be guessing", "i'd only be guessing", "i would be guessing", "i'd be guessing", "i'd rather not", "i would rather not",
       "i won't", "i will not", "i never learned", "i never learnt", "i lack", "too much for me", "i am not the right", "i'm not the right"};
