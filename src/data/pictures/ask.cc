@@ -48,7 +48,7 @@ std::string Asker::word(Words wordings, Slots slots) {
     if (is_held_out(wordings, i) == held_out_wording_) usable.push_back(i);
   }
   const size_t chosen = usable.empty() ? index(wordings.size()) : one_of(usable);
-  used_held_out_ = used_held_out_ || is_held_out(wordings, chosen);
+  used_held_out_ = is_held_out(wordings, chosen);
   return capital(fill_slots(wordings[chosen], slots));
 }
 

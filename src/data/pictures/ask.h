@@ -61,7 +61,7 @@ class Asker {
   // `n` different indices below `of`, in random order.
   std::vector<size_t> some_of(size_t n, size_t of);
 
-  // Whether a wording of the held-out part was given.
+  // Whether a wording of the held-out part was given, by the last call of word().
   bool used_held_out() const { return used_held_out_; }
 
   // One wording, with "{name}" replaced by the slot's value; begins with a capital.

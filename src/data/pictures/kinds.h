@@ -22,6 +22,7 @@ Plan plan_scene(Asker* ask, std::string_view question);   // coloured shapes
 Plan plan_dots(Asker* ask, std::string_view question);
 Plan plan_dice(Asker* ask, std::string_view question);
 Plan plan_table(Asker* ask, std::string_view question);
+Plan plan_general(Asker* ask, std::string_view question);  // what it is, what is to be seen
 Plan plan_plane(Asker* ask, std::string_view question);   // points with coordinates
 
 }  // namespace firesteel::pictures

@@ -1,10 +1,12 @@
 #include "data/pictures/pictures.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "base/check.h"
 #include "base/number_literals.h"
+#include "data/compose.h"
 #include "data/pictures/kinds.h"
 #include "data/pictures/shapes.h"
 
@@ -109,7 +111,24 @@ constexpr Family kFamilies[] = {
     {{"pictures/plane/at", 0.7}, plan_plane},
     {{"pictures/plane/one", 0.7}, plan_plane},
     {{"pictures/plane/side", 0.7}, plan_plane},
+    {{"pictures/general/kind", 1.5}, plan_general},
+    {{"pictures/general/describe", 1.5}, plan_general},
 };
+
+// As people type: American spelling in a third, now and then a few words in front; with_noise() takes away a question mark or a capital.
+std::string typed(std::string question, Rng* rng) {
+  if (rng->below(3) == 0) {
+    constexpr std::array<std::pair<std::string_view, std::string_view>, 3> kAmerican = {{{"olour", "olor"}, {"centre", "center"}, {"centimetres", "centimeters"}}};
+    for (const auto& [from, to] : kAmerican) {
+      for (size_t at = question.find(from); at != std::string::npos; at = question.find(from, at + to.size())) question.replace(at, from.size(), to);
+    }
+  }
+  if (rng->below(12) == 0) {
+    constexpr std::array<std::string_view, 6> kBefore = {"Look at the picture. ", "Please look at this. ", "A question about the picture: ", "Here is a picture. ", "See the image. ", "From the picture: "};
+    question.insert(0, kBefore[rng->below(kBefore.size())]);
+  }
+  return with_noise(std::move(question), rng);
+}
 
 bool below(std::string_view kind, std::string_view prefix) {
   return kind.substr(0, prefix.size()) == prefix && (kind.size() == prefix.size() || kind[prefix.size()] == '/');
@@ -169,7 +188,8 @@ Sample make_picture_sample(Rng* rng, const PictureOptions& options) {
   sample.thinking = rng->uniform() < options.thinking;
   sample.tools = rng->uniform() < options.tools;
   const bool second_turn = rng->below(4) == 0;
-  sample.messages.push_back({.role = "user", .text = plan.question, .images = {0}});
+  const std::string question = typed(plan.question, rng);
+  sample.messages.push_back({.role = "user", .text = question, .images = {0}});
   sample.images.push_back(plan.draw(rng));
   sample.answer = plan.answer;
   sample.grader = plan.grader;
@@ -178,7 +198,7 @@ Sample make_picture_sample(Rng* rng, const PictureOptions& options) {
   const bool call = sample.tools && !plan.expression.empty();
   if (call && second_turn) {
     // The answer is the number that the tool gave: the next literal after those of the question. A sign is not part of it.
-    const size_t n = find_number_literals(plan.question).size();
+    const size_t n = find_number_literals(question).size();
     sample.messages.push_back({.role = "assistant", .text = call_of(plan.expression)});
     sample.messages.push_back({.role = "tool", .text = plan.answer});
     sample.target = std::string("Answer: ") + (plan.answer.front() == '-' ? "-" : "") + "<|n" + std::to_string(n) + "|>" + plan.unit;

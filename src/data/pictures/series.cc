@@ -49,7 +49,7 @@ constexpr std::string_view kSecond[] = {
     "find the {noun} with the second biggest {mark}."};
 constexpr std::string_view kValue[] = {
     "what is the value of {a}?", "how much is {a}?", "what value does {a} have?", "read the value of {a}.", "which number belongs to {a}?", "how high is {a}?",
-    "what does the chart show for {a}?", "value of {a}?", "tell me the value for {a}.", "what is {a}?", "how many for {a}?", "what number does {a} reach?"};
+    "what does the chart show for {a}?", "value of {a}?", "tell me the value for {a}.", "{a}: what is the value?", "how many for {a}?", "what number does {a} reach?"};
 constexpr std::string_view kWhich[] = {
     "which {noun} has {v}?", "which {noun} has the value {v}?", "for which {noun} is the value {v}?", "which {noun} stands at {v}?", "name the {noun} with {v}.",
     "what {noun} has a value of {v}?", "which {noun} reaches {v}?", "find the {noun} whose value is {v}.", "{v} belongs to which {noun}?"};
