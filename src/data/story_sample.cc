@@ -7,6 +7,7 @@
 
 #include "base/number_literals.h"
 #include "data/calculation.h"
+#include "data/caller_system.h"
 #include "data/compose.h"
 #include "data/draw.h"
 #include "data/renderer.h"
@@ -345,7 +346,10 @@ Result<Sample> make_story_sample(const Story& story, size_t ask, Split split, Rn
   std::string why;
   for (int i = 0; i < kAttempts; ++i) {
     Attempt attempt = story.is_chat() ? chat_attempt(story, split, rng) : QuestionWriter(story, story.asks[ask], split, rng).attempt();
-    if (attempt.sample) return std::move(*attempt.sample);
+    if (attempt.sample) {
+      if (split == Split::kTrain) add_caller_system(&*attempt.sample, rng);
+      return std::move(*attempt.sample);
+    }
     why = std::move(attempt.why);
     if (attempt.hopeless) break;
   }
