@@ -151,6 +151,22 @@ TEST(Cli, ModelComesFromStoreAndHubCache) {
   EXPECT_TRUE(contains(list.out, "small.gguf") && contains(list.out, "org/tiny")) << list.out;
 }
 
+TEST(Cli, WithoutAModelTheOneBuiltInIsMeant) {
+  const CliResult list = run_cli({"models", "list"});
+  ASSERT_EQ(list.exit_code, 0) << list.err;
+  const CliResult ids = run_cli({"tokenize"}, "abc");
+  const CliResult inspected = run_cli({"models", "inspect", "kindling"});
+  if (contains(list.out, "built in")) {
+    EXPECT_EQ(ids.exit_code, 0) << ids.err;
+    EXPECT_EQ(run_cli({"tokenize", "--model", "kindling"}, "abc").out, ids.out);
+    EXPECT_EQ(inspected.exit_code, 0) << inspected.err;
+  } else {
+    EXPECT_EQ(ids.exit_code, 1);
+    EXPECT_TRUE(contains(ids.err, "built without models/kindling.gguf: use --model")) << ids.err;
+    EXPECT_TRUE(contains(inspected.err, "no model 'kindling'")) << inspected.err;
+  }
+}
+
 TEST(Cli, TokenizeRoundTrip) {
   const std::string text = "Hello, world! \xC3\xA9\xE2\x82\xAC\n  two  spaces\t";
   const CliResult ids = run_cli({"tokenize", "--model", tiny_model()}, text);

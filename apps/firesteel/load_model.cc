@@ -11,6 +11,7 @@
 
 #include "base/json.h"
 #include "base/mapped_file.h"
+#include "embedded_model.h"
 #include "model_store.h"
 #include "terminal.h"
 
@@ -23,6 +24,8 @@ bool is_folder(const std::string& path) {
   struct stat info {};
   return stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
 }
+
+bool is_embedded(const std::string& path) { return has_embedded_model() && path == kEmbeddedModelName; }
 
 bool begins_as_gguf(const std::string& path) {
   const Result<MappedFile> file = MappedFile::open(path);
@@ -74,7 +77,8 @@ Result<ModelInfo> describe(const LoadedModel& loaded, const ModelOptions& option
   if (most != bytes_of_type.end()) info.quantisation = dtype_info(most->first).name;
   info.file_bytes = static_cast<int64_t>(checkpoint.file_bytes());
   struct stat file {};
-  if (stat(checkpoint.path().c_str(), &file) == 0) info.created_unix_s = int64_t{file.st_mtime};
+  const std::string path = is_embedded(checkpoint.path()) ? "/proc/self/exe" : checkpoint.path();
+  if (stat(path.c_str(), &file) == 0) info.created_unix_s = int64_t{file.st_mtime};
   if (loaded.chat_template != nullptr) {
     FS_TRY(info.chat_template, chat_template_source(checkpoint, options.chat_template_file));
   }
@@ -84,7 +88,7 @@ Result<ModelInfo> describe(const LoadedModel& loaded, const ModelOptions& option
 }  // namespace
 
 void add_model_option(Command* command, ModelOptions* options) {
-  command->text("-m,--model", &options->model, "A .gguf file, a folder with safetensors, or a name (see models list)", "FIRESTEEL_MODEL");
+  command->text("-m,--model", &options->model, "A .gguf file, a folder with safetensors, or a name (see models list); default: the one built in", "FIRESTEEL_MODEL");
 }
 
 void add_engine_options(Command* command, ModelOptions* options) {
@@ -122,7 +126,7 @@ Result<std::string> chat_template_source(const Checkpoint& checkpoint, const std
 Result<LoadedModel> load_model(const ModelOptions& options, bool want_template) {
   LoadedModel loaded;
   FS_TRY(loaded.path, resolve_model(options.model));
-  FS_TRY(loaded.checkpoint, Checkpoint::open(loaded.path));
+  FS_TRY(loaded.checkpoint, open_model(loaded.path));
 
   // A large vocabulary takes tens of milliseconds to index; reading the tensor table meanwhile costs nothing.
   Result<std::shared_ptr<const Tokenizer>> tokenizer = Error{};
@@ -153,12 +157,12 @@ Result<LoadedModel> load_model(const ModelOptions& options, bool want_template) 
 Result<std::shared_ptr<const Tokenizer>> load_tokenizer(const ModelOptions& options) {
   FS_TRY(const std::string path, resolve_model(options.model));
   // What is not GGUF is a tokenizer's own file, or a folder that may hold a tokenizer without weights.
-  if (is_folder(path) || !begins_as_gguf(path)) {
+  if (!is_embedded(path) && (is_folder(path) || !begins_as_gguf(path))) {
     Result<std::unique_ptr<const Tokenizer>> loaded = Tokenizer::from_file(path);
     if (!loaded.ok()) return std::move(loaded).error();
     return std::shared_ptr<const Tokenizer>(std::move(loaded).value());
   }
-  FS_TRY(const std::shared_ptr<const Checkpoint> checkpoint, Checkpoint::open(path));
+  FS_TRY(const std::shared_ptr<const Checkpoint> checkpoint, open_model(path));
   FS_TRY(std::shared_ptr<const Tokenizer> tokenizer, make_tokenizer(checkpoint));
   if (tokenizer == nullptr) return Error{ErrorCode::kNotFound, path + ": has no tokenizer"};
   return tokenizer;

@@ -11,6 +11,7 @@ int main(int argc, char** argv) {
   CommandLine line("Firesteel: a private assistant for one's own machines.", version.c_str());
   Command root = line.root();
   root.examples(
+      "  firesteel ask \"A shop sells 3 pens for 2.40. What do 7 pens cost?\"\n"
       "  firesteel ask --model MODEL.gguf \"Why is the sky blue?\"\n"
       "  firesteel chat --model MODEL.gguf\n"
       "  firesteel serve --model MODEL.gguf\n"

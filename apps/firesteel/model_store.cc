@@ -7,6 +7,7 @@
 
 #include "base/mapped_file.h"
 #include "command_line.h"
+#include "embedded_model.h"
 
 namespace firesteel {
 namespace {
@@ -125,9 +126,11 @@ std::string hub_cache_dir() {
 }
 
 Result<std::string> resolve_model(const std::string& name) {
+  if (has_embedded_model() && (name.empty() || name == kEmbeddedModelName)) return std::string(kEmbeddedModelName);
   if (name.empty()) {
     return Error{ErrorCode::kInvalidArgument,
-                 "no model given: use --model PATH (a .gguf file or a folder with safetensors) or set FIRESTEEL_MODEL"};
+                 "no model given, and this program was built without models/kindling.gguf: use --model PATH (a .gguf file or a folder with "
+                 "safetensors) or set FIRESTEEL_MODEL"};
   }
   if (path_exists(name)) return resolve_existing(fs::path(name).has_filename() ? fs::path(name) : fs::path(name).parent_path());
 
@@ -155,6 +158,10 @@ Result<std::string> resolve_model(const std::string& name) {
 
 std::vector<StoredModel> list_models() {
   std::vector<StoredModel> models;
+  if (has_embedded_model()) {
+    const uint64_t n_bytes = embedded_text_model().bytes.size() + embedded_vision_model().bytes.size();
+    models.push_back({kEmbeddedModelName, kEmbeddedModelName, "built in", n_bytes});
+  }
   for (const fs::path& path : entries(model_store_dir())) {
     const bool usable = path.extension() == ".gguf" || path_exists(path / "config.json") || gguf_files(path).size() == 1;
     if (usable) models.push_back({path.filename().string(), path.string(), "store", size_of(path)});

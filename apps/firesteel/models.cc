@@ -7,6 +7,7 @@
 
 #include "base/json.h"
 #include "commands.h"
+#include "embedded_model.h"
 #include "load_model.h"
 #include "model_store.h"
 #include "terminal.h"
@@ -221,7 +222,7 @@ void Inspection::print_json() const {
 Status inspect(const InspectOptions& options) {
   if (options.chat_template) {
     FS_TRY(const std::string path, resolve_model(options.model.model));
-    FS_TRY(const std::shared_ptr<const Checkpoint> checkpoint, Checkpoint::open(path));
+    FS_TRY(const std::shared_ptr<const Checkpoint> checkpoint, open_model(path));
     FS_TRY(const std::string source, chat_template_source(*checkpoint, ""));
     if (source.empty()) return Error{ErrorCode::kNotFound, path + ": has no chat template"};
     fmt::print("{}{}", source, source.ends_with('\n') ? "" : "\n");
@@ -256,7 +257,7 @@ void add_inspect(Command models) {
 
 void add_list(Command models) {
   const auto json = std::make_shared<bool>(false);
-  Command command = models.subcommand("list", "List the models in the store and in the hub cache");
+  Command command = models.subcommand("list", "List the models: the one built in, those in the store and in the hub cache");
   command.flag("--json", json.get(), "Print one JSON object");
   command.examples("  firesteel models list");
   command.run([json] {
@@ -280,7 +281,7 @@ void add_list(Command models) {
 
 void add_models(Command root) {
   Command models = root.subcommand("models", "Look into model files, check them, make others of them");
-  models.examples("  firesteel models list\n  firesteel models inspect MODEL.gguf");
+  models.examples("  firesteel models list\n  firesteel models inspect kindling\n  firesteel models inspect MODEL.gguf");
   add_list(models);
   add_inspect(models);
   add_models_verify(models);

@@ -10,6 +10,7 @@
 #include "checkpoint/convert.h"
 #include "checkpoint/verify.h"
 #include "commands.h"
+#include "embedded_model.h"
 #include "load_model.h"
 #include "model_store.h"
 #include "terminal.h"
@@ -35,7 +36,7 @@ struct ConvertCommand {
 
 Status run_convert(ConvertCommand* command) {
   FS_TRY(const std::string path, resolve_model(command->in));
-  FS_TRY(const std::shared_ptr<const Checkpoint> checkpoint, Checkpoint::open(path));
+  FS_TRY(const std::shared_ptr<const Checkpoint> checkpoint, open_model(path));
   if (!command->force && MappedFile::open(command->out).ok()) {
     return Error{ErrorCode::kFailedPrecondition, command->out + ": exists already; --force replaces it"};
   }

@@ -64,21 +64,30 @@ Result<MappedFile> MappedFile::open(const std::string& path) {
   return file;
 }
 
+MappedFile MappedFile::borrow(std::span<const std::byte> bytes, std::string name, int64_t stamp) {
+  MappedFile file;
+  file.data_ = bytes.data();
+  file.size_ = bytes.size();
+  file.mtime_ns_ = stamp;
+  file.is_borrowed_ = true;
+  file.path_ = std::move(name);
+  return file;
+}
+
 MappedFile::~MappedFile() {
-  if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
+  if (data_ != nullptr && !is_borrowed_) ::munmap(const_cast<std::byte*>(data_), size_);
 }
 
 MappedFile::MappedFile(MappedFile&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)), mtime_ns_(other.mtime_ns_), path_(std::move(other.path_)) {}
+    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)), mtime_ns_(other.mtime_ns_),
+      is_borrowed_(other.is_borrowed_), path_(std::move(other.path_)) {}
 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
-  if (this != &other) {
-    if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
-    data_ = std::exchange(other.data_, nullptr);
-    size_ = std::exchange(other.size_, 0);
-    mtime_ns_ = other.mtime_ns_;
-    path_ = std::move(other.path_);
-  }
+  std::swap(data_, other.data_);  // what was here goes with `other`
+  std::swap(size_, other.size_);
+  std::swap(mtime_ns_, other.mtime_ns_);
+  std::swap(is_borrowed_, other.is_borrowed_);
+  std::swap(path_, other.path_);
   return *this;
 }
 

@@ -19,6 +19,10 @@ class MappedFile {
   // kNotFound, kIo; kInvalidArgument when it is not a regular file. An empty file maps to an empty span.
   static Result<MappedFile> open(const std::string& path);
 
+  // Bytes that are in memory already, under a name for messages; they must outlive this. stamp: stands for the time of the last
+  // change, so two contents of one name must differ in it.
+  static MappedFile borrow(std::span<const std::byte> bytes, std::string name, int64_t stamp);
+
   MappedFile() = default;
   ~MappedFile();
   MappedFile(MappedFile&& other) noexcept;
@@ -34,6 +38,7 @@ class MappedFile {
   const std::byte* data_ = nullptr;
   size_t size_ = 0;
   int64_t mtime_ns_ = 0;
+  bool is_borrowed_ = false;
   std::string path_;
 };
 

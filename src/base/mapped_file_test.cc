@@ -93,5 +93,19 @@ TEST(AtomicFileWriter, FullDiskIsAnErrorWithTheSystemsReason) {
   EXPECT_NE(status.error().message.find("No space left"), std::string::npos);
 }
 
+TEST(MappedFile, BorrowedBytesAreNotUnmapped) {
+  static const std::byte kBytes[4096] = {std::byte{7}};
+  {
+    MappedFile file = MappedFile::borrow(kBytes, "inside", 5);
+    MappedFile moved = std::move(file);
+    file = std::move(moved);
+    EXPECT_EQ(file.bytes().data(), kBytes);
+    EXPECT_EQ(file.bytes().size(), sizeof kBytes);
+    EXPECT_EQ(file.path(), "inside");
+    EXPECT_EQ(file.mtime_ns(), 5);
+  }
+  EXPECT_EQ(kBytes[0], std::byte{7});
+}
+
 }  // namespace
 }  // namespace firesteel

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/check.h"
 #include "checkpoint/gguf_reader.h"
 #include "checkpoint/hf_reader.h"
 
@@ -23,6 +24,11 @@ Result<std::shared_ptr<const Checkpoint>> Checkpoint::open(const std::string& pa
     return HfReader::open(slash == std::string::npos ? "." : path.substr(0, slash));
   }
   return GgufReader::open(path);
+}
+
+Result<std::shared_ptr<const Checkpoint>> Checkpoint::open_memory(std::span<const std::byte> bytes, const std::string& name, int64_t stamp) {
+  CHECK(reinterpret_cast<uintptr_t>(bytes.data()) % 64 == 0);
+  return GgufReader::open(MappedFile::borrow(bytes, name, stamp));
 }
 
 const TensorInfo* Checkpoint::find(std::string_view name) const {

@@ -38,6 +38,10 @@ class Checkpoint {
   // the file before allocation; errors name the file, the offset or tensor, what was expected and what was found.
   static Result<std::shared_ptr<const Checkpoint>> open(const std::string& path);
 
+  // A .gguf file that is in memory already (inside the program); the bytes must outlive the checkpoint and begin at a multiple of 64.
+  // name: what path() gives. stamp: as in MappedFile::borrow.
+  static Result<std::shared_ptr<const Checkpoint>> open_memory(std::span<const std::byte> bytes, const std::string& name, int64_t stamp);
+
   const std::string& path() const { return path_; }
   const std::string& format() const { return format_; }  // "GGUF v3", "safetensors"
   const Metadata& metadata() const { return metadata_; }

@@ -445,6 +445,11 @@ Result<GgufFile> parse_gguf(std::span<const std::byte> bytes, const std::string&
 
 Result<std::shared_ptr<const Checkpoint>> GgufReader::open(const std::string& path) {
   FS_TRY(MappedFile mapped, MappedFile::open(path));
+  return open(std::move(mapped));
+}
+
+Result<std::shared_ptr<const Checkpoint>> GgufReader::open(MappedFile mapped) {
+  const std::string path = mapped.path();
   FS_TRY(GgufFile first, parse_gguf(mapped.bytes(), path));
   uint64_t n_parts = 1;
   if (first.metadata.has("split.count")) {

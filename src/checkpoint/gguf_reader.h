@@ -29,6 +29,8 @@ class GgufReader {
  public:
   // As Checkpoint::open, for a file.
   static Result<std::shared_ptr<const Checkpoint>> open(const std::string& path);
+  // The parts of a split model are looked for beside it.
+  static Result<std::shared_ptr<const Checkpoint>> open(MappedFile mapped);
 };
 
 }  // namespace firesteel

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 
 #include "checkpoint/gguf_format.h"
@@ -172,6 +173,27 @@ TEST_F(SplitFiles, RefuseMissingSwappedRenamedAndContradictingParts) {
   EXPECT_NE(open("m-00001-of-00002.gguf").find("expected 3 tensors in 2 parts, found 2"), std::string::npos);
   folder_.write("renamed.gguf", part(0, 2, "a", 2));
   EXPECT_NE(open("renamed.gguf").find("expected a name that ends in -NNNNN-of-00002.gguf"), std::string::npos);
+}
+
+TEST(Checkpoint, OpensAFileInMemoryInPlace) {
+  RawGguf raw;
+  raw.key("general.architecture", ValueType::kString).str("llama");
+  raw.tensor("w", {32, 3}, 8, 0);
+  const std::string bytes = raw.bytes(128);
+  alignas(64) static std::byte memory[4096];
+  ASSERT_LE(bytes.size(), sizeof memory);
+  std::memcpy(memory, bytes.data(), bytes.size());
+  const std::span<const std::byte> file(memory, bytes.size());
+  const auto checkpoint = Checkpoint::open_memory(file, "inside", 1);
+  ASSERT_TRUE(checkpoint.ok()) << checkpoint.error().message;
+  EXPECT_EQ((*checkpoint)->path(), "inside");
+  EXPECT_EQ((*checkpoint)->file_bytes(), bytes.size());
+  const std::byte* weights = (*checkpoint)->find("w")->slices[0];
+  EXPECT_TRUE(weights > memory && weights < memory + bytes.size());
+  // Other contents have another stamp, and so another identity.
+  EXPECT_NE(Checkpoint::open_memory(file, "inside", 2).value()->identity(), (*checkpoint)->identity());
+  EXPECT_EQ(Checkpoint::open_memory(file, "inside", 1).value()->identity(), (*checkpoint)->identity());
+  EXPECT_EQ(Checkpoint::open_memory(file.first(20), "inside", 1).error().code, ErrorCode::kDataLoss);
 }
 
 TEST(Checkpoint, MissingFileIsNotFound) {
