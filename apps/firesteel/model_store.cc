@@ -40,12 +40,13 @@ std::vector<fs::path> entries(const fs::path& folder) {
   return found;
 }
 
-// Split models count by their first part.
+// Split models count by their first part; what sees for a model lies beside it and is none itself.
 std::vector<fs::path> gguf_files(const fs::path& folder) {
   std::vector<fs::path> found;
   for (const fs::path& path : entries(folder)) {
     if (path.extension() != ".gguf") continue;
     const std::string name = path.filename().string();
+    if (name.ends_with(".mmproj.gguf")) continue;
     const size_t of = name.rfind("-of-");
     if (of != std::string::npos && of >= 5 && name.substr(of - 5, 5) != "00001") continue;
     found.push_back(path);
@@ -163,6 +164,7 @@ std::vector<StoredModel> list_models() {
     models.push_back({kEmbeddedModelName, kEmbeddedModelName, "built in", n_bytes});
   }
   for (const fs::path& path : entries(model_store_dir())) {
+    if (path.string().ends_with(".mmproj.gguf")) continue;
     const bool usable = path.extension() == ".gguf" || path_exists(path / "config.json") || gguf_files(path).size() == 1;
     if (usable) models.push_back({path.filename().string(), path.string(), "store", size_of(path)});
   }
