@@ -1,0 +1,91 @@
+// firesteel eval as a user meets it.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <string>
+
+#include "base/json.h"
+#include "base/mapped_file.h"
+#include "cli_runner.h"
+#include "tiny_model.h"
+
+namespace firesteel {
+namespace {
+
+constexpr const char* kTemplate =
+    "{% for m in messages %}[{{ m.role }}]{{ m.content }}\n{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}";
+constexpr const char* kItems =
+    "{\"id\": \"a\", \"prompt\": \"2 + 2?\", \"answer\": \"4\", \"grader\": \"number\", \"slices\": {\"topic\": \"sums\"}}\n"
+    "{\"id\": \"b\", \"prompt\": \"Say something.\", \"grader\": \"reply\", \"slices\": {\"topic\": \"talk\"}}\n"
+    "{\"id\": \"c\", \"prompt\": \"Which is red?\", \"choices\": [\"sky\", \"blood\"], \"answer\": \"blood\"}\n";
+
+class CliEval : public testing::Test {
+ protected:
+  CliEval() : suite_("suite.toml", "name = \"own/three\"\nmax_tokens = 8\nfloor = 1.0\n"), template_("t.jinja", kTemplate) {
+    EXPECT_TRUE(write_file_atomic(suite_.folder() + "/items.jsonl", kItems).ok());
+  }
+  std::vector<std::string> command(std::vector<std::string> more) const {
+    static const TinyModelFile model(tiny_spec("llama"));
+    std::vector<std::string> out = {"eval", "run", suite_.path(), "--model", model.path(), "--chat-template", template_.path()};
+    out.insert(out.end(), more.begin(), more.end());
+    return out;
+  }
+  TemporaryFile suite_, template_;
+};
+
+TEST_F(CliEval, RunsResumesShowsAndCompares) {
+  const std::string out = suite_.folder() + "/out";
+  const CliResult run = run_cli(command({"--out", out, "--slices"}));
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_NE(run.out.find("own/three"), std::string::npos) << run.out;
+  EXPECT_NE(run.out.find("topic sums"), std::string::npos) << run.out;
+  const auto before = Json::parse(*read_file(out + "/report.json", 1 << 20));
+  ASSERT_TRUE(before.ok());
+  EXPECT_EQ(before->find("suites")->as_array().front().find("n")->as_int(), 3);
+  EXPECT_TRUE(std::filesystem::exists(out + "/report.html"));
+  // The journal has them all: the same again, without asking; and the same from one item in flight.
+  ASSERT_EQ(run_cli(command({"--out", out})).exit_code, 0);
+  const std::string again = suite_.folder() + "/again";
+  ASSERT_EQ(run_cli(command({"--out", again, "--parallel", "1"})).exit_code, 0);
+  for (const std::string& folder : {out, again}) {
+    const auto after = Json::parse(*read_file(folder + "/report.json", 1 << 20));
+    ASSERT_TRUE(after.ok());
+    EXPECT_EQ(*after->find("suites"), *before->find("suites"));
+  }
+  // Another mode does not go on from there.
+  const CliResult other = run_cli(command({"--out", out, "--temperature", "1"}));
+  EXPECT_EQ(other.exit_code, 1);
+  EXPECT_NE(other.err.find("begun with another"), std::string::npos) << other.err;
+
+  const CliResult show = run_cli({"eval", "show", out + "/report.json"});
+  EXPECT_EQ(show.exit_code, 0) << show.err;
+  EXPECT_NE(show.out.find("2 + 2?"), std::string::npos) << show.out;
+  const CliResult compare = run_cli({"eval", "compare", out + "/report.json", again + "/report.json"});
+  EXPECT_EQ(compare.exit_code, 0) << compare.err;
+  EXPECT_NE(compare.out.find("no difference seen"), std::string::npos) << compare.out;
+}
+
+TEST_F(CliEval, CheckFailsBelowTheFloor) {
+  const CliResult run = run_cli(command({"--check", "--json"}));
+  EXPECT_EQ(run.exit_code, 1) << run.out;
+  const auto json = Json::parse(run.out);
+  ASSERT_TRUE(json.ok());
+  EXPECT_NE(json->find("suites"), nullptr);
+}
+
+TEST_F(CliEval, WrongSuitesAreNamedWithTheirPlace) {
+  const TemporaryFile bad("bad.toml", "name = \"x\"\nmodel = \"y\"\n");
+  CliResult result = run_cli({"eval", "run", bad.path(), "--model", "none"});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_NE(result.err.find("bad.toml:2: unknown key 'model'"), std::string::npos) << result.err;
+  result = run_cli({"eval", "run", suite_.folder() + "/absent"});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_NE(result.err.find("no such suite"), std::string::npos) << result.err;
+  result = run_cli({"eval", "show", suite_.path()});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_EQ(run_cli({"eval", "run"}).exit_code, 2);
+  EXPECT_EQ(run_cli({"eval", "compare", "a"}).exit_code, 2);
+}
+
+}  // namespace
+}  // namespace firesteel
