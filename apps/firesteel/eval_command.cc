@@ -29,7 +29,7 @@ struct RunArguments {
   std::vector<std::string> suites;
   std::string data, out, mode;
   double temperature = -1;
-  int64_t max_tokens = -1, limit = -1, n_parallel = 48, seed = 0;
+  int64_t max_tokens = -1, limit = -1, n_parallel = 48, seed = 0, n_votes = 1;
   bool slices = false, json = false, check = false;
 };
 
@@ -88,6 +88,7 @@ Result<Report> run(const RunArguments& arguments) {
   if (arguments.temperature >= 0) settings.temperature = arguments.temperature;
   if (arguments.max_tokens >= 0) settings.max_tokens = arguments.max_tokens;
   settings.seed = static_cast<uint64_t>(arguments.seed);
+  settings.n_votes = static_cast<int>(arguments.n_votes);
   const Solve solve = make_solver(engine.get(), loaded, settings);
 
   const ModelInfo info = engine->info();
@@ -97,6 +98,7 @@ Result<Report> run(const RunArguments& arguments) {
   report.n_parameters = info.n_parameters;
   report.version = fmt::format("firesteel {} ({})", build_version(), build_commit());
   report.settings = Json::Object{{"seed", arguments.seed}, {"precision", arguments.model.precision}};
+  if (arguments.n_votes > 1) report.settings.set("votes", arguments.n_votes);
   if (settings.mode) report.settings.set("mode", eval_mode_name(*settings.mode));
   if (settings.temperature) report.settings.set("temperature", *settings.temperature);
   if (settings.max_tokens) report.settings.set("max_tokens", *settings.max_tokens);
@@ -107,7 +109,7 @@ Result<Report> run(const RunArguments& arguments) {
     options.n_parallel = static_cast<int>(arguments.n_parallel);
     options.settings = Json::Object{{"model", info.digest}, {"mode", eval_mode_name(mode)}, {"system", suite.system}, {"by_logprob", suite.by_logprob},
                                     {"temperature", settings.temperature.value_or(suite.temperature)}, {"max_tokens", settings.max_tokens.value_or(suite.max_tokens)},
-                                    {"seed", arguments.seed}, {"precision", arguments.model.precision}};
+                                    {"seed", arguments.seed}, {"votes", arguments.n_votes}, {"precision", arguments.model.precision}};
     if (!arguments.out.empty()) options.journal = arguments.out + "/" + file_name_of(suite.name) + ".journal.jsonl";
     options.on_progress = [&](size_t n_done, size_t n_right) {
       progress.update(n_done, fmt::format("{} % right", percent(static_cast<double>(n_right) / static_cast<double>(n_done))));
@@ -149,6 +151,7 @@ void add_eval_run(Command eval) {
   command.integer("--parallel", &arguments->n_parallel, 1, 512, "Items in flight at a time (default 48); the results do not depend on it");
   command.number("--temperature", &arguments->temperature, 0, 100, "Instead of the suite's, which is mostly 0");
   command.integer("--max-tokens", &arguments->max_tokens, 1, 1 << 20, "Of one generation, instead of the suite's");
+  command.integer("--votes", &arguments->n_votes, 1, 64, "Answer each item N times (at temperature 0.7 unless another is given); the most frequent answer counts");
   command.integer("--seed", &arguments->seed, 0, INT64_MAX, "Of sampling; item i has seed + i");
   add_engine_options(&command, &arguments->model);
   command.flag("--slices", &arguments->slices, "Slices of each suite in the table");

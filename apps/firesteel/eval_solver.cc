@@ -1,5 +1,7 @@
 #include "eval_solver.h"
 
+#include <algorithm>
+#include <map>
 #include <set>
 
 #include "agents/calculator.h"
@@ -14,6 +16,7 @@
 namespace firesteel {
 namespace {
 
+constexpr double kVoteTemperature = 0.7;
 constexpr uint64_t kDrawsPerItem = 20;  // until a suite of distinct problems is full
 
 Json message_json(const SampleMessage& message) {
@@ -49,13 +52,38 @@ class EngineSolver {
     request.priority = Priority::kBatch;
     request.sampling.temperature = settings_.temperature.value_or(suite.temperature);
     request.sampling.seed = settings_.seed + index;
+    if (settings_.n_votes > 1 && request.sampling.temperature <= 0) request.sampling.temperature = kVoteTemperature;
     request.stop.max_tokens = settings_.max_tokens.value_or(suite.max_tokens);
     request.stop.thinking_budget = mode == EvalMode::kInstant ? 0 : -1;
     for (const RgbImage& image : item.images) request.images.push_back(std::make_shared<const RgbImage>(image));
     if (suite.by_logprob && item.grading.kind == Grading::Kind::kChoice) return choose_by_logprob(generator_, std::move(request), item.grading.choices.size());
 
+    const AgentTools tools = mode == EvalMode::kTools ? calculator_ : AgentTools();
+    std::vector<Attempt> attempts;
+    std::map<std::string, int> n_of;  // by what the grader reads
+    for (int i = 0; i < settings_.n_votes; ++i) {
+      if (settings_.n_votes > 1) request.sampling.seed = settings_.seed + index * static_cast<uint64_t>(settings_.n_votes) + static_cast<uint64_t>(i);
+      attempts.push_back(ask(request, tools));
+      if (attempts.back().cancelled) return attempts.back();
+      ++n_of[grade(item.grading, attempts.back().text).read];
+    }
+    if (n_of.size() > 1) n_of.erase("");  // no answer is no vote
+    const auto best = std::max_element(attempts.begin(), attempts.end(), [&](const Attempt& a, const Attempt& b) {
+      return n_of[grade(item.grading, a.text).read] < n_of[grade(item.grading, b.text).read];
+    });
+    Attempt out = *best;
+    out.generated_tokens = out.time_us = 0;
+    for (const Attempt& attempt : attempts) {
+      out.generated_tokens += attempt.generated_tokens;
+      out.time_us += attempt.time_us;
+    }
+    return out;
+  }
+
+ private:
+  Attempt ask(const GenerateRequest& request, const AgentTools& tools) const {
     const int64_t start_us = system_clock().now_us();
-    const auto answer = run_tool_loop(generator_, std::move(request), mode == EvalMode::kTools ? calculator_ : AgentTools(), {}, {});
+    const auto answer = run_tool_loop(generator_, request, tools, {}, {});
     if (!answer.ok()) return failed(answer.error());
     Attempt out;
     out.text = answer->text;
@@ -70,7 +98,6 @@ class EngineSolver {
     return out;
   }
 
- private:
   Generator* generator_;
   EvalSettings settings_;
   bool can_switch_;

@@ -16,6 +16,7 @@ struct EvalSettings {
   std::optional<double> temperature;
   std::optional<int64_t> max_tokens;
   uint64_t seed = 0;
+  int n_votes = 1;                          // answers to each item, of which the most frequent counts
 };
 
 // Answers items with the engine, many at a time. `generator` and `loaded` must outlive it.
