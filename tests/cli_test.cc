@@ -386,10 +386,51 @@ TEST(Cli, AskRefusesAPromptThatIsTooLongWithBothCounts) {
   EXPECT_EQ(result.out, "");
 }
 
-TEST(Cli, AskRefusesImages) {
-  const CliResult result = run_cli({"ask", "--model", tiny_model(), "--image", "cat.png", "what is it"});
-  EXPECT_EQ(result.exit_code, 2);
-  EXPECT_TRUE(contains(result.err, "--image")) << result.err;
+constexpr const char* kPictureTemplate =
+    "{% for m in messages %}[{{ m.role }}]{% if m.content is string %}{{ m.content }}{% else %}{% for p in m.content %}"
+    "{% if p.type == 'image' %}<|image_pad|>{% else %}{{ p.text }}{% endif %}{% endfor %}{% endif %}{% endfor %}[assistant]";
+
+TEST(Cli, AskAndChatShowPictures) {
+  const TemporaryFile chat_template("t.jinja", kPictureTemplate);
+  const TemporaryFile picture("a.ppm", "P6 10 10 255\n" + std::string(300, 'x'));
+  const TemporaryFile other("b.ppm", "P6 20 10 255\n" + std::string(600, 'y'));
+  const TinyModelFile vision(tiny_vision_gguf(64, 3));
+  const auto ask = [&](std::vector<std::string> more) {
+    std::vector<std::string> words = {"ask", "--model", tiny_model(), "--chat-template", chat_template.path(), "--max-tokens", "3", "--temperature", "0", "--json"};
+    words.insert(words.end(), more.begin(), more.end());
+    return run_cli(words);
+  };
+  const auto n_prompt = [](const CliResult& result) {
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    const auto out = Json::parse(result.out);
+    return out.ok() && out->find("usage") != nullptr ? out->find("usage")->find("prompt_tokens")->as_int() : -1;
+  };
+  const int64_t without = n_prompt(ask({"--mmproj", vision.path(), "what"}));
+  EXPECT_EQ(n_prompt(ask({"--mmproj", vision.path(), "--image", picture.path(), "what"})), without + 4);
+  EXPECT_EQ(n_prompt(ask({"--mmproj", vision.path(), "--image", picture.path(), "--image", other.path(), "what"})), without + 12);
+
+  const CliResult blind = ask({"--image", picture.path(), "what"});
+  EXPECT_EQ(blind.exit_code, 1);
+  EXPECT_TRUE(contains(blind.err, "cannot see pictures")) << blind.err;
+  const CliResult broken = ask({"--mmproj", vision.path(), "--image", chat_template.path(), "what"});
+  EXPECT_EQ(broken.exit_code, 1);
+  EXPECT_TRUE(contains(broken.err, chat_template.path() + ": image: expected JPEG, PNG")) << broken.err;
+  EXPECT_TRUE(contains(ask({"--mmproj", vision.path(), "--image", "no-such.png", "what"}).err, "no-such.png"));
+  EXPECT_TRUE(contains(ask({"--mmproj", tiny_model(), "what"}).err, "kindling-vision"));
+  EXPECT_EQ(ask({"--mmproj", vision.path(), "--raw", "--image", picture.path(), "what"}).exit_code, 2);
+
+  const CliResult inspected = run_cli({"models", "inspect", tiny_model(), "--mmproj", vision.path()});
+  EXPECT_TRUE(contains(inspected.out, "4 x 4 pixels, one for every 5, at most 16 a side and 24 a picture")) << inspected.out << inspected.err;
+
+  const std::string saved = chat_template.folder() + "/chat.json";
+  const std::vector<std::string> chat = {"chat", "--model", tiny_model(), "--mmproj", vision.path(), "--chat-template", chat_template.path(), "--max-tokens", "3"};
+  const CliResult talked = run_cli(chat, "/image " + picture.path() + "\nwhat\nand now\n/save " + saved + "\n/image " + chat_template.path() + "\n");
+  EXPECT_EQ(talked.exit_code, 1) << talked.err;  // the last picture is none
+  EXPECT_TRUE(contains(talked.err, "(10 x 10)")) << talked.err;
+  EXPECT_TRUE(contains(talked.err, "expected JPEG, PNG")) << talked.err;
+  const CliResult loaded = run_cli(chat, "/load " + saved + "\nmore\n");
+  EXPECT_EQ(loaded.exit_code, 0) << loaded.err;
+  EXPECT_TRUE(contains(loaded.err, "Loaded 4 messages")) << loaded.err;
 }
 
 TEST(Cli, ChatKeepsHistoryAndSavesIt) {

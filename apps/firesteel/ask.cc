@@ -15,6 +15,7 @@
 #include "load_model.h"
 #include "machine.h"
 #include "terminal.h"
+#include "vision.h"
 
 namespace firesteel {
 namespace {
@@ -38,11 +39,11 @@ Result<Prompt> make_prompt(const AskOptions& options, const std::string& text, c
                  loaded.path + ": this model has no chat template. Use --raw to continue the text as it is, or --chat-template FILE"};
   }
   Json::Array messages;
-  const auto add = [&messages](const char* role, const std::string& content) {
-    messages.push_back(Json::Object{{"role", role}, {"content", content}});
+  const auto add = [&messages](const char* role, Json content) {
+    messages.push_back(Json::Object{{"role", role}, {"content", std::move(content)}});
   };
   if (!options.system.empty()) add("system", options.system);
-  add("user", text);
+  add("user", content_with_images(text, options.images.size()));
   ChatPrompt prompt;
   prompt.messages = std::move(messages);
   std::string note;
@@ -85,7 +86,12 @@ Status ask(const AskOptions& options) {
     FS_TRY(text, read_stdin());
   }
   FS_TRY(std::optional<Constraint> constraint, read_constraint(options.constraint));
+  std::vector<ImagePtr> images;
+  for (const std::string& path : options.images) {
+    FS_TRY(images.emplace_back(), read_image(path));
+  }
   FS_TRY(const LoadedModel loaded, load_model(options.model, !options.raw));
+  if (!images.empty() && loaded.vision == nullptr) return cannot_see(loaded.path);
   if (loaded.tokenizer == nullptr) return Error{ErrorCode::kNotFound, loaded.path + ": has no tokenizer"};
   FS_TRY(Prompt prompt, make_prompt(options, text, loaded));
   Engine::Options engine_options;
@@ -95,6 +101,7 @@ Status ask(const AskOptions& options) {
   const uint64_t seed = seed_to_use(options.generation);
   GenerateRequest request;
   request.prompt = std::move(prompt);
+  request.images = std::move(images);
   request.sampling = sampling_params(options.generation, seed);
   request.stop = stop_params(options.generation);
   request.constraint = std::move(constraint);
@@ -145,7 +152,8 @@ void add_ask(Command root) {
   command.text("-s,--system", &options->system, "System message: who the assistant is and how it answers");
   command.flag("--raw", &options->raw, "No chat template: continue the text as it is");
   command.text("--chat-template", &options->model.chat_template_file, "Use this Jinja file instead of the model's own template");
-  command.texts("--image", &options->images, "An image to look at (not yet: no model that sees is supported)");
+  command.texts("--image", &options->images, "A picture to look at (JPEG, PNG, WebP, BMP, PPM); may be repeated");
+  add_vision_option(&command, &options->model);
   add_generation_options(&command, &options->generation);
   add_constraint_options(&command, &options->constraint);
   add_tools_option(&command, &options->tools);
@@ -159,13 +167,15 @@ void add_ask(Command root) {
       "  firesteel ask --model MODEL.gguf --json-schema '{\"type\":\"object\",\"properties\":{\"city\":{\"type\":\"string\"},\"people\":{\"type\":\"integer\"}},"
       "\"required\":[\"city\",\"people\"]}' \"The largest city of France?\"\n"
       "  firesteel ask --model MODEL.gguf --regex \"(yes|no), because [^.]{1,200}\\.\" \"Is 91 prime?\"\n"
+      "  firesteel ask --model MODEL.gguf --image chart.png \"Which month was highest?\"\n"
       "  git diff | firesteel ask --model MODEL.gguf -");
   command.run([options, command] {
     for (const auto& [flag, value] : {std::pair("--json-schema", &options->constraint.json_schema), std::pair("--regex", &options->constraint.regex),
                                       std::pair("--grammar", &options->constraint.grammar)}) {
       if (command.was_given(flag) && value->empty()) return fail_usage(std::string(flag) + " is empty: only an empty answer would do");
     }
-    if (!options->images.empty()) return fail_usage("--image is not supported yet: no model that sees images can be loaded");
+    if (options->images.size() > kImagesMax) return fail_usage(fmt::format("--image: at most {} pictures, found {}", kImagesMax, options->images.size()));
+    if (options->raw && !options->images.empty()) return fail_usage("--image has no place in a --raw prompt: leave one of them out");
     if (options->raw && !options->system.empty()) return fail_usage("--system has no place in a --raw prompt: leave one of them out");
     if (options->raw && options->tools == "calculator") return fail_usage("--tools has no place in a --raw prompt: leave one of them out");
     const Status status = ask(*options);

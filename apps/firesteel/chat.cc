@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -17,12 +18,14 @@
 #include "line_editor.h"
 #include "load_model.h"
 #include "terminal.h"
+#include "vision.h"
 
 namespace firesteel {
 namespace {
 
 constexpr std::string_view kHelp =
     "/help           this list\n"
+    "/image FILE     show a picture with the next message (again for more)\n"
     "/system TEXT    who the assistant is and how it answers; without TEXT: show it; - removes it\n"
     "/retry          answer the last message again\n"
     "/clear          forget the conversation (the system message stays)\n"
@@ -53,14 +56,20 @@ class Chat {
   Status load(const std::string& path);
 
  private:
+  struct Picture {
+    std::string path;
+    ImagePtr image;
+  };
   struct Message {
     std::string role, content;
+    std::vector<Picture> pictures = {};
   };
   std::optional<std::string> read_message();  // several lines joined; nullopt at the end of input
   bool command(const std::string& line);      // false: leave
   Status save(const std::string& path) const;
   bool answer();
   Json messages_json() const;
+  Status show(const std::string& path);
   void note(const std::string& text) const { fmt::print(stderr, "{}\n", text); }
 
   const ChatOptions& options_;
@@ -70,6 +79,7 @@ class Chat {
   LineEditor editor_;
   std::string system_;
   std::vector<Message> messages_;
+  std::vector<Picture> pictures_;  // for the next message
   bool stats_;
   bool failed_ = false;
 };
@@ -126,8 +136,11 @@ bool Chat::run() {
       if (!command(*text)) break;
       continue;
     }
-    messages_.push_back({"user", std::move(*text)});
-    if (!answer()) messages_.pop_back();
+    messages_.push_back({"user", std::move(*text), std::exchange(pictures_, {})});
+    if (!answer()) {
+      pictures_ = std::move(messages_.back().pictures);
+      messages_.pop_back();
+    }
   }
   return !failed_ || editor_.on_terminal();
 }
@@ -142,7 +155,13 @@ bool Chat::command(const std::string& line) {
     fmt::print(stderr, "{}", kHelp);
   } else if (name == "/clear") {
     messages_.clear();
+    pictures_.clear();
     note("The conversation is empty.");
+  } else if (name == "/image") {
+    const Status status = show(argument);
+    failed_ = failed_ || !status.ok();
+    note(status.ok() ? fmt::format("Picture for the next message: {} ({} x {})", argument, pictures_.back().image->width, pictures_.back().image->height)
+                     : status.error().message);
   } else if (name == "/stats") {
     stats_ = !stats_;
     note(stats_ ? "Statistics after every answer." : "No statistics.");
@@ -169,16 +188,26 @@ bool Chat::command(const std::string& line) {
       answer();
     }
   } else {
-    const std::string near = nearest(name, {"/help", "/system", "/retry", "/clear", "/save", "/load", "/stats", "/exit"});
+    const std::string near = nearest(name, {"/help", "/image", "/system", "/retry", "/clear", "/save", "/load", "/stats", "/exit"});
     note("No command " + name + (near.empty() ? "; see /help" : "; did you mean " + near + "?"));
   }
   return true;
 }
 
+Status Chat::show(const std::string& path) {
+  if (path.empty()) return Error{ErrorCode::kInvalidArgument, "/image needs a file name."};
+  if (loaded_.vision == nullptr) return cannot_see(loaded_.path);
+  FS_TRY(ImagePtr image, read_image(path));
+  pictures_.push_back({path, std::move(image)});
+  return {};
+}
+
 Json Chat::messages_json() const {
   Json::Array out;
   if (!system_.empty()) out.push_back(Json::Object{{"role", "system"}, {"content", system_}});
-  for (const Message& message : messages_) out.push_back(Json::Object{{"role", message.role}, {"content", message.content}});
+  for (const Message& message : messages_) {
+    out.push_back(Json::Object{{"role", message.role}, {"content", content_with_images(message.content, message.pictures.size())}});
+  }
   return out;
 }
 
@@ -186,7 +215,16 @@ Status Chat::save(const std::string& path) const {
   Json out;
   out.set("firesteel_chat", 1);
   out.set("model", loaded_.path);
-  out.set("messages", messages_json());
+  Json::Array messages;  // pictures by their files
+  if (!system_.empty()) messages.push_back(Json::Object{{"role", "system"}, {"content", system_}});
+  for (const Message& message : messages_) {
+    Json::Object item{{"role", message.role}, {"content", message.content}};
+    Json::Array paths;
+    for (const Picture& picture : message.pictures) paths.emplace_back(picture.path);
+    if (!paths.empty()) item.emplace_back("images", std::move(paths));
+    messages.push_back(std::move(item));
+  }
+  out.set("messages", std::move(messages));
   return write_file_atomic(path, out.dump(2) + "\n");
 }
 
@@ -208,6 +246,15 @@ Status Chat::load(const std::string& path) {
       system = content->as_string();
     } else if (name == "user" || name == "assistant") {
       messages.push_back({name, content->as_string()});
+      const Json* images = item.find("images");
+      if (images == nullptr) continue;
+      if (!images->is_array()) return Error{ErrorCode::kInvalidArgument, path + ": message " + std::to_string(messages.size() - 1) + ": expected images as a list of files"};
+      for (const Json& file : images->as_array()) {
+        if (!file.is_string()) return Error{ErrorCode::kInvalidArgument, path + ": message " + std::to_string(messages.size() - 1) + ": expected images as a list of files"};
+        if (loaded_.vision == nullptr) return cannot_see(loaded_.path);
+        FS_TRY(ImagePtr image, read_image(file.as_string()));
+        messages.back().pictures.push_back({file.as_string(), std::move(image)});
+      }
     } else {
       return Error{ErrorCode::kInvalidArgument, path + ": message " + std::to_string(messages.size()) + ": unexpected role '" + name + "'"};
     }
@@ -225,6 +272,9 @@ bool Chat::answer() {
   std::string unused_note;
   prompt.template_variables = template_variables(options_.generation, loaded_, &unused_note);
   request.prompt = std::move(prompt);
+  for (const Message& message : messages_) {
+    for (const Picture& picture : message.pictures) request.images.push_back(picture.image);
+  }
   const uint64_t seed = seed_to_use(options_.generation);
   request.sampling = sampling_params(options_.generation, seed);
   request.stop = stop_params(options_.generation);
@@ -289,6 +339,7 @@ void add_chat(Command root) {
   command.text("-s,--system", &options->system, "System message: who the assistant is and how it answers");
   command.text("--load", &options->load_file, "Go on with a conversation that /save wrote");
   command.text("--chat-template", &options->model.chat_template_file, "Use this Jinja file instead of the model's own template");
+  add_vision_option(&command, &options->model);
   add_generation_options(&command, &options->generation);
   add_tools_option(&command, &options->tools);
   add_engine_options(&command, &options->model);

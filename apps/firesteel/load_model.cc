@@ -14,6 +14,7 @@
 #include "embedded_model.h"
 #include "model_store.h"
 #include "terminal.h"
+#include "vision.h"
 
 namespace firesteel {
 namespace {
@@ -91,6 +92,10 @@ void add_model_option(Command* command, ModelOptions* options) {
   command->text("-m,--model", &options->model, "A .gguf file, a folder with safetensors, or a name (see models list); default: the one built in", "FIRESTEEL_MODEL");
 }
 
+void add_vision_option(Command* command, ModelOptions* options) {
+  command->text("--mmproj", &options->mmproj, "File of the model's vision part, or none (default: NAME.mmproj.gguf beside NAME.gguf)", "FIRESTEEL_MMPROJ");
+}
+
 void add_engine_options(Command* command, ModelOptions* options) {
   command->integer("-t,--threads", &options->n_threads, 1, 256, "Threads of the forward pass (default: the CPUs this process may use)",
                    "FIRESTEEL_THREADS");
@@ -141,6 +146,7 @@ Result<LoadedModel> load_model(const ModelOptions& options, bool want_template) 
   text_thread.join();
 
   if (!model.ok()) return std::move(model).error();
+  FS_TRY(loaded.vision, load_vision(loaded.path, options.mmproj));
   loaded.model = std::move(model).value();
   if (!tokenizer.ok()) return std::move(tokenizer).error();
   loaded.tokenizer = std::move(tokenizer).value();
@@ -184,6 +190,7 @@ Result<std::unique_ptr<Engine>> create_engine(const LoadedModel& loaded, const M
   if (options.context_length > 0) engine_options.context_length = options.context_length;
   engine_options.kv_type = kv_type_to_use(options, loaded.model->default_kv_type());
   engine_options.numbers = loaded.numbers;
+  engine_options.vision = loaded.vision;
   FS_TRY(engine_options.info, describe(loaded, options));
   return Engine::create(loaded.model, loaded.tokenizer, loaded.chat_template, engine_options);
 }

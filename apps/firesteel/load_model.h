@@ -10,6 +10,7 @@
 #include "command_line.h"
 #include "engine/engine.h"
 #include "model/model.h"
+#include "model/vision.h"
 #include "tokenizer/chat_template.h"
 #include "tokenizer/number_binding.h"
 #include "tokenizer/tokenizer.h"
@@ -20,6 +21,7 @@ namespace firesteel {
 struct ModelOptions {
   std::string model;
   std::string chat_template_file;  // instead of the model's own
+  std::string mmproj;              // file of the vision part; empty: the one beside the model; "none": without
   std::string kv;                  // "", "f32", "bf16", "int8"
   std::string precision = "fast";
   int64_t n_threads = 0;           // 0: the CPUs this process may use
@@ -27,12 +29,14 @@ struct ModelOptions {
 };
 
 void add_model_option(Command* command, ModelOptions* options);    // --model only
+void add_vision_option(Command* command, ModelOptions* options);   // --mmproj
 void add_engine_options(Command* command, ModelOptions* options);  // --threads --kv --precision --ctx
 
 struct LoadedModel {
   std::string path;
   std::shared_ptr<const Checkpoint> checkpoint;
   std::shared_ptr<const Model> model;
+  std::shared_ptr<const VisionModel> vision;          // null when the model cannot see pictures
   std::shared_ptr<const Tokenizer> tokenizer;         // null when the file has none
   std::shared_ptr<const ChatTemplate> chat_template;  // null when the model has none
   std::shared_ptr<const NumberBinding> numbers;       // null when the model has no number markers

@@ -138,6 +138,14 @@ void Inspection::print() const {
     }
     row("chat template", uses.empty() ? "yes" : uses);
   }
+  if (loaded_.vision != nullptr) {
+    const VisionModel& vision = *loaded_.vision;
+    fmt::print("\npictures\n");
+    row("path", vision.checkpoint().path());
+    row("parameters", format_count(static_cast<uint64_t>(vision.n_parameters())));
+    row("patches", fmt::format("{0} x {0} pixels, one for every {1}, at most {2} a side and {3} a picture", vision.params().patch_size,
+                               vision.params().pixels_per_patch, vision.params().max_side, vision.params().max_patches));
+  }
   fmt::print("\nmemory needed\n");
   row("weights (mapped)", format_bytes(checkpoint.file_bytes()));
   row("read per token", format_bytes(loaded_.model->weight_bytes_per_token()));
@@ -199,6 +207,15 @@ void Inspection::print_json() const {
     text.set("adds_bos", tokenizer.adds_bos());
     out.set("tokenizer", std::move(text));
   }
+  if (loaded_.vision != nullptr) {
+    Json vision;
+    vision.set("path", loaded_.vision->checkpoint().path());
+    vision.set("n_parameters", loaded_.vision->n_parameters());
+    vision.set("patch_size", loaded_.vision->params().patch_size);
+    vision.set("pixels_per_patch", loaded_.vision->params().pixels_per_patch);
+    vision.set("max_patches", loaded_.vision->params().max_patches);
+    out.set("vision", std::move(vision));
+  }
   out.set("has_chat_template", loaded_.chat_template != nullptr);
   out.set("memory", std::move(memory));
   if (options_.metadata) {
@@ -239,6 +256,7 @@ void add_inspect(Command models) {
   Command command = models.subcommand("inspect", "Show header, tensors, tokenizer, template and memory needed");
   command.text("model", &options->model.model, "A .gguf file, a folder with safetensors, or a name");
   command.required("model");
+  add_vision_option(&command, &options->model);
   command.integer("--ctx", &options->model.context_length, 1, 1 << 24, "Context length to count memory for (default: the model's)");
   command.choice("--kv", &options->model.kv, {"f32", "bf16", "int8"}, "Type of keys and values to count memory for");
   command.flag("--tensors", &options->tensors, "Also list every tensor");

@@ -237,6 +237,7 @@ void add_serve(Command root) {
   const auto options = std::make_shared<ServeOptions>();
   Command command = root.subcommand("serve", "API, web assistant and admin console on one address");
   add_model_option(&command, &options->model);
+  add_vision_option(&command, &options->model);
   command.text("--listen", &options->listen, "Address and port (default 127.0.0.1:8080; port 0: any free one)", "FIRESTEEL_LISTEN");
   add_state_option(&command, &options->state_dir);
   command.text("--model-name", &options->model_name, "What clients call the model (default: the file's name)", "FIRESTEEL_MODEL_NAME");
