@@ -62,7 +62,8 @@ Status train_model(const TrainModelOptions& given) {
   FS_TRY(const std::unique_ptr<const SampleEncoder> encoder, SampleEncoder::open(options.config.tokenizer));
   options.config.shape.n_vocab = encoder->n_vocab();
   if (options.config.source != "synth") return Error{ErrorCode::kUnsupported, "data.source: only \"synth\" so far"};
-  SynthOptions synth{.seed = options.config.seed, .mixture = options.config.mixture};
+  SynthOptions synth{.seed = options.config.seed, .mixture = options.config.mixture,
+                     .generators = {.gsm8k_train = options.config.real_gsm8k, .mawps = options.config.real_mawps}};
   FS_TRY(const std::unique_ptr<SynthSource> source, SynthSource::create(synth));
   synth.split = Split::kEval;
   FS_TRY(const std::unique_ptr<SynthSource> eval_source, SynthSource::create(synth));

@@ -190,6 +190,9 @@ Result<TrainConfig> parse_train_config(std::string_view text, const std::string&
   data.text("source", &c.source, {"synth", "files"});
   data.texts("files", &c.files);
   data.weights("mixture", &c.mixture);
+  Table real = data.table("real");
+  real.text("gsm8k", &c.real_gsm8k);
+  real.text("mawps", &c.real_mawps);
 
   Table eval = root.table("eval");
   eval.integer("samples", &c.eval_samples, 0, 100000);
@@ -199,7 +202,7 @@ Result<TrainConfig> parse_train_config(std::string_view text, const std::string&
   save.integer("every_tokens", &c.save_every_tokens, 1, int64_t{1} << 50);
   save.text("type", &c.export_type, {"f32", "f16", "bf16", "q8_0"});
 
-  for (const Table* table : {&root, &model, &train, &data, &eval, &save}) FS_TRY_VOID(table->finish());
+  for (const Table* table : {&root, &model, &train, &data, &real, &eval, &save}) FS_TRY_VOID(table->finish());
   if (c.tokenizer.empty()) return Error{ErrorCode::kInvalidArgument, name + ": tokenizer: expected the path of a tokenizer's .gguf file"};
   if (c.n_lanes > c.n_shards) c.n_lanes = c.n_shards;
   return c;
@@ -223,6 +226,8 @@ std::string TrainConfig::digest() const {
   word(precision);
   word(source);
   for (const std::string& file : files) word(file);
+  word(real_gsm8k);
+  word(real_mawps);
   for (const auto& [kind, weight] : mixture) {
     word(kind);
     number(weight);

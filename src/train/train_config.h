@@ -35,6 +35,7 @@ struct TrainConfig {
   // [data]
   std::string source = "synth";    // or paths of shards
   std::vector<std::string> files;
+  std::string real_gsm8k, real_mawps;  // [data.real]: paths of real problems that synthesis mixes in as real/...; empty: none
   std::vector<std::pair<std::string, double>> mixture;
 
   // [eval]
