@@ -5,8 +5,12 @@
 #include <algorithm>
 #include <string_view>
 
+#include "data/history.h"
+
 namespace firesteel {
 namespace {
+
+constexpr uint64_t kHistoryOneIn = 12;  // training samples that have an exchange before them, where the one drawn is fit for it
 
 bool begins_with(std::string_view kind, std::string_view prefix) {
   if (prefix.empty()) return true;
@@ -51,6 +55,11 @@ struct SynthSource::Impl {
   Rng rng_for(uint64_t stream, uint64_t index) const {
     const uint64_t split = options.split == Split::kTrain ? 1 : 2;
     return Rng(mixed(mixed(mixed(options.seed, split), stream), index));
+  }
+
+  Result<Sample> draw(Rng* rng) const {
+    const Line& line = lines[line_weights.draw(rng)];
+    return generators[line.generators[line.weights.draw(rng)]].make(options.split, rng);
   }
 };
 
@@ -97,9 +106,12 @@ Result<std::unique_ptr<SynthSource>> SynthSource::create(SynthOptions options) {
 
 Result<Sample> SynthSource::sample(uint64_t index) const {
   Rng rng = impl_->rng_for(0, index);
-  const Line& line = impl_->lines[impl_->line_weights.draw(&rng)];
-  const SampleGenerator& generator = impl_->generators[line.generators[line.weights.draw(&rng)]];
-  return generator.make(impl_->options.split, &rng);
+  FS_TRY(Sample sample, impl_->draw(&rng));
+  if (impl_->options.split == Split::kTrain && rng.below(kHistoryOneIn) == 0) {
+    FS_TRY(const Sample earlier, impl_->draw(&rng));
+    add_history(earlier, &sample);
+  }
+  return sample;
 }
 
 Result<Sample> SynthSource::sample_of(size_t kind_idx, uint64_t index) const {
