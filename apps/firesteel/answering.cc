@@ -76,11 +76,6 @@ void add_tools_option(Command* command, std::string* tools) {
   command->choice("--tools", tools, {"auto", "none", "calculator"}, "What the model may call: auto is the calculator for models trained with it");
 }
 
-bool is_kindling(const LoadedModel& loaded) {
-  const auto& items = loaded.checkpoint->metadata().items();
-  return std::any_of(items.begin(), items.end(), [](const Metadata::Item& item) { return item.first.starts_with("kindling."); });
-}
-
 AgentTools tools_to_offer(const std::string& choice, const GenerationOptions& generation, const LoadedModel& loaded) {
   const bool automatic = choice == "auto" && generation.mode != "instant" && is_kindling(loaded);
   if (choice != "calculator" && !automatic) return {};

@@ -16,9 +16,6 @@ namespace firesteel {
 void add_tools_option(Command* command, std::string* tools);
 AgentTools tools_to_offer(const std::string& choice, const GenerationOptions& generation, const LoadedModel& loaded);
 
-// Whether the file says that its numbers are marked, its pictures cut ... as Kindling's are.
-bool is_kindling(const LoadedModel& loaded);
-
 struct ConversationAnswer {
   Answer answer;
   std::vector<ToolCall> calls;

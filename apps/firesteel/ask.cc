@@ -72,7 +72,7 @@ void print_json(const AskOptions& options, const ConversationAnswer& given, cons
   if (!answer.done.stop_string.empty()) out.set("stop_string", answer.done.stop_string);
   out.set("model", loaded.path);
   out.set("seed", static_cast<int64_t>(seed));
-  out.set("temperature", options.generation.temperature);
+  out.set("temperature", temperature_to_use(options.generation, loaded));
   out.set("usage", std::move(counts));
   out.set("timing", std::move(timing));
   out.set("peak_memory_bytes", static_cast<int64_t>(peak_rss_bytes()));
@@ -102,7 +102,7 @@ Status ask(const AskOptions& options) {
   GenerateRequest request;
   request.prompt = std::move(prompt);
   request.images = std::move(images);
-  request.sampling = sampling_params(options.generation, seed);
+  request.sampling = sampling_params(options.generation, loaded, seed);
   request.stop = stop_params(options.generation);
   request.constraint = std::move(constraint);
   request.use_prefix_cache = false;

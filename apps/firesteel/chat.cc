@@ -276,7 +276,7 @@ bool Chat::answer() {
     for (const Picture& picture : message.pictures) request.images.push_back(picture.image);
   }
   const uint64_t seed = seed_to_use(options_.generation);
-  request.sampling = sampling_params(options_.generation, seed);
+  request.sampling = sampling_params(options_.generation, loaded_, seed);
   request.stop = stop_params(options_.generation);
   const bool on_terminal = editor_.on_terminal();
   const auto on_stream = [this](TokenStream* stream) { stream != nullptr ? interrupt_->arm(stream) : interrupt_->disarm(); };

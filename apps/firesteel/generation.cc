@@ -2,6 +2,8 @@
 
 #include <sys/random.h>
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "base/clock.h"
@@ -18,7 +20,7 @@ constexpr uint64_t kConstraintBytesMax = 1u << 20;
 
 void add_generation_options(Command* command, GenerationOptions* options) {
   command->integer("-n,--max-tokens", &options->max_tokens, 1, 1 << 24, "At most N tokens of answer (default: until the context is full)");
-  command->number("--temperature", &options->temperature, 0, 100, "0: always the likeliest token (default 0.8)");
+  command->number("--temperature", &options->temperature, 0, 100, "0: always the likeliest token (default 0.8; Kindling 0)");
   command->integer("--top-k", &options->top_k, 0, 1 << 24, "Sample from the K likeliest tokens (0: off)");
   command->number("--top-p", &options->top_p, 0, 1, "Sample from the likeliest tokens that hold this probability (1: off)");
   command->number("--min-p", &options->min_p, 0, 1, "Drop tokens less likely than this share of the likeliest (0: off)");
@@ -65,9 +67,19 @@ uint64_t seed_to_use(const GenerationOptions& options) {
   return seed >> 1;  // fits --seed
 }
 
-SamplingParams sampling_params(const GenerationOptions& options, uint64_t seed) {
+bool is_kindling(const LoadedModel& loaded) {
+  const auto& items = loaded.checkpoint->metadata().items();
+  return std::any_of(items.begin(), items.end(), [](const Metadata::Item& item) { return item.first.starts_with("kindling."); });
+}
+
+double temperature_to_use(const GenerationOptions& options, const LoadedModel& loaded) {
+  if (options.temperature >= 0) return options.temperature;
+  return is_kindling(loaded) ? 0 : 0.8;
+}
+
+SamplingParams sampling_params(const GenerationOptions& options, const LoadedModel& loaded, uint64_t seed) {
   SamplingParams sampling;
-  sampling.temperature = options.temperature;
+  sampling.temperature = temperature_to_use(options, loaded);
   sampling.top_k = static_cast<int>(options.top_k);
   sampling.top_p = options.top_p;
   sampling.min_p = options.min_p;

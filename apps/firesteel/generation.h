@@ -15,7 +15,7 @@ namespace firesteel {
 
 struct GenerationOptions {
   int64_t max_tokens = -1;
-  double temperature = 0.8;
+  double temperature = -1;  // -1: what suits the model, see temperature_to_use
   int64_t top_k = 0;
   double top_p = 1;
   double min_p = 0;
@@ -40,7 +40,12 @@ void add_constraint_options(Command* command, ConstraintOptions* options);
 // nullopt when none is given. kNotFound, kIo: the file of a flag.
 Result<std::optional<Constraint>> read_constraint(const ConstraintOptions& options);
 
-SamplingParams sampling_params(const GenerationOptions& options, uint64_t seed);
+SamplingParams sampling_params(const GenerationOptions& options, const LoadedModel& loaded, uint64_t seed);
+// Unless one is given: 0 for Kindling, which is asked for results, 0.8 for others.
+double temperature_to_use(const GenerationOptions& options, const LoadedModel& loaded);
+
+// Whether the file says that its numbers are marked, its pictures cut ... as Kindling's are.
+bool is_kindling(const LoadedModel& loaded);
 StopParams stop_params(const GenerationOptions& options);
 uint64_t seed_to_use(const GenerationOptions& options);
 

@@ -29,6 +29,7 @@ struct Sample {
 
   // For evaluation: what the last answer has to be, and how it is compared.
   std::string answer = {};
+  std::string reply = {};  // the answer as it is written out, "5.6 km/h" for 5.6; may be empty
   std::string grader = {};       // "number", "exact", "choice" ...
 };
 
