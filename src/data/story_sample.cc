@@ -188,6 +188,7 @@ class QuestionWriter {
     const std::string digits_reply = reply(digits, {}, &say, &conditional);
     sample.grader = !ask_.grader.empty() ? ask_.grader : say ? "none" : numeric && !conditional ? "number" : "exact";
     if (sample.grader != "none") sample.answer = sample.grader == "number" && numeric ? digits : without_prefix(digits_reply);
+    if (sample.grader == "number") sample.reply = without_prefix(digits_reply);
 
     std::vector<std::pair<int, uint64_t>> modes;  // 0 tool, 1 work, 2 instant, 3 instant with the tool
     if (by_tool && ask_.modes.tool) modes.emplace_back(0, 60);

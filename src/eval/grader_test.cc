@@ -213,6 +213,10 @@ TEST(EvalItem, FromSamplesOfCurricula) {
   EXPECT_EQ(item.grading.unit, "EUR");
   EXPECT_EQ(item.slices, (std::vector<std::pair<std::string, std::string>>{{"kind", "math/buying"}}));
   EXPECT_TRUE(grade(item.grading, "Answer: 5.60").right);
+  sample.answer = "140.4";
+  sample.reply = "140.4 W";
+  EXPECT_TRUE(grade(item_from_sample(sample, 1).grading, "Answer: 140.4 watts").right);
+  EXPECT_FALSE(grade(item_from_sample(sample, 1).grading, "Answer: 140.4 m").right);
   sample.grader = "choice";
   sample.answer = "yes";
   EXPECT_TRUE(grade(item_from_sample(sample, 1).grading, "Answer: yes").right);

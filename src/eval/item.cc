@@ -90,8 +90,9 @@ EvalItem item_from_sample(const Sample& sample, uint64_t index) {
   }  // "choice" without a list of them is one of a few words: exact
   if (!sample.answer.empty()) grading.answers.push_back(sample.answer);
   if (grading.kind == Grading::Kind::kNumber) {
-    const std::vector<TextNumber> numbers = find_numbers(sample.answer);
-    if (!numbers.empty()) grading.unit = std::string(known_unit(unit_of(sample.answer, numbers.front())));
+    const std::string& written = sample.reply.empty() ? sample.answer : sample.reply;
+    const std::vector<TextNumber> numbers = find_numbers(written);
+    if (!numbers.empty()) grading.unit = std::string(known_unit(unit_of(written, numbers.front())));
   }
   item.slices.emplace_back("kind", first_parts(sample.kind, 2));
   return item;
