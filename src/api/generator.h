@@ -13,6 +13,7 @@
 #include <variant>
 #include <vector>
 
+#include "api/agents.h"
 #include "api/request_group.h"
 #include "base/ids.h"
 #include "base/json.h"
@@ -87,6 +88,7 @@ struct GenerateRequest {
   // In the order in which the prompt shows them: parts {"type": "image"} of a conversation's messages; one picture token of the
   // vocabulary in raw text; in ids as many picture tokens as tokenize() gave.
   std::vector<ImagePtr> images = {};
+  std::optional<AgentParams> agents = {};    // several agents may answer; refused by a generator that is one engine (kUnsupported)
 };
 
 // Forks inside forks: branches of a prefilled context have depth 1, branches of those (context_of) depth 2.
@@ -119,7 +121,8 @@ struct Usage {
 
 // Every accepted request gives zero or more kToken events and exactly one kDone.
 struct GenerateEvent {
-  enum class Kind : uint8_t { kToken, kDone };
+  // kAgent: what a run of agents does (AgentParams::reports_lanes); has only `report`.
+  enum class Kind : uint8_t { kToken, kDone, kAgent };
   Kind kind = Kind::kToken;
   std::string text;                      // text that became showable; may be empty (held back) or also come with kDone
   TokenId token = -1;                    // kToken
@@ -130,6 +133,7 @@ struct GenerateEvent {
   Error error;                           // kDone with kError
   std::string stop_string;               // kDone: the stop string that matched, if one did
   Usage usage;                           // kDone
+  std::shared_ptr<const Json> report = {};  // kAgent: an event of a lane; kDone after a run of agents: its ledger (docs/subagents.md)
 };
 
 // The reader's end of one request, for one thread at a time (cancel: any). Dropping it cancels the request.

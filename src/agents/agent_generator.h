@@ -1,0 +1,52 @@
+// A generator that also answers requests with `agents` set: several lanes of the generator behind it, one stream in front. Everything
+// else passes through. What server and command line put in front of their engine.
+//
+// The stream of such a request has kToken events without token ids (one agent: as the text comes; several: the joined answer as a whole),
+// kAgent events where the request wants them, and one kDone with the summed usage and the ledger as its report. Its cancel, or dropping it,
+// ends all lanes within one step of the engine (and after the tool that a lane may be in).
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "agents/agent_run.h"
+#include "agents/tool.h"
+#include "api/generator.h"
+#include "base/clock.h"
+
+namespace firesteel {
+
+class AgentGenerator final : public Generator {
+ public:
+  struct Options {
+    AgentTools tools = {};          // offered to lanes of requests that name no tools themselves
+    AgentLimits limits = {};        // budget and deadline are each request's
+    const Clock* clock = nullptr;   // the inner generator's; nullptr: system_clock()
+    int n_runs_max = 32;            // at a time; more are refused (kResourceExhausted)
+  };
+  AgentGenerator(Generator* inner, Options options);
+  ~AgentGenerator() override;  // cancels open runs and waits for them
+
+  // kInvalidArgument also: agents with logprobs, or with tools of the request's own.
+  Result<std::unique_ptr<TokenStream>> submit(GenerateRequest request) override;
+
+  Result<std::shared_ptr<Context>> prefill(GenerateRequest request) override;
+  Result<std::vector<std::unique_ptr<TokenStream>>> fork(const std::shared_ptr<Context>& context, std::vector<BranchRequest> branches) override;
+  Result<std::shared_ptr<Context>> context_of(const TokenStream& stream, int64_t n_generated = -1) override;
+  Result<int64_t> count_tokens(const Prompt& prompt) override;
+  Result<std::vector<TokenId>> tokenize(const Prompt& prompt) override;
+  Result<std::string> detokenize(std::span<const TokenId> ids) override;
+  std::string token_text(TokenId id) const override;
+  ModelInfo info() const override;
+  GeneratorStats stats() const override;
+  Result<std::vector<float>> embed(const Prompt& prompt) override;
+
+ private:
+  struct Runs;
+  Generator* inner_;
+  Options options_;
+  std::shared_ptr<Runs> runs_;
+};
+
+}  // namespace firesteel

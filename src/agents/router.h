@@ -1,0 +1,47 @@
+// Which way a question is answered, and why: by its shape, and by how sure the model is of its first tokens.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "api/agents.h"
+#include "api/generator.h"
+
+namespace firesteel {
+
+// What can be seen without a model. Heuristics for English, cheap and bounded; they choose a way, never an answer.
+struct QuestionShape {
+  int n_parts = 1;           // questions that seem to be asked: question marks, numbered or lettered items, "and what/how/which ..."
+  bool is_checkable = false; // answers can be compared: numbers, choices, yes or no
+  bool is_open = false;      // a text is to be written
+};
+QuestionShape question_shape(std::string_view question);
+
+// The model's first tokens of an instant answer, read greedily; what it would say next is already in the prefix cache.
+struct Probe {
+  int n_tokens = 0;          // 0: not made
+  double entropy_max = 0;    // nats, over the alternatives that were told, the rest counted as one; the largest of the tokens
+  double margin_min = 1;     // between the two likeliest
+};
+// tops: the alternatives of all tokens, `n_per_token` each.
+Probe read_probe(const std::vector<TokenLogprob>& tops, size_t n_per_token);
+
+struct RouterThresholds {  // where the model counts as certain, and as uncertain; to be fitted on the evaluation suites
+  double sure_entropy = 0.35, sure_margin = 0.6;
+  double unsure_entropy = 1.0;
+};
+
+struct Route {
+  AnswerMode mode = AnswerMode::kInstant;         // never kAuto
+  AgentStrategy strategy = AgentStrategy::kAuto;  // contemplating: never kAuto
+  int n_agents = 1;
+  std::string why;
+};
+
+// Whether choose_route would look at a probe.
+bool wants_probe(const AgentParams& params, const QuestionShape& shape);
+Route choose_route(const AgentParams& params, const QuestionShape& shape, const Probe& probe, bool can_think, const RouterThresholds& thresholds = {});
+
+}  // namespace firesteel

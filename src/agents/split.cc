@@ -1,0 +1,218 @@
+// split: a plan of questions, those that are ready at once, and an answer that cites them.
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "agents/answer_key.h"
+#include "agents/contemplate.h"
+#include "agents/plan.h"
+#include "agents/prompts.h"
+
+namespace firesteel {
+namespace {
+
+constexpr int64_t kPlanTokens = 768;
+constexpr size_t kAnswerBytes = 1200;  // of a part's answer, in later prompts
+constexpr uint64_t kRetrySeed = 0x5EED;
+
+struct Part {
+  PlanStep step;
+  int lane = -1;         // the latest
+  int n_attempts = 0;
+  bool over = false;
+  bool answered = false;
+  std::string answer = {}, failure = {};
+};
+
+// What later prompts are told of an answer: the words after "Answer:" where it has them, else all of it.
+std::string short_answer(const std::string& text) {
+  const size_t at = text.rfind("Answer:");
+  if (at == std::string::npos) return cut_text(text, kAnswerBytes);
+  const AnswerKey key = answer_key(text);
+  return cut_text(key.shown.empty() ? text : key.shown, kAnswerBytes);
+}
+
+std::vector<KnownAnswer> known_of(const std::vector<Part>& parts, const std::vector<int>* only) {
+  std::vector<KnownAnswer> known;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    const bool wanted = only == nullptr || std::find(only->begin(), only->end(), static_cast<int>(i)) != only->end();
+    if (wanted && parts[i].answered) known.push_back({static_cast<int>(i) + 1, parts[i].step.question, parts[i].answer});
+  }
+  return known;
+}
+
+Json parts_json(const std::vector<Part>& parts) {
+  Json::Array list;
+  for (const Part& part : parts) {
+    Json::Array needs;
+    needs.reserve(part.step.needs.size());
+    for (const int need : part.step.needs) needs.emplace_back(need + 1);
+    Json one;
+    one.set("question", part.step.question);
+    one.set("needs", std::move(needs));
+    if (part.lane >= 0) one.set("lane", part.lane);
+    if (part.answered) {
+      const AnswerKey key = answer_key(part.answer);
+      one.set("type", answer_kind_name(key.kind));
+      one.set("answer", part.answer);
+    } else {
+      one.set("failure", part.failure);
+    }
+    list.push_back(std::move(one));
+  }
+  return list;
+}
+
+void set_detail(AgentRun* run, const char* name, Json value) {
+  if (run->ledger().details.is_null()) run->ledger().details = Json::Object{};
+  run->ledger().details.set(name, std::move(value));
+}
+
+class Split {
+ public:
+  Split(AgentRun* run, const StrategyInput& input, Plan plan, int plan_lane)
+      : run_(run), input_(input), question_(question_of(std::get<ChatPrompt>(input.base.prompt).messages)), plan_lane_(plan_lane) {
+    for (PlanStep& step : plan.steps) parts_.push_back({.step = std::move(step)});
+  }
+
+  AgentAnswer go() {
+    const int width = std::clamp(input_.params.n_agents, 1, kFanOutMax);
+    for (;;) {
+      start_ready(width);
+      const int lane = run_->wait_any();
+      if (lane < 0) break;
+      const auto found = std::find_if(parts_.begin(), parts_.end(), [&](const Part& part) { return part.lane == lane && !part.over; });
+      if (found != parts_.end()) take(&*found);
+    }
+    set_detail(run_, "plan", parts_json(parts_));
+    return join();
+  }
+
+ private:
+  bool is_open(const Part& part) const { return part.lane >= 0 && !part.over; }
+
+  void start_ready(int width) {
+    for (size_t i = 0; i < parts_.size(); ++i) {
+      Part& part = parts_[i];
+      if (part.over || part.lane >= 0) continue;
+      bool ready = true;
+      for (const int need : part.step.needs) {
+        const Part& needed = parts_[static_cast<size_t>(need)];
+        ready = ready && needed.over;
+        if (needed.over && !needed.answered && part.failure.empty()) part.failure = fmt::format("it needs [{}], which has no answer", need + 1);
+      }
+      if (!part.failure.empty()) {
+        part.over = true;
+        part.lane = run_->skip(task_of(i), part.failure);
+        i = static_cast<size_t>(-1);  // others may have waited for this one
+        continue;
+      }
+      if (!ready || std::count_if(parts_.begin(), parts_.end(), [&](const Part& one) { return is_open(one); }) >= width) continue;
+      part.n_attempts = 1;
+      part.lane = run_->start(task_of(i));
+    }
+  }
+
+  LaneTask task_of(size_t i) const {
+    const Part& part = parts_[i];
+    const bool retry = part.n_attempts == 2;
+    LaneTask task{.key = fmt::format("part/{}{}", i + 1, retry ? "/retry" : ""), .role = "part", .title = part.step.question,
+                  .request = with_question(input_.base, part_prompt(question_, part.step.question, known_of(parts_, &part.step.needs)), input_.info.can_think, input_.info),
+                  .parent = plan_lane_, .attempt = retry ? 2 : 1, .with_tools = true};
+    task.request.sampling.seed = input_.base.sampling.seed + i + 1 + (retry ? kRetrySeed : 0);
+    return task;
+  }
+
+  void take(Part* part) {
+    const LaneRecord& lane = run_->lane(part->lane);
+    if (lane.ok() && !lane.text.empty()) {
+      part->over = part->answered = true;
+      part->answer = short_answer(lane.text);
+      return;
+    }
+    part->failure = lane.ok() ? "it was empty" : !lane.error.empty() ? lane.error : lane_state_name(lane.state);
+    const bool hopeless = lane.state == LaneState::kCancelled || lane.state == LaneState::kDeadline || lane.state == LaneState::kSkipped || !run_->may_go_on();
+    if (hopeless || part->n_attempts >= 2) {
+      part->over = true;
+      return;
+    }
+    run_->note(fmt::format("[{}] failed ({}) and is tried once more", part - parts_.data() + 1, part->failure));
+    part->failure.clear();
+    part->n_attempts = 2;
+    part->lane = run_->start(task_of(static_cast<size_t>(part - parts_.data())));
+  }
+
+  AgentAnswer join() {
+    std::vector<int> answered;
+    std::string missing;
+    for (size_t i = 0; i < parts_.size(); ++i) {
+      if (parts_[i].answered) answered.push_back(static_cast<int>(i) + 1);
+      else missing += fmt::format("{}No answer for [{}] ({}): {}.", missing.empty() ? "" : "\n", i + 1, parts_[i].step.question, parts_[i].failure);
+    }
+    AgentAnswer answer;
+    if (answered.empty()) {
+      answer = answer_of(run_->lane(parts_.front().lane));
+      answer.text = missing;
+      if (answer.reason == FinishReason::kStop) answer.reason = FinishReason::kLength;
+      return answer;
+    }
+    LaneTask task{.key = "join", .role = "join", .title = "Join the answers", .request = with_question(input_.base, merge_prompt(question_, known_of(parts_, nullptr)), /*thinking=*/false, input_.info),
+                  .parent = plan_lane_};
+    task.request.constraint = input_.base.constraint;
+    const LaneRecord& lane = run_->wait(run_->start(std::move(task)));
+    answer = answer_of(lane);
+    int n_citations = 0;
+    answer.text = checked_citations(lane.text, answered, &n_citations);
+    const bool good = lane.ok() && (n_citations > 0 || input_.base.constraint.has_value());
+    if (!good) {
+      // A join that cites nothing cannot be checked; the parts themselves can.
+      set_detail(run_, "join", lane.ok() ? "the joined text cites nothing, so the parts are listed" : "the join did not end well, so the parts are listed");
+      std::string list;
+      for (const int number : answered) {
+        const Part& part = parts_[static_cast<size_t>(number) - 1];
+        list += fmt::format("{}{} {} [{}]", list.empty() ? "" : "\n", part.step.question, part.answer, number);
+      }
+      answer.text = std::move(list);
+      answer.error = {};
+      if (answer.reason == FinishReason::kError) answer.reason = lane.state == LaneState::kSkipped ? FinishReason::kLength : FinishReason::kStop;
+    }
+    if (!missing.empty() && !input_.base.constraint.has_value()) answer.text += "\n\n" + missing;
+    return answer;
+  }
+
+  AgentRun* run_;
+  const StrategyInput& input_;
+  std::string question_;
+  int plan_lane_;
+  std::vector<Part> parts_;
+};
+
+}  // namespace
+
+AgentAnswer run_split(AgentRun* run, const StrategyInput& input) {
+  const std::string question = question_of(std::get<ChatPrompt>(input.base.prompt).messages);
+  LaneTask task{.key = "plan", .role = "plan", .title = "Plan", .request = with_question(input.base, plan_prompt(question), /*thinking=*/false, input.info), .parent = input.parent};
+  task.request.sampling.temperature = 0;
+  task.request.stop.strings.clear();
+  task.request.stop.max_tokens = kPlanTokens;
+  task.request.constraint = Constraint{Constraint::Kind::kJsonSchema, plan_schema()};
+  const int plan_lane = run->start(std::move(task));
+  const LaneRecord& planned = run->wait(plan_lane);
+  const auto alone = [&](const std::string& why) {
+    run->note("one agent answers: " + why);
+    set_detail(run, "plan_refused", why);
+    return run_single(run, input, input.info.can_think);
+  };
+  if (!planned.ok()) {
+    if (!run->may_go_on()) return answer_of(planned);
+    return alone(fmt::format("plan: {}", planned.error.empty() ? lane_state_name(planned.state) : planned.error.c_str()));
+  }
+  Result<Plan> plan = parse_plan(planned.text);
+  if (!plan.ok()) return alone(plan.error().message);
+  if (plan->steps.size() < 2) return alone("plan: there is nothing to split");
+  run->note(fmt::format("{} questions", plan->steps.size()));
+  return Split(run, input, std::move(*plan), plan_lane).go();
+}
+
+}  // namespace firesteel
