@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "agents/contemplate.h"
+#include "agents/run_record.h"
 #include "api/waker.h"
 #include "base/mutex.h"
 
@@ -78,7 +79,8 @@ class RunStream final : public TokenStream {
 // Turns a run's events into its stream's.
 class Publisher {
  public:
-  Publisher(std::shared_ptr<RunState> state, bool reports_lanes) : state_(std::move(state)), reports_lanes_(reports_lanes) {}
+  Publisher(std::shared_ptr<RunState> state, const GenerateRequest& request, std::string digest)
+      : state_(std::move(state)), reports_lanes_(request.agents->reports_lanes), digest_(std::move(digest)), request_(request_json(request)) {}
 
   void event(const AgentEvent& event) {
     if (event.kind == AgentEvent::Kind::kOpened && event.record->key == "answer") answer_lane_ = event.lane;
@@ -105,6 +107,9 @@ class Publisher {
       end.usage = answer.ledger.sum();
       Json report = answer.ledger.to_json();
       if (answer.ledger.strategy == "vote") report.set("agreement", answer.agreement);
+      report.set("answer", answer.text);
+      report.set("model_digest", digest_);
+      report.set("request", request_);
       end.report = std::make_shared<const Json>(std::move(report));
     } else {
       end.reason = FinishReason::kError;
@@ -123,6 +128,8 @@ class Publisher {
   }
   std::shared_ptr<RunState> state_;
   const bool reports_lanes_;
+  const std::string digest_;
+  const Json request_;  // for a replay
   int answer_lane_ = -1;
   std::string streamed_;
 };
@@ -175,6 +182,7 @@ AgentGenerator::~AgentGenerator() {
 
 Result<std::unique_ptr<TokenStream>> AgentGenerator::submit(GenerateRequest request) {
   if (!request.agents) return inner_->submit(std::move(request));
+  FS_TRY_VOID(check_agents(request));
   if (request.sampling.n_top_logprobs >= 0) return Error{ErrorCode::kInvalidArgument, "logprobs: a joined answer has none; leave them out, or ask for one agent"};
   const auto* chat = std::get_if<ChatPrompt>(&request.prompt);
   if (chat != nullptr && !chat->tools.is_null()) return Error{ErrorCode::kInvalidArgument, "tools: agents use the server's tools only; leave them out, or ask for one agent"};
@@ -190,7 +198,7 @@ Result<std::unique_ptr<TokenStream>> AgentGenerator::submit(GenerateRequest requ
   run.tools = options_.tools;
   run.clock = options_.clock;
   run.parent_group = state->group;
-  const auto publisher = std::make_shared<Publisher>(state, request.agents->reports_lanes);
+  const auto publisher = std::make_shared<Publisher>(state, request, inner_->info().digest);
   run.on_event = [publisher](const AgentEvent& event) { publisher->event(event); };
 
   MutexLock lock(runs_->mutex);
@@ -212,11 +220,15 @@ Result<std::vector<std::unique_ptr<TokenStream>>> AgentGenerator::fork(const std
   return inner_->fork(context, std::move(branches));
 }
 Result<std::shared_ptr<Context>> AgentGenerator::context_of(const TokenStream& stream, int64_t n_generated) { return inner_->context_of(stream, n_generated); }
-Result<int64_t> AgentGenerator::count_tokens(const Prompt& prompt) { return inner_->count_tokens(prompt); }
-Result<std::vector<TokenId>> AgentGenerator::tokenize(const Prompt& prompt) { return inner_->tokenize(prompt); }
+Result<int64_t> AgentGenerator::count_tokens(const Prompt& prompt, std::span<const ImagePtr> images) { return inner_->count_tokens(prompt, images); }
+Result<std::vector<TokenId>> AgentGenerator::tokenize(const Prompt& prompt, std::span<const ImagePtr> images) { return inner_->tokenize(prompt, images); }
 Result<std::string> AgentGenerator::detokenize(std::span<const TokenId> ids) { return inner_->detokenize(ids); }
 std::string AgentGenerator::token_text(TokenId id) const { return inner_->token_text(id); }
-ModelInfo AgentGenerator::info() const { return inner_->info(); }
+ModelInfo AgentGenerator::info() const {
+  ModelInfo info = inner_->info();
+  info.has_agents = true;
+  return info;
+}
 GeneratorStats AgentGenerator::stats() const { return inner_->stats(); }
 Result<std::vector<float>> AgentGenerator::embed(const Prompt& prompt) { return inner_->embed(prompt); }
 

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -34,8 +35,8 @@ class AgentGenerator final : public Generator {
   Result<std::shared_ptr<Context>> prefill(GenerateRequest request) override;
   Result<std::vector<std::unique_ptr<TokenStream>>> fork(const std::shared_ptr<Context>& context, std::vector<BranchRequest> branches) override;
   Result<std::shared_ptr<Context>> context_of(const TokenStream& stream, int64_t n_generated = -1) override;
-  Result<int64_t> count_tokens(const Prompt& prompt) override;
-  Result<std::vector<TokenId>> tokenize(const Prompt& prompt) override;
+  Result<int64_t> count_tokens(const Prompt& prompt, std::span<const ImagePtr> images = {}) override;
+  Result<std::vector<TokenId>> tokenize(const Prompt& prompt, std::span<const ImagePtr> images = {}) override;
   Result<std::string> detokenize(std::span<const TokenId> ids) override;
   std::string token_text(TokenId id) const override;
   ModelInfo info() const override;

@@ -1,6 +1,7 @@
 #include "agents/agent_run.h"
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 #include "base/check.h"
@@ -22,8 +23,8 @@ class LaneGenerator final : public Generator {
     return inner_->fork(context, std::move(branches));
   }
   Result<std::shared_ptr<Context>> context_of(const TokenStream& stream, int64_t n) override { return inner_->context_of(stream, n); }
-  Result<int64_t> count_tokens(const Prompt& prompt) override { return inner_->count_tokens(prompt); }
-  Result<std::vector<TokenId>> tokenize(const Prompt& prompt) override { return inner_->tokenize(prompt); }
+  Result<int64_t> count_tokens(const Prompt& prompt, std::span<const ImagePtr> images) override { return inner_->count_tokens(prompt, images); }
+  Result<std::vector<TokenId>> tokenize(const Prompt& prompt, std::span<const ImagePtr> images) override { return inner_->tokenize(prompt, images); }
   Result<std::string> detokenize(std::span<const TokenId> ids) override { return inner_->detokenize(ids); }
   std::string token_text(TokenId id) const override { return inner_->token_text(id); }
   ModelInfo info() const override { return inner_->info(); }

@@ -16,20 +16,6 @@ constexpr int kProbeAlternatives = 20;
 
 Error invalid(std::string message) { return {ErrorCode::kInvalidArgument, std::move(message)}; }
 
-Status check(const GenerateRequest& request) {
-  const auto* chat = std::get_if<ChatPrompt>(&request.prompt);
-  if (chat == nullptr) return invalid("agents: expected a conversation, found a raw prompt");
-  if (question_of(chat->messages).empty()) return invalid("agents: the conversation has no question of a user");
-  const AgentParams& params = *request.agents;
-  if (params.n_agents < 0 || params.n_agents > kFanOutMax) return invalid(fmt::format("agents: expected 1 to {}, or 0 for the router's choice, found {}", kFanOutMax, params.n_agents));
-  if (params.n_at_once < 0 || params.n_at_once > kFanOutMax) return invalid(fmt::format("agents at once: expected 0 to {}, found {}", kFanOutMax, params.n_at_once));
-  if (!(params.error_bound >= 0 && params.error_bound < 1)) return invalid(fmt::format("error bound: expected 0 to below 1, found {}", params.error_bound));
-  if (params.n_rounds < 1 || params.n_rounds > 4) return invalid(fmt::format("rounds: expected 1 to 4, found {}", params.n_rounds));
-  if (params.budget_tokens == 0 || params.budget_tokens < -1) return invalid(fmt::format("budget: expected at least one token, found {}", params.budget_tokens));
-  if (params.mode == AnswerMode::kContemplating && params.n_agents == 1) return invalid("agents: one agent cannot contemplate; expected 2 or more, or another mode");
-  return {};
-}
-
 Json probe_json(const Probe& probe) {
   return Json::Object{{"tokens", probe.n_tokens}, {"entropy_max", probe.entropy_max}, {"margin_min", probe.margin_min}};
 }
@@ -46,6 +32,21 @@ Probe make_probe(AgentRun* run, const GenerateRequest& base, const ModelInfo& in
 }
 
 }  // namespace
+
+Status check_agents(const GenerateRequest& request) {
+  if (!request.agents) return invalid("agents: nothing was asked for");
+  const auto* chat = std::get_if<ChatPrompt>(&request.prompt);
+  if (chat == nullptr) return invalid("agents: expected a conversation, found a raw prompt");
+  if (question_of(chat->messages).empty()) return invalid("agents: the conversation has no question of a user");
+  const AgentParams& params = *request.agents;
+  if (params.n_agents < 0 || params.n_agents > kFanOutMax) return invalid(fmt::format("agents: expected 1 to {}, or 0 for the router's choice, found {}", kFanOutMax, params.n_agents));
+  if (params.n_at_once < 0 || params.n_at_once > kFanOutMax) return invalid(fmt::format("agents at once: expected 0 to {}, found {}", kFanOutMax, params.n_at_once));
+  if (!(params.error_bound >= 0 && params.error_bound < 1)) return invalid(fmt::format("error bound: expected 0 to below 1, found {}", params.error_bound));
+  if (params.n_rounds < 1 || params.n_rounds > 4) return invalid(fmt::format("rounds: expected 1 to 4, found {}", params.n_rounds));
+  if (params.budget_tokens == 0 || params.budget_tokens < -1) return invalid(fmt::format("budget: expected at least one token, found {}", params.budget_tokens));
+  if (params.mode == AnswerMode::kContemplating && params.n_agents == 1) return invalid("agents: one agent cannot contemplate; expected 2 or more, or another mode");
+  return {};
+}
 
 AgentAnswer answer_of(const LaneRecord& lane) {
   AgentAnswer answer;
@@ -98,8 +99,7 @@ AgentAnswer run_single(AgentRun* run, const StrategyInput& input, bool thinking)
 }
 
 Result<AgentAnswer> answer_with_agents(Generator* generator, GenerateRequest request, AgentRun::Options options) {
-  if (!request.agents) return invalid("agents: nothing was asked for");
-  FS_TRY_VOID(check(request));
+  FS_TRY_VOID(check_agents(request));
   StrategyInput input{.base = std::move(request), .params = {}, .info = generator->info()};
   input.params = *std::exchange(input.base.agents, std::nullopt);
   if (input.params.budget_tokens >= 0) options.limits.budget_tokens = input.params.budget_tokens;

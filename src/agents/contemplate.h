@@ -18,6 +18,9 @@ struct AgentAnswer {
   Ledger ledger = {};
 };
 
+// Whether answer_with_agents would take the request.
+Status check_agents(const GenerateRequest& request);
+
 // request: a conversation that ends in a user message, with `agents` set. Runs on this thread until the answer is there; options.on_event
 // hears everything. The answer's bytes depend on (request, model) alone, unless a budget, a deadline or a cancel cut something; then the
 // ledger tells where, and with it (options.replay) they come out again.

@@ -12,6 +12,7 @@
 #include "agents/agent_generator.h"
 #include "agents/answer_key.h"
 #include "agents/calculator.h"
+#include "agents/run_record.h"
 #include "api/fake_generator.h"
 
 namespace firesteel {
@@ -378,6 +379,38 @@ TEST(Replay, AStoredLedgerGivesTheSameBytesAgain) {
     EXPECT_EQ(same->text, lane.text) << lane.key;
   }
   EXPECT_FALSE(lane_pins(Json::parse("{\"lanes\": [3]}").value()).ok());
+}
+
+TEST(Replay, ByTheRecordOfTheGeneratorInFront) {
+  const auto answers = [](const Question& question) -> Result<std::string> {
+    if (has(question.prompt, "Split into questions")) return R"({"questions": ["A?", "B?", "Is [1] more than [2]?"]})"s;
+    if (has(question.prompt, "cite it as")) return "So [1] and [2]."s;
+    return "a b Answer: " + std::to_string(question.sampling.seed);
+  };
+  FakeGenerator fake(answers);
+  AgentGenerator agents(&fake, {});
+  GenerateRequest request = ask("A? B?", split());
+  request.sampling.logit_bias = {{3, 0.5f}};
+  request.stop.strings = {"END"};
+  auto stream = agents.submit(request).value();
+  Json record;
+  while (auto event = stream->next()) {
+    if (event->kind == GenerateEvent::Kind::kDone) record = *event->report;
+  }
+  record = Json::parse(record.dump()).value();
+  auto replayed = replay_run(&fake, record, {});
+  ASSERT_TRUE(replayed.ok()) << replayed.error().message;
+  EXPECT_TRUE(replayed->same) << ::testing::PrintToString(replayed->differences);
+  // Another model says something else, and that is seen.
+  FakeGenerator other([&](const Question& question) -> Result<std::string> { return has(question.prompt, "B?\"") ? "c"s : answers(question); });
+  replayed = replay_run(&other, record, {});
+  ASSERT_TRUE(replayed.ok());
+  EXPECT_FALSE(replayed->same);
+  for (const char* damage : {"request", "answer", "lanes"}) {
+    Json broken = record;
+    broken.set(damage, 3);
+    EXPECT_EQ(replay_run(&fake, broken, {}).error().code, ErrorCode::kDataLoss) << damage;
+  }
 }
 
 // ---- The generator in front -----------------------------------------------------------------------------------------

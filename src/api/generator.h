@@ -177,6 +177,7 @@ struct ModelInfo {
   bool has_chat_template = false;
   bool can_see = false;              // takes images
   bool can_think = false;            // the template can switch thinking, or the vocabulary has its markers
+  bool has_agents = false;           // GenerateRequest::agents is understood
   std::string chat_template = {};    // source; empty when there is none
   int64_t created_unix_s = 0;        // of the file
 };
