@@ -193,6 +193,9 @@ Status Conversations::remove(const Owner& owner, const ConversationId& id) {
     FS_TRY_VOID(transaction.execute(
         "DELETE FROM feedback WHERE tenant = $1 AND message IN (SELECT id FROM messages WHERE tenant = $1 AND conversation = $2)",
         {owner.tenant.str(), id.str()}));
+    FS_TRY_VOID(transaction.execute(
+        "DELETE FROM run_ledgers WHERE tenant = $1 AND message IN (SELECT id FROM messages WHERE tenant = $1 AND conversation = $2)",
+        {owner.tenant.str(), id.str()}));
     FS_TRY_VOID(transaction.execute("DELETE FROM messages WHERE tenant = $1 AND conversation = $2", {owner.tenant.str(), id.str()}));
     FS_TRY_VOID(transaction.execute("DELETE FROM conversations WHERE tenant = $1 AND id = $2", {owner.tenant.str(), id.str()}));
     return {};

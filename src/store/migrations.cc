@@ -96,9 +96,14 @@ CREATE TRIGGER audit_checkpoints_no_change BEFORE UPDATE OR DELETE OR TRUNCATE O
 // Processes that share one database and its limits, each with the wall clock of its last sign of life.
 constexpr const char* kReplicas = "CREATE TABLE replicas(id TEXT PRIMARY KEY, seen_us INTEGER NOT NULL) STRICT;";
 
-constexpr std::array<Migration, 2> kMigrations = {{
+// What a run of agents did; goes with its message.
+constexpr const char* kRunLedgers =
+    "CREATE TABLE run_ledgers(message TEXT PRIMARY KEY, tenant TEXT NOT NULL, ledger TEXT NOT NULL, created_us INTEGER NOT NULL) STRICT;";
+
+constexpr std::array<Migration, 3> kMigrations = {{
     {1, "identity, usage, audit, conversations, feedback", kFirst, kFirstTriggers, kFirstTriggersPostgres},
     {2, "replicas", kReplicas, "", ""},
+    {3, "ledgers of agents", kRunLedgers, "", ""},
 }};
 
 void replace_all(std::string* text, std::string_view from, std::string_view to) {
