@@ -1,4 +1,5 @@
 #include "server/app.h"
+#include "server/fork_routes.h"
 
 #include <sys/random.h>
 
@@ -55,6 +56,7 @@ void add_security_headers(HttpResponse* response) {
 App::App(ServerContext* context) : context_(*context) {
   add_system_routes(context, &router_);
   add_dialect_routes(context, &router_);
+  add_fork_routes(context, &router_);
   add_session_routes(context, &router_);
   add_conversation_routes(context, &router_);
   add_admin_routes(context, &router_);

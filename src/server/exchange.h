@@ -33,10 +33,17 @@ class ReplyEncoder {
   virtual void heartbeat(std::string* out) = 0;                                          // streaming and nothing was sent for a while
 };
 
+// A context and what it is forked into; one stream per branch.
+struct ForkWork {
+  Prompt context;
+  std::vector<BranchRequest> branches;
+};
+
 // One accepted request of a dialect.
 struct Exchange {
   // One per choice (n, or several prompts); flow, namespace and priority are filled by the server. None: begin and end at once.
   std::vector<GenerateRequest> requests;
+  std::optional<ForkWork> fork = {};       // instead of requests
   Dialect dialect = Dialect::kOpenAi;      // of errors
   bool stream = false;
   std::string content_type = "application/json";   // "text/event-stream", "application/x-ndjson" ...

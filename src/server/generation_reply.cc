@@ -41,6 +41,29 @@ int64_t retry_after_ms(ServerContext* context) {
   return std::clamp<int64_t>(rounds * context->metrics.typical_request_us() / 1000, 1000, 60'000);
 }
 
+// Tokens of context and suffixes, and what the branches may generate.
+Result<int64_t> count_fork(ServerContext* context, const ForkWork& fork, int64_t* n_context, int64_t* n_generated_max) {
+  FS_TRY(*n_context, context->generator.count_tokens(fork.context));
+  const int64_t room = std::max<int64_t>(context->generator.info().context_length - *n_context, 0);
+  int64_t n = *n_context;
+  for (const BranchRequest& branch : fork.branches) {
+    FS_TRY(const int64_t n_suffix, context->generator.count_tokens(branch.suffix));
+    n += n_suffix;
+    *n_generated_max += std::min(room, branch.stop.max_tokens >= 0 ? branch.stop.max_tokens : context->options.reserved_tokens);
+  }
+  return n;
+}
+
+// Waits for the context to be computed.
+Result<std::vector<std::unique_ptr<TokenStream>>> start_fork(ServerContext* context, const Principal& principal, ForkWork fork) {
+  GenerateRequest request;
+  request.prompt = std::move(fork.context);
+  request.flow = principal.flow;
+  request.cache_namespace = principal.cache_namespace;
+  FS_TRY(const std::shared_ptr<Context> prefix, context->generator.prefill(std::move(request)));
+  return context->generator.fork(prefix, std::move(fork.branches));
+}
+
 }  // namespace
 
 void CancelHandle::cancel() {
@@ -61,6 +84,8 @@ class GenerationReply final : public PendingReply {
     int64_t n_prompt_tokens = 0;
     FinishFn finish;
     bool cancel_is_done = false;
+    bool error_is_done = false;
+    int64_t n_context_tokens = 0;      // of a fork: computed by this request, though its branches found them computed
     std::shared_ptr<CancelHandle> cancel;
   };
 
@@ -88,6 +113,7 @@ class GenerationReply final : public PendingReply {
   enum class Phase : uint8_t { kRunning, kSettling, kOver };
 
   void pump(std::string* bytes);
+  void note_token();
   void on_done(size_t choice, GenerateEvent event, std::string* bytes);
   void settle();
   void forget_streams();
@@ -122,10 +148,14 @@ void GenerationReply::add_usage(const Usage& usage, bool counts_prompt, TokenCou
 }
 
 void GenerationReply::on_done(size_t choice, GenerateEvent event, std::string* bytes) {
+  if (choice == 0) event.usage.cached_tokens = std::max<int64_t>(0, event.usage.cached_tokens - work_.n_context_tokens);
   usage_[choice] = event.usage;
   add_usage(event.usage, work_.counts_prompt[choice] != 0, &tokens_);
   if (choice == 0) finish_reason_ = finish_reason_name(event.reason);
-  if (event.reason == FinishReason::kError) {
+  if (event.reason == FinishReason::kError && work_.error_is_done) {
+    work_.context->log.write(LogLevel::kError, "branch_failed", {{"request_id", work_.request_id}, {"error", event.error.message}});
+    work_.exchange.encoder->event(choice, event, bytes);
+  } else if (event.reason == FinishReason::kError) {
     work_.context->log.write(LogLevel::kError, "generation_failed", {{"request_id", work_.request_id}, {"error", event.error.message}});
     error_ = to_api_error(event.error, work_.exchange);
   } else if (event.reason == FinishReason::kCancelled && !work_.cancel_is_done) {
@@ -134,6 +164,17 @@ void GenerationReply::on_done(size_t choice, GenerateEvent event, std::string* b
     work_.exchange.encoder->event(choice, event, bytes);
   }
   if (error_) work_.context->metrics.on_error(event.reason == FinishReason::kError ? "generation_failed" : "cancelled");
+}
+
+void GenerationReply::note_token() {
+  const int64_t now_us = system_clock().now_us();
+  if (first_token_us_ == 0) {
+    first_token_us_ = now_us - start_us_;
+    work_.context->metrics.on_first_token(first_token_us_);
+  } else if (work_.streams.size() == 1) {
+    work_.context->metrics.on_gap(now_us - last_token_us_);
+  }
+  last_token_us_ = now_us;
 }
 
 void GenerationReply::pump(std::string* bytes) {
@@ -147,14 +188,7 @@ void GenerationReply::pump(std::string* bytes) {
         on_done(i, std::move(*event), bytes);
         break;
       }
-      const int64_t now_us = system_clock().now_us();
-      if (first_token_us_ == 0) {
-        first_token_us_ = now_us - start_us_;
-        work_.context->metrics.on_first_token(first_token_us_);
-      } else if (work_.streams.size() == 1) {
-        work_.context->metrics.on_gap(now_us - last_token_us_);
-      }
-      last_token_us_ = now_us;
+      if (event->kind == GenerateEvent::Kind::kToken) note_token();
       work_.exchange.encoder->event(i, *event, bytes);
     }
     all_done = all_done && usage_[i].has_value();
@@ -312,9 +346,22 @@ HttpReply start_generation(ServerContext* context, const Call& call, Exchange ex
     work.counts_prompt.push_back(is_new ? 1 : 0);
     if (is_new) work.n_prompt_tokens += n;
     const int64_t room = std::max<int64_t>(info.context_length - n, 0);
-    n_generated_max += std::min(room, request.stop.max_tokens >= 0 ? request.stop.max_tokens : context->options.reserved_tokens);
+    const int64_t n_answer_max = std::min(room, request.stop.max_tokens >= 0 ? request.stop.max_tokens : context->options.reserved_tokens);
+    if (request.agents) {  // one request, but several answers; the conversation is needed as it is
+      const int n_lanes = request.agents->n_agents > 0 ? request.agents->n_agents : kFanOutMax / 2;
+      n_generated_max += request.agents->budget_tokens >= 0 ? request.agents->budget_tokens : n_answer_max * n_lanes;
+      continue;
+    }
+    n_generated_max += n_answer_max;
     request.prompt = TokenPrompt{std::move(*ids)};
     last = &std::get<TokenPrompt>(request.prompt).ids;
+  }
+  int64_t n_context_tokens = 0;
+  if (exchange.fork) {
+    const auto n = count_fork(context, *exchange.fork, &n_context_tokens, &n_generated_max);
+    if (!n.ok()) return refuse(to_api_error(n.error(), exchange));
+    work.n_prompt_tokens += *n;
+    work.counts_prompt.assign(exchange.fork->branches.size(), 1);
   }
   AdmissionOrRefusal admitted = context->tenants.admit(principal, work.n_prompt_tokens, n_generated_max);
   if (const Refusal* refusal = std::get_if<Refusal>(&admitted)) return refuse(to_api_error(*refusal));
@@ -330,6 +377,16 @@ HttpReply start_generation(ServerContext* context, const Call& call, Exchange ex
     }
     work.streams.push_back(std::move(stream).value());
   }
+  if (exchange.fork) {
+    Result<std::vector<std::unique_ptr<TokenStream>>> branches = start_fork(context, principal, *std::exchange(exchange.fork, std::nullopt));
+    if (!branches.ok()) {
+      ApiError error = to_api_error(branches.error(), exchange);
+      if (error.kind == ApiErrorKind::kOverloaded) error.retry_after_ms = retry_after_ms(context);
+      return refuse(error);
+    }
+    work.streams = std::move(branches).value();
+    work.n_context_tokens = n_context_tokens;
+  }
   work.context = context;
   work.request_id = request_id;
   work.headers = {{exchange.dialect == Dialect::kAnthropic ? "request-id" : "x-request-id", request_id}, {"cache-control", "no-store"}};
@@ -338,6 +395,7 @@ HttpReply start_generation(ServerContext* context, const Call& call, Exchange ex
   add_rate_headers(admission->requests(), admission->tokens(), &work.headers);
   work.headers.insert(work.headers.end(), exchange.headers.begin(), exchange.headers.end());
   work.cancel_is_done = hooks.cancel_is_done;
+  work.error_is_done = hooks.error_is_done;
   work.cancel = std::move(hooks.cancel);
   work.finish = [context, admission, request_id, model = context->options.model_id, endpoint = call.route.name(),
                  before = std::move(hooks.before_settle)](const GenerationOutcome& outcome, std::function<void(Status)> done) {

@@ -50,6 +50,7 @@ struct GenerationHooks {
   FinishFn before_settle = {};
   // kCancelled is an ordinary end, which the encoder sees as kDone.
   bool cancel_is_done = false;
+  bool error_is_done = false;   // so is kError: other choices go on
   std::shared_ptr<CancelHandle> cancel = {};
 };
 

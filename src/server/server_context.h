@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -39,6 +40,8 @@ struct ServerOptions {
   uint64_t prompt_body_bytes_max = 32u << 20;
   std::vector<ConfigEntry> config = {};
   std::string model_path = "";
+  // What an answer says, however it is written: equal keys agree. Empty: no votes (POST /v1/fork, join "vote").
+  std::function<std::string(std::string_view answer)> answer_key = {};
 };
 
 struct ServerContext {

@@ -11,6 +11,7 @@
 #include "server/conversation_json.h"
 #include "server/generation_reply.h"
 #include "server/own_api.h"
+#include "store/run_ledgers.h"
 
 namespace firesteel {
 namespace {
@@ -29,6 +30,7 @@ struct TurnState {
   std::string title;       // when the conversation was given one
   Usage usage;
   std::string finish_reason;
+  std::shared_ptr<const Json> ledger;  // of a run of agents
 };
 
 // Answers being written, by message id: for the cancel route.
@@ -73,12 +75,17 @@ class TurnEncoder final : public ReplyEncoder {
     append_event("start", Json::Object{{"user_message_id", turn_->user_message_id}, {"assistant_message_id", turn_->answer.id.str()}}, out);
   }
   void event(size_t, const GenerateEvent& event, std::string* out) override {
+    if (event.kind == GenerateEvent::Kind::kAgent) {
+      if (event.report != nullptr) agent_event(*event.report, out);
+      return;
+    }
     if (!event.text.empty()) {
       (event.thinking ? turn_->thinking : turn_->text) += event.text;
       append_event("delta", Json::Object{{"lane", 0}, {event.thinking ? "thinking" : "text", event.text}}, out);
     }
     if (event.kind != GenerateEvent::Kind::kDone) return;
     turn_->usage = event.usage;
+    take_ledger(event.report);
     turn_->finish_reason = event.reason == FinishReason::kStop || event.reason == FinishReason::kLength || event.reason == FinishReason::kCancelled
                                ? finish_reason_name(event.reason) : "length";
   }
@@ -92,6 +99,7 @@ class TurnEncoder final : public ReplyEncoder {
     Json data = Json::Object{{"finish_reason", turn_->finish_reason}, {"usage", std::move(counts)}, {"mode", turn_->mode}};
     if (!turn_->why.empty()) data.set("why", turn_->why);
     if (!turn_->title.empty()) data.set("title", turn_->title);
+    if (turn_->ledger != nullptr) data.set("has_ledger", true);  // GET turns/{id}/ledger
     append_event("done", data, out);
   }
   void fail(const ApiError& error, std::string* out) override {
@@ -101,7 +109,55 @@ class TurnEncoder final : public ReplyEncoder {
   void heartbeat(std::string* out) override { *out += ": waiting\n\n"; }
 
  private:
+  // Lanes as the page has them: 1 and up; the one agent that answers alone is lane 0, whose text comes as the answer's.
+  void agent_event(const Json& event, std::string* out) {
+    const std::string type = text_member(event, "type");
+    if (type == "note") return append_event("note", Json::Object{{"text", text_member(event, "text")}}, out);
+    const Json* id = event.find("lane");
+    if (id == nullptr || !id->is_int()) return;
+    const int64_t lane = id->as_int();
+    if (type == "lane") {
+      const std::string role = text_member(event, "role");
+      if (role == "answer" || role == "probe") return;
+      titles_[lane] = text_member(event, "title");
+      return append_event("lane", Json::Object{{"lane", lane + 1}, {"state", "live"}, {"title", titles_[lane]}}, out);
+    }
+    const auto known = titles_.find(lane);
+    if (known == titles_.end()) return;
+    if (type == "text") {
+      const char* const kind = event.find("thinking") != nullptr ? "thinking" : "text";
+      append_event("delta", Json::Object{{"lane", lane + 1}, {kind, text_member(event, kind)}}, out);
+    } else if (type == "tool" || type == "result") {
+      Json data = Json::Object{{"lane", lane + 1}};
+      if (const Json* call = event.find("call"); call != nullptr && call->is_object()) {
+        for (const auto& [name, value] : call->as_object()) data.set(name, value);
+      }
+      append_event("tool", data, out);
+    } else if (type == "end") {
+      const std::string state = text_member(event, "state");
+      const char* const shown = state == "done" ? "done" : state == "cancelled" || state == "skipped" ? "off" : "fail";
+      Json data = Json::Object{{"lane", lane + 1}, {"state", shown}, {"title", known->second}};
+      if (const Json* tokens = event.find("tokens"); tokens != nullptr) data.set("tokens", *tokens);
+      if (const Json* ms = event.find("ms"); ms != nullptr && ms->is_number()) data.set("elapsed_ms", static_cast<int64_t>(ms->as_double()));
+      const std::string error = text_member(event, "error");
+      if (!error.empty()) data.set("note", error);
+      append_event("lane", data, out);
+    }
+  }
+  static std::string text_member(const Json& json, std::string_view name) {
+    const Json* found = json.find(name);
+    return found != nullptr && found->is_string() ? found->as_string() : std::string();
+  }
+
+  // What the router chose is known now.
+  void take_ledger(const std::shared_ptr<const Json>& ledger) {
+    if (ledger == nullptr) return;
+    turn_->ledger = ledger;
+    if (const Json* mode = ledger->find("mode"); mode != nullptr && mode->is_string()) turn_->mode = mode->as_string();
+    if (const Json* why = ledger->find("why"); why != nullptr && why->is_string()) turn_->why = why->as_string();
+  }
   const std::shared_ptr<TurnState> turn_;
+  std::map<int64_t, std::string> titles_;  // of lanes that were told, by their number in the run
 };
 
 // Fields of the request that are about how, not what.
@@ -110,7 +166,28 @@ struct TurnSettings {
   StopParams stop;
   Json template_variables;
   std::string mode, why;
+  std::optional<AgentParams> agents;
 };
+
+// mode contemplating or auto, agents, strategy, budget_tokens.
+Result<std::optional<AgentParams>> read_turn_agents(const Json& body, const std::string& mode, const ModelInfo& info) {
+  FS_TRY(const std::optional<int64_t> n_agents, int_field(body, "agents", 1, kFanOutMax));
+  FS_TRY(const std::optional<std::string> strategy, string_field(body, "strategy", 32));
+  FS_TRY(const std::optional<int64_t> budget, int_field(body, "budget_tokens", 1, int64_t{1} << 40));
+  const bool several = mode == "contemplating" || (n_agents && *n_agents > 1) || strategy;
+  if (!several && (mode != "auto" || !info.has_agents)) return std::optional<AgentParams>();
+  if (!info.has_agents) return Error{ErrorCode::kInvalidArgument, "mode: this server answers with one agent; expected instant, thinking or auto"};
+  if (mode == "instant" || mode == "thinking") return Error{ErrorCode::kInvalidArgument, "mode: several agents are contemplating or auto, found " + mode};
+  AgentParams params;
+  const std::optional<AgentStrategy> chosen = find_agent_strategy(strategy.value_or("auto"));
+  if (!chosen) return Error{ErrorCode::kInvalidArgument, "strategy: expected auto, split, vote or refine"};
+  params.strategy = *chosen;
+  params.mode = mode == "contemplating" ? AnswerMode::kContemplating : AnswerMode::kAuto;
+  if (n_agents && *n_agents > 1) params.n_agents = static_cast<int>(*n_agents);
+  params.budget_tokens = budget.value_or(-1);
+  params.reports_lanes = true;
+  return std::optional<AgentParams>(params);
+}
 
 Result<TurnSettings> read_settings(const Json& body, const ModelInfo& info) {
   TurnSettings settings;
@@ -128,6 +205,11 @@ Result<TurnSettings> read_settings(const Json& body, const ModelInfo& info) {
   }
   FS_TRY(const std::optional<std::string> asked, string_field(body, "mode", 32));
   const std::string mode = asked.value_or("auto");
+  FS_TRY(settings.agents, read_turn_agents(body, mode, info));
+  if (settings.agents) {
+    settings.mode = mode;  // until the router has chosen
+    return settings;
+  }
   if (mode == "auto") {
     settings.mode = info.can_think ? "thinking" : "instant";
     settings.why = info.can_think ? "The model can think, and no limit was asked for." : "This model has no thinking.";
@@ -136,8 +218,7 @@ Result<TurnSettings> read_settings(const Json& body, const ModelInfo& info) {
   } else if (mode == "instant" || mode == "thinking") {
     settings.mode = mode;
   } else {
-    return Error{ErrorCode::kInvalidArgument, mode == "contemplating" ? "mode: contemplating is not built yet; expected instant, thinking or auto"
-                                                                      : "mode: expected instant, thinking or auto"};
+    return Error{ErrorCode::kInvalidArgument, "mode: expected instant, thinking, contemplating or auto"};
   }
   settings.stop.thinking_budget = settings.mode == "instant" ? 0 : -1;
   if (info.can_think) settings.template_variables = Json::Object{{"enable_thinking", settings.mode == "thinking"}};
@@ -179,8 +260,10 @@ void remember(ServerContext* context, const std::shared_ptr<TurnState>& turn, co
     answer.usage = usage.dump();
     Result<Message> stored = Conversations(context->store).append(turn->owner, answer, now_us());
     // The conversation was removed meanwhile: nobody misses the answer.
-    if (!stored.ok() && stored.error().code != ErrorCode::kNotFound) done(std::move(stored).error());
-    else done(Status());
+    Status status;
+    if (stored.ok() && turn->ledger != nullptr) status = RunLedgers(context->store).put(turn->owner, answer.id, turn->ledger->dump(), now_us());
+    if (!stored.ok()) status = stored.error();
+    done(!status.ok() && status.error().code != ErrorCode::kNotFound ? status : Status());
   });
   if (!queued) done(Error{ErrorCode::kUnavailable, "the server is stopping"});
 }
@@ -276,6 +359,7 @@ HttpReply run_turn(ServerContext* context, const std::shared_ptr<RunningTurns>& 
   request.prompt = std::move(prompt);
   request.sampling = settings->sampling;
   request.stop = settings->stop;
+  request.agents = settings->agents;
   exchange.requests.push_back(std::move(request));
   exchange.dialect = Dialect::kFiresteel;
   exchange.stream = true;
@@ -317,6 +401,14 @@ void add_turn_routes(ServerContext* context, Router* router) {
   const auto running = std::make_shared<RunningTurns>();
   router->add(Route(HttpMethod::kPost, "/firesteel/v1/conversations/{}/turns", "turn", RouteAccess::needs(Scope::kInference), RouteLimits(kTurnBodyMax),
                     Dialect::kFiresteel, [context, running](Call& call) { return run_turn(context, running, call); }));
+  router->add(Route(HttpMethod::kGet, "/firesteel/v1/turns/{}/ledger", "turn.ledger", RouteAccess::needs(Scope::kInference), RouteLimits(0),
+                    Dialect::kFiresteel, [context](Call& call) -> HttpReply {
+                      const std::optional<MessageId> id = MessageId::parse(call.request.path_parameters.at(0));
+                      if (!id) return not_found(call);
+                      const Result<std::string> ledger = RunLedgers(context->store).get(owner_of(call), *id);
+                      if (!ledger.ok()) return turn_error(call, ledger.error());
+                      return json_response(200, *ledger);
+                    }));
   router->add(Route(HttpMethod::kPost, "/firesteel/v1/turns/{}/cancel", "turn.cancel", RouteAccess::needs(Scope::kInference), RouteLimits(4096),
                     Dialect::kFiresteel, [running](Call& call) -> HttpReply {
                       if (!running->cancel(owner_of(call), call.request.path_parameters.at(0))) return not_found(call);

@@ -37,7 +37,7 @@ AnswerEncoder::AnswerEncoder(size_t n_choices, const AnswerFormat& format, bool 
     : choices_(n_choices, Choice(format)), stream_(stream), raw_(raw), request_id_(std::move(request_id)) {}
 
 void AnswerEncoder::event(size_t index, const GenerateEvent& event, std::string* out) {
-  if (index >= choices_.size() || choices_[index].done) return;
+  if (index >= choices_.size() || choices_[index].done || event.kind == GenerateEvent::Kind::kAgent) return;
   Choice& choice = choices_[index];
   const bool is_token = event.kind == GenerateEvent::Kind::kToken;
   if (is_token) {
@@ -77,7 +77,31 @@ void AnswerEncoder::event(size_t index, const GenerateEvent& event, std::string*
   choice.reason = event.reason;
   if (event.stop_string != kCallEndMarker) choice.stop_string = event.stop_string;  // that one is ours
   choice.usage = event.usage;
+  choice.ledger = event.report;
   if (stream_) write_done(index, out);
+}
+
+std::string AnswerEncoder::with_agents(const std::string& report) const {
+  const std::shared_ptr<const Json> ledger = choices_.empty() ? nullptr : choices_.front().ledger;
+  if (ledger == nullptr || report.empty() || report.back() != '}') return report;
+  Json told = Json::Object{};
+  for (const auto& [name, value] : ledger->as_object()) {
+    if (name != "request" && name != "answer") told.set(name, value);
+  }
+  if (told.find("lanes") != nullptr && told.find("lanes")->is_array()) {
+    Json::Array lanes;
+    for (const Json& lane : told.find("lanes")->as_array()) {
+      Json short_lane = Json::Object{};
+      for (const auto& [name, value] : lane.as_object()) {
+        if (name != "text" && name != "thinking" && name != "tools") short_lane.set(name, value);
+      }
+      lanes.push_back(std::move(short_lane));
+    }
+    told.set("lanes", std::move(lanes));
+  }
+  std::string out = report;
+  out.pop_back();
+  return out + (out.size() > 1 ? "," : "") + "\"agents\":" + told.dump() + "}";
 }
 
 AnswerTotals AnswerEncoder::totals(size_t choices_per_prompt) const {

@@ -49,6 +49,7 @@ class AnswerEncoder : public ReplyEncoder {
     std::string stop_string;
     Usage usage;
     int64_t n_thinking = 0;               // tokens
+    std::shared_ptr<const Json> ledger = {};
     bool is_cut() const { return reason == FinishReason::kLength || reason == FinishReason::kDeadline; }
   };
   // raw: text is passed on as it is, thinking and tool calls are not looked for.
@@ -57,6 +58,9 @@ class AnswerEncoder : public ReplyEncoder {
   // When the exchange streams: what became known with one event (perhaps nothing), then the end of the choice.
   virtual void write_deltas(size_t choice, const std::vector<AnswerDelta>& deltas, std::string* out) = 0;
   virtual void write_done(size_t choice, std::string* out) = 0;
+
+  // The extension's report with what agents did, where they did: {"seed": ..., "agents": {the ledger, without texts}}.
+  std::string with_agents(const std::string& report) const;
 
   // Of all choices; that many in a row share one prompt, which is counted once.
   AnswerTotals totals(size_t choices_per_prompt) const;

@@ -76,7 +76,7 @@ class MessageEncoder final : public AnswerEncoder {
       json.end_object();
       *out += ",\"usage\":";
       write_usage(out);
-      *out += ",\"firesteel\":" + report_ + "}\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
+      *out += ",\"firesteel\":" + with_agents(report_) + "}\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
       return;
     }
     JsonWriter json(out);
@@ -103,7 +103,7 @@ class MessageEncoder final : public AnswerEncoder {
     json.key("usage");
     std::string usage;
     write_usage(&usage);
-    json.raw(usage).key("firesteel").raw(report_).end_object();
+    json.raw(usage).key("firesteel").raw(with_agents(report_)).end_object();
   }
 
   void fail(const ApiError& error, std::string* out) override {

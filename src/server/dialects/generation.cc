@@ -10,11 +10,12 @@ namespace firesteel {
 namespace {
 
 constexpr Parameter kExtension[] = {
-    {"mode", Support::kSupported, "instant, thinking, auto; contemplating is not built yet"},
-    {"budget_tokens", Support::kSupported, "thinking tokens at most"},
+    {"mode", Support::kSupported, "instant, thinking, contemplating (several agents), auto (chooses, and says why)"},
+    {"budget_tokens", Support::kSupported, "thinking tokens at most; of several agents: all that they generate"},
     {"seed", Support::kSupported, "as the dialect's own seed"},
-    {"agents", Support::kSupported, "1 only: parallel subagents are not built yet"},
-    {"strategy", Support::kRefused, "parallel subagents are not built yet"},
+    {"agents", Support::kSupported, "1 to 16 in parallel; not with tools, n or logprobs"},
+    {"strategy", Support::kSupported, "auto, split, vote, refine"},
+    {"error_bound", Support::kSupported, "vote: how likely an early stop may change the answer, 0 to 0.5; default 0.05"},
 };
 
 struct Effort {
@@ -89,15 +90,12 @@ void read_extension(const BodyReader& body, const ModelInfo& info, Generation* o
   object->check(kExtensionTable);
   const auto mode = object->choice("mode", {"instant", "thinking", "contemplating", "auto"});
   const auto budget = object->integer("budget_tokens", 0, kTokensMax);
-  const auto agents = object->integer("agents", 1, 16);
   const auto seed = object->integer("seed", INT64_MIN, INT64_MAX);
-  if (agents && *agents != 1) object->fail("agents", "parallel subagents are not built yet: expected 1, found " + std::to_string(*agents));
   if (seed && out->seed && *seed != *out->seed) object->fail("seed", "differs from seed");
   if (seed) out->seed = seed;
+  if (read_agents(*object, info, out) || !object->ok()) return;
   Thinking& thinking = out->thinking;
-  if (mode && *mode == "contemplating") {
-    object->fail("mode", "contemplating is not built yet: expected instant, thinking or auto");
-  } else if (mode && *mode == "thinking" && !info.can_think) {
+  if (mode && *mode == "thinking" && !info.can_think) {
     object->fail("mode", "this model does not think: expected instant or auto, found \"thinking\"");
   } else if (mode && *mode == "thinking" && thinking.mode == "instant") {
     object->fail("mode", "contradicts an effort of none");
@@ -289,6 +287,7 @@ std::vector<GenerateRequest> make_requests(Generation generation, int64_t seed, 
   request.stop = std::move(generation.stop);
   request.constraint = std::move(generation.constraint);
   request.stop.thinking_budget = generation.thinking.budget;
+  request.agents = generation.agents;
   // One call and no more: Hermes-like models end there.
   const bool one_call = generation.format.tools && !generation.format.only_call && !generation.format.parallel;
   if (one_call && request.stop.strings.size() < kStopStringsMax) request.stop.strings.emplace_back(kCallEndMarker);

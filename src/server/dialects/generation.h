@@ -49,6 +49,7 @@ struct Generation {
   int64_t n = 1;
   Thinking thinking = {};
   AnswerFormat format = {};
+  std::optional<AgentParams> agents = {};
 };
 
 // The name in `model`, or the served model's when absent; fails with 404 model_not_found for names that are not the context's.
@@ -57,6 +58,8 @@ bool is_model_name(const std::string& name, const ExchangeContext& context);
 
 // The extension object "firesteel" of every dialect.
 void read_extension(const BodyReader& body, const ModelInfo& info, Generation* out);
+// Its part about agents; true when several may answer (then budget_tokens is all lanes'). Fails where the server or the request cannot.
+bool read_agents(const BodyReader& object, const ModelInfo& info, Generation* out);
 // reasoning_effort and its like: none, minimal, low, medium, high, xhigh.
 void read_effort(const BodyReader& place, std::string_view name, const ModelInfo& info, Generation* out);
 

@@ -108,7 +108,7 @@ class OllamaEncoder final : public AnswerEncoder {
       const auto ns = [](int64_t us) { return std::to_string(us > 0 ? us * 1000 : 0); };
       *out += ",\"total_duration\":" + ns(usage.total_us) + ",\"load_duration\":0,\"prompt_eval_count\":" + std::to_string(usage.prompt_tokens) +
               ",\"prompt_eval_duration\":" + ns(usage.first_token_us - usage.queued_us) + ",\"eval_count\":" + std::to_string(usage.generated_tokens) +
-              ",\"eval_duration\":" + ns(usage.total_us - usage.first_token_us) + ",\"firesteel\":" + report_ + "}";
+              ",\"eval_duration\":" + ns(usage.total_us - usage.first_token_us) + ",\"firesteel\":" + with_agents(report_) + "}";
     }
     if (stream_) out->push_back('\n');
   }

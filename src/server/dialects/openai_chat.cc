@@ -77,7 +77,7 @@ class ChatEncoder final : public AnswerEncoder {
       if (usage_in_stream_) {
         *out += "data: {" + chunk_head_ + R"(,"choices":[],"usage":)";
         write_openai_usage(totals(choices_.size()), out);
-        *out += ",\"firesteel\":" + report_ + "}\n\n";
+        *out += ",\"firesteel\":" + with_agents(report_) + "}\n\n";
       }
       *out += "data: [DONE]\n\n";
       return;
@@ -89,7 +89,7 @@ class ChatEncoder final : public AnswerEncoder {
     }
     *out += "],\"usage\":";
     write_openai_usage(totals(choices_.size()), out);
-    *out += ",\"firesteel\":" + report_ + "}";
+    *out += ",\"firesteel\":" + with_agents(report_) + "}";
   }
 
   void fail(const ApiError& error, std::string* out) override {
@@ -154,7 +154,7 @@ class ChatEncoder final : public AnswerEncoder {
     *out += reason == nullptr ? std::string("null") : '"' + std::string(reason) + '"';
     *out += "}]";
     if (usage_in_stream_) *out += ",\"usage\":null";
-    else if (reason != nullptr && std::all_of(choices_.begin(), choices_.end(), [](const Choice& c) { return c.done; })) *out += ",\"firesteel\":" + report_;
+    else if (reason != nullptr && std::all_of(choices_.begin(), choices_.end(), [](const Choice& c) { return c.done; })) *out += ",\"firesteel\":" + with_agents(report_);
     *out += "}\n\n";
   }
 

@@ -61,7 +61,7 @@ class CompletionEncoder final : public AnswerEncoder {
       if (usage_in_stream_) {
         *out += "data: {" + head_text_ + ",\"choices\":[],\"usage\":";
         write_openai_usage(totals(n_per_prompt_), out);
-        *out += ",\"firesteel\":" + report_ + "}\n\n";
+        *out += ",\"firesteel\":" + with_agents(report_) + "}\n\n";
       }
       *out += "data: [DONE]\n\n";
       return;
@@ -73,7 +73,7 @@ class CompletionEncoder final : public AnswerEncoder {
     }
     *out += "],\"usage\":";
     write_openai_usage(totals(n_per_prompt_), out);
-    *out += ",\"firesteel\":" + report_ + "}";
+    *out += ",\"firesteel\":" + with_agents(report_) + "}";
   }
   void fail(const ApiError& error, std::string* out) override {
     if (stream_) *out += "data: " + error_body(error, Dialect::kOpenAi, request_id_) + "\n\n";
@@ -93,7 +93,7 @@ class CompletionEncoder final : public AnswerEncoder {
     write_choice(index, text, done, out);
     *out += "]";
     if (usage_in_stream_) *out += ",\"usage\":null";
-    else if (done && std::all_of(choices_.begin(), choices_.end(), [](const Choice& c) { return c.done; })) *out += ",\"firesteel\":" + report_;
+    else if (done && std::all_of(choices_.begin(), choices_.end(), [](const Choice& c) { return c.done; })) *out += ",\"firesteel\":" + with_agents(report_);
     *out += "}\n\n";
   }
 

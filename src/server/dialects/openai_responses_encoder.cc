@@ -128,7 +128,7 @@ class ResponseEncoder final : public AnswerEncoder {
     } else {
       json.value(nullptr);
     }
-    json.key("firesteel").raw(echo_.report);
+    json.key("firesteel").raw(with_agents(echo_.report));
     // The echo brings "error": null; a failure brings its own.
     std::string members = echo_.members.substr(1);
     if (!error.empty()) {
