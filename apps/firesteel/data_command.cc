@@ -5,8 +5,11 @@ namespace firesteel {
 
 void add_data(Command root) {
   Command data = root.subcommand("data", "Make and look at training and evaluation data");
-  data.examples("  firesteel data show --kind pictures -n 20 --png pictures");
+  data.examples(
+      "  firesteel data show --kind pictures -n 20 --png pictures\n"
+      "  firesteel data synth --out set --count 100000");
   add_data_show(data);
+  add_data_synth(data);
 }
 
 }  // namespace firesteel
