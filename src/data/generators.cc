@@ -33,7 +33,7 @@ void add_pictures(std::vector<SampleGenerator>* generators) {
 }
 
 // Real problems of the split; what is held out by its sentence skeleton is for evaluation.
-Status add_real(const std::string& kind, Result<std::vector<RealProblem>> read, uint64_t held_out_percent, std::vector<SampleGenerator>* generators) {
+Status add_real(const std::string& kind, double weight, Result<std::vector<RealProblem>> read, uint64_t held_out_percent, std::vector<SampleGenerator>* generators) {
   FS_TRY(std::vector<RealProblem> all, std::move(read));
   struct Parts {
     std::vector<RealProblem> train, eval;
@@ -43,7 +43,7 @@ Status add_real(const std::string& kind, Result<std::vector<RealProblem>> read, 
     (is_held_out_skeleton(problem.text, held_out_percent) ? parts->eval : parts->train).push_back(std::move(problem));
   }
   if (parts->train.empty() || parts->eval.empty()) return Error{ErrorCode::kInvalidArgument, kind + ": no problem of the file can be used"};
-  generators->push_back({kind, 1, [parts, kind](Split split, Rng* rng) -> Result<Sample> {
+  generators->push_back({kind, weight, [parts, kind](Split split, Rng* rng) -> Result<Sample> {
                            const std::vector<RealProblem>& problems = split == Split::kTrain ? parts->train : parts->eval;
                            return make_real_sample(problems[rng->below(problems.size())], kind, split, rng);
                          }});
@@ -56,8 +56,9 @@ Result<std::vector<SampleGenerator>> make_generators(const GeneratorOptions& opt
   FS_TRY(std::unique_ptr<const Curricula> curricula, Curricula::parse(embedded_curricula()));
   std::vector<SampleGenerator> generators = story_generators(std::shared_ptr<const Curricula>(std::move(curricula)));
   add_pictures(&generators);
-  if (!options.gsm8k_train.empty()) FS_TRY_VOID(add_real("real/gsm8k", read_gsm8k(options.gsm8k_train), kGsm8kHeldOutPercent, &generators));
-  if (!options.mawps.empty()) FS_TRY_VOID(add_real("real/mawps", read_mawps(options.mawps), kMawpsHeldOutPercent, &generators));
+  // GSM8K's problems take four times the tokens of MAWPS's and need five times the steps: they come less often.
+  if (!options.gsm8k_train.empty()) FS_TRY_VOID(add_real("real/gsm8k", 1, read_gsm8k(options.gsm8k_train), kGsm8kHeldOutPercent, &generators));
+  if (!options.mawps.empty()) FS_TRY_VOID(add_real("real/mawps", 2.5, read_mawps(options.mawps), kMawpsHeldOutPercent, &generators));
   return generators;
 }
 
