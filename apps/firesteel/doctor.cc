@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "build_info.h"
 #include "commands.h"
+#include "embedded_model.h"
 #include "kernels/dispatch.h"
 #include "load_model.h"
 #include "machine.h"
@@ -142,6 +143,8 @@ void report_system(Report* report) {
   report->add_text("built with", std::string(build_compiler()) + ", " + build_flags());
   utsname name{};
   if (uname(&name) == 0) report->add_text("system", std::string(name.sysname) + " " + name.release + " " + name.machine);
+  const uint64_t n_built_in = embedded_text_model().bytes.size() + embedded_vision_model().bytes.size();
+  report->add_text("model built in", n_built_in == 0 ? "none" : std::string(kEmbeddedModelName) + ", " + format_bytes(n_built_in));
   report->add_text("model store", model_store_dir());
   report->add_text("hub cache", hub_cache_dir());
   report->add_number("models found", std::to_string(list_models().size()), Json(static_cast<int64_t>(list_models().size())));

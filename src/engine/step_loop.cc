@@ -188,7 +188,7 @@ void StepLoop::add_hidden(const StepPlan& plan) {
     if (embedding == nullptr) continue;
     if (planned.first == 0) embedding->sum.assign(dim, 0);  // also when it was preempted
     for (int32_t i = 0; i < planned.n_rows; ++i, row += dim) {
-      for (size_t j = 0; j < dim; ++j) embedding->sum[j] += double{row[j]};
+      for (size_t j = 0; j < dim; ++j) embedding->sum[j] += static_cast<double>(row[j]);
     }
   }
 }
