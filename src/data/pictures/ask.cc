@@ -1,6 +1,7 @@
 #include "data/pictures/ask.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include "base/check.h"
@@ -82,6 +83,9 @@ std::string joined(std::span<const std::string> parts, std::string_view separato
   }
   return out;
 }
+
+double up_to_ten(double length) { return std::ceil(length / 10 - 1e-9) * 10; }
+double down_to_five(double x) { return std::floor(x / 5 + 1e-9) * 5; }
 
 Canvas canvas_of(const Style& style, double width, double height) { return {width, height, style.scale, style.paper}; }
 

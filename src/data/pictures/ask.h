@@ -52,6 +52,8 @@ class Asker {
 
   Rng* rng() { return rng_; }
   bool chance(double probability) { return rng_->uniform() < probability; }
+  // Whether this drawing keeps to the grid of patches (pick_style).
+  bool tidy() { return chance(0.82); }
   int64_t between(int64_t low, int64_t high) { return rng_->between(low, high); }
   size_t index(size_t n) { return rng_->below(n); }
   template <typename List>
@@ -77,6 +79,10 @@ class Asker {
 std::string fill_slots(std::string_view text, Slots slots);
 std::string capital(std::string text);
 std::string joined(std::span<const std::string> parts, std::string_view separator);
+
+// The next multiple of ten units, or of five at or below.
+double up_to_ten(double length);
+double down_to_five(double x);
 
 // Canvas and picture of a style.
 Canvas canvas_of(const Style& style, double width, double height);

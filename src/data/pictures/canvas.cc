@@ -246,32 +246,29 @@ void Canvas::strokes(double x, double y, std::span<const Stroke> strokes, double
   fill_strokes(colour);
 }
 
-// Each letter in the middle of the room that the dot font gives it.
+// Each letter in the middle of its room.
 void Canvas::pen_text(double left, double top, std::string_view text, double dot, Colour colour, const Lettering& lettering) {
   std::vector<Stroke> all;
-  double column = 0.5;
-  for (const char c : text) {
-    const int columns = glyph_of(c).columns;
-    if (const StrokeGlyph* glyph = stroke_glyph_of(c)) {
-      const double room = columns - 1 + 0.4;
-      const double squeeze = glyph->width > room ? room / glyph->width : 1;
-      const double shift = column + (columns - 1 - glyph->width * squeeze) / 2;
-      for (const Stroke& stroke : glyph->strokes) {
-        const auto place = [&](float x, float y) { return static_cast<float>(shift + static_cast<double>(x) * squeeze + lettering.slant * (3.5 - static_cast<double>(y))); };
-        // The pen's middle line runs half a dot inside the box that dots would fill.
-        const auto height = [](float y) { return 0.5F + y * (6.0F / 7.0F); };
-        all.push_back({place(stroke.x0, stroke.y0), height(stroke.y0), place(stroke.x1, stroke.y1), height(stroke.y1)});
-      }
+  const double room = 5;  // of one letter, in dots
+  const double narrow = room / 6;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const StrokeGlyph* glyph = stroke_glyph_of(text[i]);
+    if (glyph == nullptr) continue;
+    const double squeeze = narrow * (glyph->width > 4.4 ? 4.4 / glyph->width : 1);
+    const double shift = static_cast<double>(i) * room + 2.5 * narrow - glyph->width * squeeze / 2;
+    for (const Stroke& stroke : glyph->strokes) {
+      const auto place = [&](float x, float y) { return static_cast<float>(shift + static_cast<double>(x) * squeeze + lettering.slant * (3.5 - static_cast<double>(y))); };
+      // The pen's middle line runs half a dot inside the box that dots would fill.
+      const auto height = [](float y) { return 0.5F + y * (6.0F / 7.0F); };
+      all.push_back({place(stroke.x0, stroke.y0), height(stroke.y0), place(stroke.x1, stroke.y1), height(stroke.y1)});
     }
-    column += columns + 1;
   }
   strokes(left / scale_, top / scale_, all, dot / scale_, lettering.pen * dot / scale_, colour);
 }
 
 double Canvas::text_width(std::string_view text, double size) {
-  int columns = 0;
-  for (const char c : text) columns += glyph_of(c).columns + 1;
-  return (columns > 0 ? columns - 1 : 0) * size / 7;
+  const double room = size * 5 / 7;  // five dots and a gap
+  return text.empty() ? 0 : (static_cast<double>(text.size()) - 1.0 / 6) * room;
 }
 
 void Canvas::text(double x, double y, std::string_view text, double size, Colour colour, const Lettering& lettering) {
@@ -282,34 +279,35 @@ void Canvas::text(double x, double y, std::string_view text, double size, Colour
     pen_text(left, top, text, dot, colour, lettering);
     return;
   }
+  const double room = dot * 5;  // of one letter
+  const double wide = room / 6;  // a dot's width: a little less than its height
   if (lettering.kind == Lettering::Kind::kBlocks) {
-    begin(left, top, left + text_width(text, size) * scale_ + dot, top + 9 * dot);
-    double column = left;
-    for (const char c : text) {
-      const Glyph& glyph = glyph_of(c);
+    begin(left, top, left + room * static_cast<double>(text.size()), top + 9 * dot);
+    for (size_t k = 0; k < text.size(); ++k) {
+      const Glyph& glyph = glyph_of(text[k]);
+      const double column = left + room * static_cast<double>(k) + wide * (5 - glyph.columns) / 2;
       for (int row = 0; row < 9; ++row) {
         const double y0 = top + row * dot;
         for (int i = 0; i < glyph.columns;) {
           int end = i;
           while (end < glyph.columns && glyph.dot(row, end)) ++end;
           if (end > i) {
-            edge({column + end * dot, y0 + dot}, {column + end * dot, y0});
-            edge({column + i * dot, y0}, {column + i * dot, y0 + dot});
+            edge({column + end * wide, y0 + dot}, {column + end * wide, y0});
+            edge({column + i * wide, y0}, {column + i * wide, y0 + dot});
           }
           i = std::max(end, i + 1);
         }
       }
-      column += (glyph.columns + 1) * dot;
     }
     fill(colour);
     return;
   }
   // Rounded: the dots interpolated bilinearly, inside where the value is above a threshold.
-  double column = left;
-  for (const char c : text) {
-    const Glyph& glyph = glyph_of(c);
-    const auto x0 = static_cast<int32_t>(std::floor(column - dot));
-    const auto x1 = static_cast<int32_t>(std::ceil(column + (glyph.columns + 1) * dot));
+  for (size_t k = 0; k < text.size(); ++k) {
+    const Glyph& glyph = glyph_of(text[k]);
+    const double column = left + room * static_cast<double>(k) + wide * (5 - glyph.columns) / 2;
+    const auto x0 = static_cast<int32_t>(std::floor(column - wide));
+    const auto x1 = static_cast<int32_t>(std::ceil(column + (glyph.columns + 1) * wide));
     const auto y0 = static_cast<int32_t>(std::floor(top - dot));
     const auto y1 = static_cast<int32_t>(std::ceil(top + 10 * dot));
     for (int32_t py = std::max(0, y0); py < std::min(image_.height, y1); ++py) {
@@ -318,17 +316,16 @@ void Canvas::text(double x, double y, std::string_view text, double size, Colour
       const auto row = static_cast<int>(v_floor);
       const double fy = v - v_floor;
       for (int32_t px = std::max(0, x0); px < std::min(image_.width, x1); ++px) {
-        const double u = (px + 0.5 - column) / dot - 0.5;
+        const double u = (px + 0.5 - column) / wide - 0.5;
         const double u_floor = std::floor(u);
         const auto i = static_cast<int>(u_floor);
         const double fx = u - u_floor;
-        const auto at = [&glyph](int r, int k) { return glyph.dot(r, k) ? 1.0 : 0.0; };
+        const auto at = [&glyph](int r, int c) { return glyph.dot(r, c) ? 1.0 : 0.0; };
         const double value = (at(row, i) * (1 - fx) + at(row, i + 1) * fx) * (1 - fy) + (at(row + 1, i) * (1 - fx) + at(row + 1, i + 1) * fx) * fy;
-        const double coverage = std::clamp((value - 0.43) * std::max(1.0, dot) + 0.5, 0.0, 1.0);
+        const double coverage = std::clamp((value - 0.43) * std::max(1.0, wide) + 0.5, 0.0, 1.0);
         if (value > 0 && coverage > 0) blend(px, py, static_cast<float>(coverage), colour);
       }
     }
-    column += (glyph.columns + 1) * dot;
   }
 }
 

@@ -59,8 +59,9 @@ class Canvas {
   // Corners are joined roundly.
   void polyline(std::span<const Point> points, double thickness, Colour colour);
 
-  // Text with its upper left corner at (x, y). `size` is the height of a digit; letters reach 2/7 of it below. Characters that the
-  // font lacks become blanks.
+  // Text with its upper left corner at (x, y). `size` is the height of a digit; letters reach 2/7 of it below. Every character takes
+  // 5/7 of it, so that letters of size 7 or 14 that begin at a multiple of 5 or 10 look the same in each patch of 10 units. Characters
+  // that the font lacks become blanks.
   void text(double x, double y, std::string_view text, double size, Colour colour, const Lettering& lettering = {});
   // Centred between left and right.
   void text_centred(double x, double y, std::string_view text, double size, Colour colour, const Lettering& lettering = {});

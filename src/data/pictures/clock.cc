@@ -31,6 +31,7 @@ struct Face {
   int64_t hour = 12;
   int64_t minute = 0;
   double radius = 28;
+  double middle = 30;
   bool numbers = true;
   bool ticks = true;
   bool round = true;
@@ -38,7 +39,7 @@ struct Face {
 };
 
 void draw_face(Canvas* canvas, const Face& face, const Style& style) {
-  const double middle = face.radius + 2;
+  const double middle = face.middle;
   const auto at = [middle](double turn, double length) {
     const double angle = turn * 2 * std::numbers::pi;
     return Point{middle + length * std::sin(angle), middle - length * std::cos(angle)};
@@ -73,9 +74,11 @@ void draw_with_hands(Asker* ask, Plan* plan, int64_t hour, int64_t minute) {
   face.hour = hour;
   face.minute = minute;
   face.numbers = ask->chance(0.7);
-  face.radius = static_cast<double>(face.numbers ? ask->between(28, 36) : ask->between(20, 30));
+  const bool tidy = ask->tidy();
+  face.radius = tidy ? (face.numbers ? 28 : 18) : static_cast<double>(face.numbers ? ask->between(28, 36) : ask->between(20, 30));
+  face.middle = face.radius + 2;
   face.round = ask->chance(0.85);
-  plan->style = pick_style(ask->rng(), 2 * face.radius + 4, 2 * face.radius + 4);
+  plan->style = pick_style(ask->rng(), 2 * face.middle, 2 * face.middle, tidy);
   const Style style = plan->style;
   face.face = style.paper;
   face.hands = style.ink;
@@ -83,7 +86,7 @@ void draw_with_hands(Asker* ask, Plan* plan, int64_t hour, int64_t minute) {
   // Pale hands on a pale face would be hard to see: coloured hour hands are red, blue or green.
   face.hour_hand = style.dark || ask->chance(0.7) ? style.ink : shade_of(ask->rng(), ask->index(3)).colour;
   plan->draw = [face, style](Rng* rng) {
-    Canvas canvas = canvas_of(style, 2 * face.radius + 4, 2 * face.radius + 4);
+    Canvas canvas = canvas_of(style, 2 * face.middle, 2 * face.middle);
     draw_face(&canvas, face, style);
     return weathered(std::move(canvas), style, rng);
   };
@@ -91,11 +94,13 @@ void draw_with_hands(Asker* ask, Plan* plan, int64_t hour, int64_t minute) {
 
 void draw_digits(Asker* ask, Plan* plan, const std::string& text) {
   constexpr double kSizes[] = {7, 10, 14, 14, 21};
-  const double size = ask->one_of(kSizes);
-  const double margin = static_cast<double>(ask->between(4, 9));
-  const double width = Canvas::text_width(text, size) + 2 * margin;
-  const double height = size + 2 * margin;
-  const Style style = plan->style = pick_style(ask->rng(), width, height);
+  const bool tidy = ask->tidy();
+  const double size = tidy ? (ask->chance(0.5) ? 7 : 14) : ask->one_of(kSizes);
+  const double margin = tidy ? 10 : static_cast<double>(ask->between(4, 9));
+  const double y = tidy ? 10 + size / 7 : margin;
+  const double width = tidy ? up_to_ten(Canvas::text_width(text, size)) + 20 : Canvas::text_width(text, size) + 2 * margin;
+  const double height = tidy ? size * 10 / 7 + 20 : size + 2 * margin;
+  const Style style = plan->style = pick_style(ask->rng(), width, height, tidy);
   const bool lit = ask->chance(0.3);
   const Colour ink = lit ? shade_of(ask->rng(), ask->chance(0.5) ? 1 : 0).colour : style.ink;
   const bool framed = ask->chance(0.4);
@@ -103,7 +108,7 @@ void draw_digits(Asker* ask, Plan* plan, const std::string& text) {
     Canvas canvas = canvas_of(style, width, height);
     if (lit) canvas.rectangle(1, 1, width - 1, height - 1, {10, 10, 10});
     if (framed) canvas.frame(0, 0, width, height, 1.5, style.ink);
-    canvas.text(margin, margin, text, size, ink, style.lettering);
+    canvas.text(margin, y, text, size, ink, style.lettering);
     return weathered(std::move(canvas), style, rng);
   };
 }

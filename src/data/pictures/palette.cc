@@ -57,9 +57,9 @@ NamedColour shade_of(Rng* rng, size_t index) {
   return {range.name, {r, g, between(rng, range.low.b, range.high.b)}};
 }
 
-Style pick_style(Rng* rng, double width, double height) {
+Style pick_style(Rng* rng, double width, double height, bool tidy) {
   Style style;
-  style.dark = rng->below(8) == 0;
+  style.dark = rng->below(tidy ? 16 : 8) == 0;
   if (style.dark) {
     const int64_t level = rng->between(0, 40);
     style.paper = gray(level);
@@ -73,23 +73,21 @@ Style pick_style(Rng* rng, double width, double height) {
     style.ink = gray(rng->below(2) == 0 ? 0 : rng->between(0, 70));
     style.faint = gray(level - 40);
   }
-  const uint64_t size = rng->below(10);
-  if (size < 5) {
-    style.scale = 1;
-  } else if (size < 8) {
+  if (!tidy && rng->below(5) < 3) {
     style.scale = 0.95 + rng->uniform() * 0.45;
-  } else {
+  } else if (!tidy) {
     const double most = std::min(640 / width, 480 / height);
     style.scale = std::min(most, 1.4 + rng->uniform() * 5);
   }
   // Dots are what small print is like, pen strokes what large print is like.
   const uint64_t print = rng->below(100);
-  style.lettering.kind = style.scale < 1.3 ? (print < 55 ? Lettering::Kind::kBlocks : print < 80 ? Lettering::Kind::kSmooth : Lettering::Kind::kStrokes)
-                                           : (print < 20 ? Lettering::Kind::kBlocks : print < 45 ? Lettering::Kind::kSmooth : Lettering::Kind::kStrokes);
+  style.lettering.kind = tidy                ? (print < 75 ? Lettering::Kind::kBlocks : print < 90 ? Lettering::Kind::kSmooth : Lettering::Kind::kStrokes)
+                         : style.scale < 1.3 ? (print < 55 ? Lettering::Kind::kBlocks : print < 80 ? Lettering::Kind::kSmooth : Lettering::Kind::kStrokes)
+                                             : (print < 20 ? Lettering::Kind::kBlocks : print < 45 ? Lettering::Kind::kSmooth : Lettering::Kind::kStrokes);
   style.lettering.pen = 0.85 + 0.6 * rng->uniform();
-  if (rng->below(5) == 0) style.lettering.slant = 0.25 * rng->uniform();
-  if (rng->below(3) == 0) style.gradient = static_cast<int>(rng->between(1, 10));
-  if (rng->below(2) == 0) style.noise = static_cast<int>(rng->between(1, 7));
+  if (!tidy && rng->below(5) == 0) style.lettering.slant = 0.25 * rng->uniform();
+  if (rng->below(tidy ? 8 : 3) == 0) style.gradient = static_cast<int>(rng->between(1, 10));
+  if (rng->below(tidy ? 5 : 2) == 0) style.noise = static_cast<int>(rng->between(1, 7));
   return style;
 }
 

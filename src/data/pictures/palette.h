@@ -29,11 +29,13 @@ struct Style {
   Colour faint;  // grid lines
   bool dark = false;
   Lettering lettering;
-  double scale = 1;   // of the canvas: about 1 in four drawings of five, else up to what fits into 640 x 480
+  double scale = 1;   // of the canvas: 1 where tidy; else about 1 in three drawings of five, or up to what fits into 640 x 480
   int gradient = 0;
   int noise = 0;
 };
-Style pick_style(Rng* rng, double width, double height);
+// tidy: a drawing whose parts lie on the grid of patches, in its own size and usual print. Most are: a model learns to read from far
+// fewer pictures when a letter can only stand in two places of a patch. The rest is what generalises to other pictures.
+Style pick_style(Rng* rng, double width, double height, bool tidy);
 
 // `n` different colours that stand out against the style's paper. n <= 8.
 std::vector<NamedColour> pick_colours(Rng* rng, const Style& style, size_t n);

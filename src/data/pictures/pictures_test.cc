@@ -64,7 +64,7 @@ TEST(Pictures, SamplesAreWellFormed) {
       EXPECT_EQ(image.pixels.size(), 3 * static_cast<size_t>(image.width) * static_cast<size_t>(image.height));
       EXPECT_LE(image.width, 640);
       EXPECT_LE(image.height, 480);
-      EXPECT_GE(std::min(image.width, image.height), 12);
+      EXPECT_GE(std::min(image.width, image.height), 10);
       EXPECT_FALSE(sample.answer.empty());
       EXPECT_EQ(sample.messages[0].text.find('{'), std::string::npos);
       const bool calls = sample.target.find("<tool_call>") != std::string::npos;

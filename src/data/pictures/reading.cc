@@ -82,16 +82,21 @@ struct Line {
 
 // The lines of text, at a place and in a size drawn at random.
 void write_lines(Asker* ask, Plan* plan, std::vector<Line> lines, std::vector<double> sizes) {
-  const double size = ask->one_of(sizes);
+  const bool tidy = ask->tidy();
+  double size = ask->one_of(sizes);
+  if (tidy) size = size < 11 ? 7 : 14;  // print of 7 has lines of 10, so that each line is a row of patches; of 14, two rows
   double widest = 0;
   for (const Line& line : lines) widest = std::max(widest, Canvas::text_width(line.text, size));
-  const double left = static_cast<double>(ask->between(3, 12));
-  const double top = static_cast<double>(ask->between(3, 10));
-  const double width = std::max(20.0, left + widest + static_cast<double>(ask->between(3, 12)));
-  const double line_height = size * 9 / 7 + 4;
-  const double height = top + line_height * static_cast<double>(lines.size()) + static_cast<double>(ask->between(0, 8));
-  const bool boxed = ask->chance(0.2);
-  const Style style = plan->style = pick_style(ask->rng(), width, height);
+  const auto free = [&](int64_t low, int64_t high) { return static_cast<double>(ask->between(low, high)); };
+  const double left = tidy ? 10 * free(0, 2) : free(3, 12);
+  const double top = tidy ? 10 * free(0, 2) + size / 7 : free(3, 10);
+  const double line_height = tidy ? size * 10 / 7 : size * 9 / 7 + 4;
+  const double right = left + widest + (tidy ? 10 * free(0, 1) : free(3, 12));
+  const double bottom = top + line_height * static_cast<double>(lines.size()) + (tidy ? 10 * free(0, 1) - size / 7 : free(0, 8));
+  const double width = tidy ? up_to_ten(right) : std::max(20.0, right);
+  const double height = tidy ? up_to_ten(bottom) : bottom;
+  const bool boxed = !tidy && ask->chance(0.3);
+  const Style style = plan->style = pick_style(ask->rng(), width, height, tidy);
   if (style.dark) {
     for (Line& line : lines) {
       if (line.ink.name == "black") line.ink = {"white", style.ink};
@@ -134,7 +139,7 @@ std::vector<Stroke> handwritten(Asker* ask, int digit) {
 
 void write_by_hand(Asker* ask, Plan* plan, const std::vector<int>& digits) {
   const double width = 24 * static_cast<double>(digits.size()) + 4;
-  plan->style = pick_style(ask->rng(), width, 28);
+  plan->style = pick_style(ask->rng(), width, 28, ask->tidy());
   if (ask->chance(0.5)) plan->style.paper = {255, 255, 255}, plan->style.ink = {0, 0, 0}, plan->style.dark = false;
   if (ask->chance(0.6)) plan->style.scale = 1;
   struct Written {
@@ -273,14 +278,16 @@ Plan plan_easy(Asker* ask, std::string_view question) {
     write_lines(ask, &plan, {{word, {"black", {0, 0, 0}}}}, {7, 14});
     return plan;
   }
-  const double width = static_cast<double>(ask->between(30, 50));
-  const double height = static_cast<double>(ask->between(30, 50));
-  const Style style = plan.style = pick_style(ask->rng(), width, height);
+  const bool tidy = ask->tidy();
+  const double width = tidy ? 10 * static_cast<double>(ask->between(2, 4)) : static_cast<double>(ask->between(30, 50));
+  const double height = tidy ? 10 * static_cast<double>(ask->between(2, 4)) : static_cast<double>(ask->between(30, 50));
+  const Style style = plan.style = pick_style(ask->rng(), width, height, tidy);
   const NamedColour colour = pick_colours(ask->rng(), style, 1)[0];
   if (question == "colour") {
-    const double side = static_cast<double>(ask->between(9, 18));
-    const double x = ask->rng()->uniform() * (width - side);
-    const double y = ask->rng()->uniform() * (height - side);
+    const double side = tidy ? 10 : static_cast<double>(ask->between(9, 18));
+    const auto place = [&](double room) { return tidy ? 10 * static_cast<double>(ask->between(0, static_cast<int64_t>(room / 10))) : ask->rng()->uniform() * room; };
+    const double x = place(width - side);
+    const double y = place(height - side);
     plan.question = ask->word(kSquare);
     plan.answer = colour.name;
     plan.draw = [=](Rng* rng) {
@@ -289,19 +296,14 @@ Plan plan_easy(Asker* ask, std::string_view question) {
       return weathered(std::move(canvas), style, rng);
     };
   } else if (question == "dots") {
-    const auto n = static_cast<size_t>(ask->between(1, 6));
-    std::vector<Point> dots;
+    const auto columns = static_cast<size_t>(width / 10);
+    const auto rows = static_cast<size_t>(height / 10);
+    const size_t n = 1 + ask->index(std::min<size_t>(6, columns * rows));
     const double radius = 2.2 + ask->rng()->uniform();
-    for (int n_tries = 0; dots.size() < n; ++n_tries) {
-      if (n_tries % 100 == 99) dots.clear();  // a corner that cannot be filled: begin again
-      const Point dot = {radius + 1 + ask->rng()->uniform() * (width - 2 * radius - 2), radius + 1 + ask->rng()->uniform() * (height - 2 * radius - 2)};
-      bool apart = true;
-      for (const Point& other : dots) {
-        const double dx = dot.x - other.x;
-        const double dy = dot.y - other.y;
-        apart = apart && dx * dx + dy * dy > 6 * radius * radius;
-      }
-      if (apart) dots.push_back(dot);
+    // At most one in each patch of the grid, a little off its middle.
+    std::vector<Point> dots;
+    for (const size_t cell : ask->some_of(n, columns * rows)) {
+      dots.push_back({10 * static_cast<double>(cell % columns) + 4 + 2 * ask->rng()->uniform(), 10 * static_cast<double>(cell / columns) + 4 + 2 * ask->rng()->uniform()});
     }
     plan.question = ask->word(kDots);
     plan.answer = std::to_string(n);
@@ -317,16 +319,17 @@ Plan plan_easy(Asker* ask, std::string_view question) {
     plan.question = ask->word(kBar);
     plan.answer = std::to_string(value);
     plan.grader = "number";
-    plan.style = pick_style(ask->rng(), 40, 60);
+    plan.style = pick_style(ask->rng(), 40, 60, tidy);
     plan.draw = [value, colour, style = plan.style](Rng* rng) {
       Canvas canvas = canvas_of(style, 40, 60);
       for (int i = 0; i <= 10; i += 2) {
         const double y = 55 - 5.0 * i;
-        canvas.rectangle(13, y - 0.5, 40, y + 0.5, style.faint);
-        if (i % 5 == 0) canvas.text(11 - Canvas::text_width(std::to_string(i), 7), y - 3.5, std::to_string(i), 7, style.ink, style.lettering);
+        const std::string tick = std::to_string(i);
+        canvas.rectangle(10, y - 0.5, 40, y + 0.5, style.faint);
+        canvas.text(10 - 5 * static_cast<double>(tick.size()), y - 3.5, tick, 7, style.ink, style.lettering);
       }
-      canvas.rectangle(20, 55 - 5.0 * static_cast<double>(value), 34, 55, colour.colour);
-      canvas.rectangle(13, 54.5, 40, 55.5, style.ink);
+      canvas.rectangle(20, 55 - 5.0 * static_cast<double>(value), 30, 55, colour.colour);
+      canvas.rectangle(10, 54.5, 40, 55.5, style.ink);
       return weathered(std::move(canvas), style, rng);
     };
   }

@@ -73,10 +73,12 @@ Plan plan_gauge(Asker* ask, std::string_view question) {
   const int64_t level = ask->between(0, 10);
   const int64_t value = level * step;
   const double half = ask->chance(0.6) ? std::numbers::pi / 2 : std::numbers::pi * 0.72;  // of the arc
-  const double radius = static_cast<double>(ask->between(22, 28));
-  const double width = 2 * radius + 30;
-  const double height = 12 + radius + std::max(5.0, 6 - (radius + 7) * std::cos(half));
-  const Style style = plan.style = pick_style(ask->rng(), width, height);
+  const bool tidy = ask->tidy();
+  const double radius = tidy ? 23 : static_cast<double>(ask->between(22, 28));
+  const double width = tidy ? 80 : 2 * radius + 30;
+  const double tall = 12 + radius + std::max(5.0, 6 - (radius + 7) * std::cos(half));
+  const double height = tidy ? up_to_ten(tall) : tall;
+  const Style style = plan.style = pick_style(ask->rng(), width, height, tidy);
   const bool zones = question == "zone" || ask->chance(0.4);
   const auto first = static_cast<double>(ask->between(3, 5));
   const auto second = static_cast<double>(ask->between(6, 8));
@@ -155,16 +157,17 @@ Plan plan_thermometer(Asker* ask, std::string_view question) {
     plan.question = ask->word(kTemperature);
     answer(&plan, value, unit);
   }
-  const double pixel = static_cast<double>(ask->between(9, 12)) / 10;  // units per degree
-  const double top = 6;
+  const bool tidy = ask->tidy();
+  const double pixel = tidy ? 1 : static_cast<double>(ask->between(9, 12)) / 10;  // units per degree
+  const double top = tidy ? 5 : 6;
   const double foot = top + 60 * pixel;
-  const double width = static_cast<double>(ask->between(38, 50));
-  const double height = foot + 14;
-  const Style style = plan.style = pick_style(ask->rng(), width, height);
+  const double width = tidy ? 40 : static_cast<double>(ask->between(38, 50));
+  const double height = foot + (tidy ? 15 : 14);
+  const Style style = plan.style = pick_style(ask->rng(), width, height, tidy);
   const Colour liquid = shade_of(ask->rng(), ask->chance(0.7) ? 0 : 2).colour;
   plan.draw = [=](Rng* rng) {
     Canvas canvas = canvas_of(style, width, height);
-    const double x = width - 11;
+    const double x = width - (tidy ? 6 : 11);
     const auto y_of = [&](int64_t degrees) { return foot - static_cast<double>(degrees - low) * pixel; };
     canvas.rectangle(x - 4, top - 4, x + 4, foot + 4, style.ink);
     canvas.rectangle(x - 3, top - 3, x + 3, foot + 4, style.paper);
@@ -174,7 +177,8 @@ Plan plan_thermometer(Asker* ask, std::string_view question) {
     for (int64_t degrees = low; degrees <= high; degrees += 5) {
       const bool big = degrees % 10 == 0;
       canvas.rectangle(x - (big ? 9 : 7), y_of(degrees) - 0.5, x - 4, y_of(degrees) + 0.5, style.ink);
-      if (big) canvas.text(x - 11 - Canvas::text_width(number(degrees), kText), y_of(degrees) - kText / 2, number(degrees), kText, style.ink, style.lettering);
+      const double text_x = x - (tidy ? 9.5 : 11) - Canvas::text_width(number(degrees), kText);
+      if (big) canvas.text(tidy ? down_to_five(text_x) : text_x, y_of(degrees) - kText / 2, number(degrees), kText, style.ink, style.lettering);
     }
     return weathered(std::move(canvas), style, rng);
   };
@@ -183,7 +187,8 @@ Plan plan_thermometer(Asker* ask, std::string_view question) {
 
 Plan plan_ruler(Asker* ask, std::string_view question) {
   Plan plan;
-  const int64_t marks = ask->between(6, 10);
+  const bool tidy = ask->tidy();
+  const int64_t marks = ask->between(6, tidy ? 9 : 10);
   const int64_t from = question == "length" && ask->chance(0.5) ? 0 : ask->between(0, marks - 2);
   const int64_t to = ask->between(from + 1, marks);
   const std::string thing(ask->one_of(kThings));
@@ -198,24 +203,24 @@ Plan plan_ruler(Asker* ask, std::string_view question) {
     plan.question = ask->word(end ? Words(kEnd) : Words(kStart), {{"thing", thing}});
     answer(&plan, end ? to : from);
   }
-  const double pitch = static_cast<double>(ask->between(9, 12));
-  const double width = pitch * static_cast<double>(marks) + 14;
-  const double height = static_cast<double>(ask->between(34, 42));
-  const Style style = plan.style = pick_style(ask->rng(), width, height);
+  const double pitch = tidy ? 10 : static_cast<double>(ask->between(9, 12));
+  const double width = pitch * static_cast<double>(marks) + (tidy ? 10 : 14);
+  const double height = tidy ? 30 : static_cast<double>(ask->between(34, 42));
+  const Style style = plan.style = pick_style(ask->rng(), width, height, tidy);
   const Colour body = pick_colours(ask->rng(), style, 1)[0].colour;
   const double thick = static_cast<double>(ask->between(4, 7));
   const bool fine = ask->chance(0.5);
   const bool pointed = ask->chance(0.4);
   plan.draw = [=](Rng* rng) {
     Canvas canvas = canvas_of(style, width, height);
-    const double top = 16;
-    const auto x_of = [&](double mark) { return 6 + pitch * mark; };
+    const double top = tidy ? 11 : 16;
+    const auto x_of = [&](double mark) { return (tidy ? 5 : 6) + pitch * mark; };
     canvas.frame(1, top, width - 1, height - 1, 1, style.ink);
     for (int64_t i = 0; i <= marks; ++i) {
       const auto mark = static_cast<double>(i);
       canvas.rectangle(x_of(mark) - 0.5, top, x_of(mark) + 0.5, top + 6, style.ink);
       if (fine && i < marks) canvas.rectangle(x_of(mark + 0.5) - 0.4, top, x_of(mark + 0.5) + 0.4, top + 3, style.ink);
-      canvas.text_centred(x_of(mark), top + 8, number(i), kText, style.ink, style.lettering);
+      canvas.text_centred(x_of(mark), top + (tidy ? 9 : 8), number(i), kText, style.ink, style.lettering);
     }
     const double left = x_of(static_cast<double>(from));
     const double right = x_of(static_cast<double>(to));
@@ -233,7 +238,8 @@ Plan plan_ruler(Asker* ask, std::string_view question) {
 
 Plan plan_number_line(Asker* ask, std::string_view question) {
   Plan plan;
-  const int64_t marks = ask->between(5, 10);
+  const bool tidy = ask->tidy();
+  const int64_t marks = ask->between(5, tidy ? 9 : 10);
   constexpr int64_t kSteps[] = {1, 1, 1, 2, 5, 10};
   const int64_t step = ask->one_of(kSteps);
   const int64_t first = step == 1 && ask->chance(0.4) ? -ask->between(1, 5) : step == 1 && ask->chance(0.3) ? ask->between(1, 20) : 0;
@@ -264,29 +270,29 @@ Plan plan_number_line(Asker* ask, std::string_view question) {
     }
   }
   // Numbers at every mark, or at every second or fifth where they would touch.
-  const double pitch = static_cast<double>(ask->between(9, 12));
+  const double pitch = tidy ? 10 : static_cast<double>(ask->between(9, 12));
   double widest = 0;
   for (const int64_t end : {first, first + step * marks}) widest = std::max(widest, Canvas::text_width(number(end), kText));
-  const int64_t every = widest + 2 < pitch ? (ask->chance(0.7) ? 1 : 2) : widest + 2 < 2 * pitch ? 2 : 5;
-  const double width = pitch * static_cast<double>(marks) + 20;
-  const double height = 36;
-  const Style style = plan.style = pick_style(ask->rng(), width, height);
+  const int64_t every = widest + 1 < pitch ? (ask->chance(0.7) ? 1 : 2) : widest + 1 < 2 * pitch ? 2 : 5;
+  const double width = pitch * static_cast<double>(marks) + (tidy ? 10 : 20);
+  const double height = tidy ? 40 : 36;
+  const Style style = plan.style = pick_style(ask->rng(), width, height, tidy);
   const Colour red = shade_of(ask->rng(), ask->index(3)).colour;
   plan.draw = [=](Rng* rng) {
     Canvas canvas = canvas_of(style, width, height);
-    const double y = 22;
-    const auto x_of = [&](size_t mark) { return 10 + pitch * static_cast<double>(mark); };
+    const double y = tidy ? 25 : 22;
+    const auto x_of = [&](size_t mark) { return (tidy ? 5 : 10) + pitch * static_cast<double>(mark); };
     canvas.rectangle(3, y - 0.6, width - 3, y + 0.6, style.ink);
     for (size_t i = 0; i <= static_cast<size_t>(marks); ++i) {
       canvas.rectangle(x_of(i) - 0.5, y - 3, x_of(i) + 0.5, y + 3, style.ink);
       const std::string text = number(first + step * static_cast<int64_t>(i));
-      if (static_cast<int64_t>(i) % every == 0) canvas.text_centred(x_of(i), y + 5, text, kText, style.ink, style.lettering);
+      if (static_cast<int64_t>(i) % every == 0) canvas.text_centred(x_of(i), y + (tidy ? 6.5 : 5), text, kText, style.ink, style.lettering);
     }
     const auto mark = [&](size_t where, const std::string& name) {
       const double x = x_of(where);
-      const std::array<Point, 3> arrow = {Point{x - 3, y - 9}, Point{x + 3, y - 9}, Point{x, y - 3.5}};
+      const std::array<Point, 3> arrow = {Point{x - 3.5, y - 10}, Point{x + 3.5, y - 10}, Point{x, y - 3.5}};
       canvas.polygon(arrow, style.dark ? style.ink : red);
-      canvas.text_centred(x, y - 18, name, kText, style.ink, style.lettering);
+      canvas.text_centred(x, y - (tidy ? 23.5 : 18), name, kText, style.ink, style.lettering);
     };
     if (pair) {
       mark(order[0], "A");

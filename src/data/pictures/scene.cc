@@ -114,12 +114,12 @@ void draw_form(Canvas* canvas, size_t form, double x, double y, double r, Colour
   canvas->polygon(points, colour);
 }
 
-Scene random_scene(Asker* ask, const Style& style, double filled) {
+Scene random_scene(Asker* ask, const Style& style, bool tidy, double filled) {
   Scene scene;
   scene.rows = static_cast<size_t>(ask->between(1, 3));
   scene.columns = static_cast<size_t>(ask->between(scene.rows == 1 ? 2 : 1, 4));
   scene.sizes = ask->chance(0.25);
-  scene.cell = static_cast<double>(ask->between(13, 18));
+  scene.cell = tidy ? (scene.sizes || ask->chance(0.3) ? 20 : 10) : static_cast<double>(ask->between(13, 18));
   const std::vector<NamedColour> colours = pick_colours(ask->rng(), style, static_cast<size_t>(ask->between(2, 5)));
   const std::vector<size_t> forms = ask->some_of(static_cast<size_t>(ask->between(2, 4)), kForms.size());
   scene.items.resize(scene.rows * scene.columns);
@@ -129,7 +129,7 @@ Scene random_scene(Asker* ask, const Style& style, double filled) {
     item.form = ask->one_of(forms);
     item.colour = ask->one_of(colours);
     item.big = ask->chance(0.5);
-    item.shift = {ask->rng()->uniform() * 2 - 1, ask->rng()->uniform() * 2 - 1};
+    if (!tidy) item.shift = {ask->rng()->uniform() * 2 - 1, ask->rng()->uniform() * 2 - 1};
   }
   return scene;
 }
@@ -302,8 +302,9 @@ void draw_die(Canvas* canvas, double x, double y, double side, int64_t eyes, Col
 Plan plan_scene(Asker* ask, std::string_view question) {
   for (;;) {
     Plan plan;
-    plan.style = pick_style(ask->rng(), 60, 45);
-    Scene scene = random_scene(ask, plan.style, question == "next" || question == "place" ? 0.9 : 0.8);
+    const bool tidy = ask->tidy();
+    plan.style = pick_style(ask->rng(), 60, 45, tidy);
+    Scene scene = random_scene(ask, plan.style, tidy, question == "next" || question == "place" ? 0.9 : 0.8);
     if (!ask_scene(ask, &plan, &scene, question)) continue;
     plan.sees = describe(scene);
     plan.combination = plan.sees;
@@ -317,7 +318,7 @@ Plan plan_scene(Asker* ask, std::string_view question) {
         const double y = scene.cell * static_cast<double>(i / scene.columns);
         if (lines) canvas.frame(x, y, x + scene.cell, y + scene.cell, 0.6, style.faint);
         const Item& item = scene.items[i];
-        const double radius = scene.cell * (scene.sizes ? (item.big ? 0.4 : 0.21) : item.big ? 0.36 : 0.31);
+        const double radius = scene.cell * (scene.sizes ? (item.big ? 0.4 : 0.21) : item.big ? 0.4 : 0.36);
         if (item.there) draw_form(&canvas, item.form, x + scene.cell / 2 + item.shift.x, y + scene.cell / 2 + item.shift.y, radius, item.colour.colour);
       }
       return weathered(std::move(canvas), style, rng);
@@ -328,12 +329,17 @@ Plan plan_scene(Asker* ask, std::string_view question) {
 
 Plan plan_dots(Asker* ask, std::string_view question) {
   Plan plan;
-  const double side = static_cast<double>(ask->between(40, 60));
-  const Style style = plan.style = pick_style(ask->rng(), side, side);
+  const bool tidy = ask->tidy();
+  const double side = tidy ? 10 * static_cast<double>(ask->between(4, 5)) : static_cast<double>(ask->between(40, 60));
+  const Style style = plan.style = pick_style(ask->rng(), side, side, tidy);
   const bool two = question == "coloured";
   const std::vector<NamedColour> colours = pick_colours(ask->rng(), style, two ? 2 : 1);
   const auto n = static_cast<size_t>(ask->between(two ? 2 : 1, 10));
   std::vector<Point> dots;
+  const auto columns = static_cast<size_t>(side / 10);
+  for (const size_t cell : ask->some_of(tidy ? n : 0, columns * columns)) {  // one in a patch, a little off its middle
+    dots.push_back({10 * static_cast<double>(cell % columns) + 4 + 2 * ask->rng()->uniform(), 10 * static_cast<double>(cell / columns) + 4 + 2 * ask->rng()->uniform()});
+  }
   for (int n_tries = 0; dots.size() < n; ++n_tries) {
     if (n_tries % 200 == 199) dots.clear();
     const Point dot = {4 + ask->rng()->uniform() * (side - 8), 4 + ask->rng()->uniform() * (side - 8)};
@@ -389,16 +395,18 @@ Plan plan_dice(Asker* ask, std::string_view question) {
     plan.steps.clear();
     plan.answer = std::to_string(*std::max_element(eyes.begin(), eyes.end()));
   }
-  const double side = static_cast<double>(ask->between(17, 24));
-  const double gap = static_cast<double>(ask->between(2, 6));
-  const double width = gap + (side + gap) * static_cast<double>(n);
-  const Style style = plan.style = pick_style(ask->rng(), width, side + 2 * gap);
+  const bool tidy = ask->tidy();
+  const double side = tidy ? 18 : static_cast<double>(ask->between(17, 24));
+  const double gap = tidy ? 2 : static_cast<double>(ask->between(2, 6));
+  const double edge = tidy ? gap / 2 : gap;
+  const double width = 2 * edge - gap + (side + gap) * static_cast<double>(n);
+  const Style style = plan.style = pick_style(ask->rng(), width, side + 2 * edge, tidy);
   const bool coloured = ask->chance(0.3);
   const Colour body = coloured ? shade_of(ask->rng(), ask->index(3)).colour : Colour{255, 255, 255};
   const Colour dots = coloured ? Colour{255, 255, 255} : Colour{10, 10, 10};
   plan.draw = [=](Rng* rng) {
-    Canvas canvas = canvas_of(style, width, side + 2 * gap);
-    for (size_t i = 0; i < n; ++i) draw_die(&canvas, gap + (side + gap) * static_cast<double>(i), gap, side, eyes[i], body, dots);
+    Canvas canvas = canvas_of(style, width, side + 2 * edge);
+    for (size_t i = 0; i < n; ++i) draw_die(&canvas, edge + (side + gap) * static_cast<double>(i), edge, side, eyes[i], body, dots);
     return weathered(std::move(canvas), style, rng);
   };
   return plan;

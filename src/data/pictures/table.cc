@@ -122,11 +122,12 @@ Plan plan_table(Asker* ask, std::string_view question) {
   Table table;
   Series names;
   Series heads;
+  const bool tidy = ask->tidy();
   const auto n_rows = static_cast<size_t>(ask->between(2, 4));
   const auto n_columns = static_cast<size_t>(ask->between(question == "row_sum" ? 2 : 1, 3));
   pick_labels(ask, &names, n_rows, 5);
   do {
-    pick_labels(ask, &heads, n_columns, 4);
+    pick_labels(ask, &heads, n_columns, tidy ? 3 : 4);
   } while (heads.noun == names.noun);
   table.rows = names.labels;
   table.columns = heads.labels;
@@ -143,10 +144,14 @@ Plan plan_table(Asker* ask, std::string_view question) {
   table.column_width = std::max(table.column_width, 17.0);
   table.grid = ask->chance(0.7);
   table.shaded = ask->chance(0.4);
-  table.line = static_cast<double>(ask->between(11, 14));
-  const double width = table.first_width + table.column_width * static_cast<double>(n_columns) + 1;
-  const double height = table.line * static_cast<double>(n_rows + 1) + 1;
-  const Style style = plan.style = pick_style(ask->rng(), width, height);
+  table.line = tidy ? 10 : static_cast<double>(ask->between(11, 14));
+  if (tidy) {
+    table.first_width = up_to_ten(table.first_width - 5);
+    table.column_width = 20;
+  }
+  const double width = table.first_width + table.column_width * static_cast<double>(n_columns) + (tidy ? 0 : 1);
+  const double height = table.line * static_cast<double>(n_rows + 1) + (tidy ? 0 : 1);
+  const Style style = plan.style = pick_style(ask->rng(), width, height, tidy);
   ask_table(ask, &plan, table, question);
   plan.sees = describe(table);
   plan.combination = plan.sees;
@@ -156,11 +161,13 @@ Plan plan_table(Asker* ask, std::string_view question) {
     for (size_t r = 0; r <= n_rows; ++r) {
       const double y = table.line * static_cast<double>(r);
       if (table.grid || r == 1) canvas.rectangle(0, y, width, y + 1, table.grid && r != 1 ? style.faint : style.ink);
-      const double text_y = y + (table.line - kText) / 2 + 0.5;
-      if (r > 0) canvas.text(3, text_y, table.rows[r - 1], kText, style.ink, style.lettering);
+      const double text_y = y + (table.line - kText) / 2 + (tidy ? 0 : 0.5);
+      if (r > 0) canvas.text(tidy ? 0 : 3, text_y, table.rows[r - 1], kText, style.ink, style.lettering);
       for (size_t c = 0; c < n_columns; ++c) {
-        const double middle = table.first_width + table.column_width * (static_cast<double>(c) + 0.5);
-        canvas.text_centred(middle, text_y, r == 0 ? table.columns[c] : number(table.values[r - 1][c]), kText, style.ink, style.lettering);
+        const std::string text = r == 0 ? table.columns[c] : number(table.values[r - 1][c]);
+        const double column = table.first_width + table.column_width * static_cast<double>(c);
+        const double x = column + (table.column_width - Canvas::text_width(text, kText)) / 2;
+        canvas.text(tidy ? column + 5 : x, text_y, text, kText, style.ink, style.lettering);
       }
     }
     for (size_t c = 0; table.grid && c < n_columns; ++c) {
@@ -174,7 +181,8 @@ Plan plan_table(Asker* ask, std::string_view question) {
 
 Plan plan_plane(Asker* ask, std::string_view question) {
   Plan plan;
-  const int64_t most = ask->between(4, 6);
+  const bool tidy = ask->tidy();
+  const int64_t most = ask->between(tidy ? 3 : 4, tidy ? 5 : 6);
   const auto n = static_cast<size_t>(ask->between(2, 4));
   // Different columns and rows: then left, right, above and below are clear.
   const std::vector<size_t> xs = ask->some_of(n, static_cast<size_t>(most) + 1);
@@ -210,23 +218,24 @@ Plan plan_plane(Asker* ask, std::string_view question) {
     plan.answer = lower == (side == 0 || side == 3) ? "yes" : "no";
     plan.working = std::string(side < 2 ? "x" : "y") + ": " + a + ' ' + std::to_string(line[two[0]]) + ", " + names[two[1]] + ' ' + std::to_string(line[two[1]]);
   }
-  const double pitch = static_cast<double>(ask->between(10, 13));
-  const double room = 11;
-  const double width = room + pitch * static_cast<double>(most) + 10;
-  const double height = 10 + pitch * static_cast<double>(most) + 13;
-  const Style style = plan.style = pick_style(ask->rng(), width, height);
+  const double pitch = tidy ? 10 : static_cast<double>(ask->between(10, 13));
+  const double room = tidy ? 15 : 11;
+  const double below = tidy ? 15 : 13;
+  const double width = room + pitch * static_cast<double>(most) + (tidy ? 15 : 10);
+  const double height = (tidy ? 15 : 10) + pitch * static_cast<double>(most) + below;
+  const Style style = plan.style = pick_style(ask->rng(), width, height, tidy);
   const std::vector<NamedColour> colours = pick_colours(ask->rng(), style, n);
   const bool colourful = ask->chance(0.5);
   plan.draw = [=](Rng* rng) {
     Canvas canvas = canvas_of(style, width, height);
-    const double foot = height - 13;
+    const double foot = height - below;
     for (int64_t i = 0; i <= most; ++i) {
       const double x = room + pitch * static_cast<double>(i);
       const double y = foot - pitch * static_cast<double>(i);
       canvas.rectangle(x - 0.5, foot - pitch * static_cast<double>(most), x + 0.5, foot, i == 0 ? style.ink : style.faint);
       canvas.rectangle(room, y - 0.5, room + pitch * static_cast<double>(most), y + 0.5, i == 0 ? style.ink : style.faint);
-      canvas.text_centred(x, foot + 3, number(i), kText, style.ink, style.lettering);
-      if (i > 0) canvas.text(room - 3 - Canvas::text_width(number(i), kText), y - kText / 2, number(i), kText, style.ink, style.lettering);
+      canvas.text_centred(x, foot + (tidy ? 6.5 : 3), number(i), kText, style.ink, style.lettering);
+      if (i > 0) canvas.text(room - (tidy ? 10 : 3 + Canvas::text_width(number(i), kText)), y - kText / 2, number(i), kText, style.ink, style.lettering);
     }
     for (size_t i = 0; i < n; ++i) {
       const double x = room + pitch * static_cast<double>(xs[i]);
