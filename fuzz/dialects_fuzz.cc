@@ -50,7 +50,13 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   request.body = input.substr(0, end);
   const std::string answer = end == std::string::npos ? std::string() : input.substr(end + 1);
 
-  static FakeGenerator* const generator = new FakeGenerator;  // libFuzzer ends without destructors
+  static FakeGenerator* const generator = [] {
+    auto* made = new FakeGenerator;  // libFuzzer ends without destructors
+    ModelInfo info = made->info();
+    info.can_see = true;
+    made->set_info(info);
+    return made;
+  }();
   ExchangeContext context;
   context.generator = generator;
   context.request_id = "req_fuzz";

@@ -125,13 +125,15 @@ std::string text_of_content(const Json& content) {
   return out;
 }
 
-bool has_images(const Json& content) {
-  if (!content.is_array()) return false;
+std::vector<std::string_view> image_uris(const Json& content) {
+  std::vector<std::string_view> uris;
+  if (!content.is_array()) return uris;
   for (const Json& part : content.as_array()) {
     const std::string* type = string_member(part, "type");
-    if (type != nullptr && *type == "image") return true;
+    const std::string* uri = string_member(part, "data_uri");
+    if (type != nullptr && *type == "image" && uri != nullptr) uris.push_back(*uri);
   }
-  return false;
+  return uris;
 }
 
 std::string assistant_content(const std::string& text, const std::string& thinking) {

@@ -6,6 +6,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/json.h"
@@ -25,7 +26,7 @@ Json message_json(const Message& message, const Feedback* feedback);
 // Parts of a user's message, checked: types, sizes, at least one. kInvalidArgument names the part.
 Result<Json> read_content(const Json& content);
 std::string text_of_content(const Json& content);          // text parts, joined
-bool has_images(const Json& content);
+std::vector<std::string_view> image_uris(const Json& content);  // of its image parts; views into it
 
 // Stored content of an assistant's message.
 std::string assistant_content(const std::string& text, const std::string& thinking);

@@ -339,7 +339,7 @@ HttpReply start_generation(ServerContext* context, const Call& call, Exchange ex
     request.flow = principal.flow;
     request.cache_namespace = principal.cache_namespace;
     // Encoded here, once: admission needs the count, and the engine takes the ids.
-    Result<std::vector<TokenId>> ids = context->generator.tokenize(request.prompt);
+    Result<std::vector<TokenId>> ids = context->generator.tokenize(request.prompt, request.images);
     if (!ids.ok()) return refuse(to_api_error(ids.error(), exchange));
     const bool is_new = last == nullptr || *last != *ids;
     const auto n = static_cast<int64_t>(ids->size());

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/mutex.h"
 #include "server/conversation_json.h"
+#include "server/dialects/images.h"
 #include "server/generation_reply.h"
 #include "server/own_api.h"
 #include "store/run_ledgers.h"
@@ -318,17 +319,25 @@ HttpReply run_turn(ServerContext* context, const std::shared_ptr<RunningTurns>& 
   Json::Array rendered;
   const std::string system = asked_system->value_or(system_of(*conversation));
   if (!system.empty()) rendered.push_back(Json::Object{{"role", "system"}, {"content", system}});
-  bool sees_images = false;
+  RequestImages images{.can_see = context->generator.info().can_see};
+  Status seen;
   const auto add = [&](const std::string& role, const Json& parts) {
-    sees_images = sees_images || has_images(parts);
-    rendered.push_back(Json::Object{{"role", role}, {"content", text_of_content(parts)}});
+    const std::string text = text_of_content(parts);
+    const std::vector<std::string_view> uris = image_uris(parts);
+    Json::Array with_images;  // pictures stand before the text
+    for (const std::string_view uri : uris) {
+      if (seen.ok()) seen = add_image_uri(uri, &images);
+      with_images.push_back(Json::Object{{"type", "image"}});
+    }
+    if (!uris.empty()) with_images.push_back(Json::Object{{"type", "text"}, {"text", text}});
+    rendered.push_back(Json::Object{{"role", role}, {"content", uris.empty() ? Json(text) : Json(std::move(with_images))}});
   };
   for (const Message* message : *path) {
     const Result<Json> parts = Json::parse(message->content);
     add(message->role, parts.ok() ? *parts : Json());
   }
   if (!regenerate) add("user", content);
-  if (sees_images) return own_error(call, bad_field("content", "this model does not see images; send text only"));
+  if (!seen.ok()) return own_error(call, bad_field("content", images.can_see ? seen.error().message : "this model does not see images; send text only"));
   prompt.messages = std::move(rendered);
   prompt.template_variables = settings->template_variables;
   prompt.now_unix_s = now_us() / 1'000'000;
@@ -357,6 +366,7 @@ HttpReply run_turn(ServerContext* context, const std::shared_ptr<RunningTurns>& 
   Exchange exchange;
   GenerateRequest request;
   request.prompt = std::move(prompt);
+  request.images = std::move(images.images);
   request.sampling = settings->sampling;
   request.stop = settings->stop;
   request.agents = settings->agents;

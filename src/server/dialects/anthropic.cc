@@ -260,6 +260,7 @@ ExchangeOrError parse_anthropic_messages(const HttpRequest& request, const Excha
   Exchange exchange;
   exchange.dialect = Dialect::kAnthropic;
   exchange.model = read_model(body, context);
+  generation.images.can_see = info.can_see;
   read_anthropic_messages(body, version, &generation);
   for (const std::string_view name : {"temperature", "top_p", "top_k"}) {
     if (version == AnthropicVersion::k2026 && body.get(name) != nullptr) body.fail(name, "not supported in version 2026-10-21, even at its default");
@@ -288,7 +289,7 @@ ExchangeOrError parse_anthropic_messages(const HttpRequest& request, const Excha
   exchange.requests = make_requests(std::move(generation), seed, context);
   int64_t n_prompt = 0;
   if (exchange.stream) {  // the first event says how long the prompt is
-    const auto count = context.generator->count_tokens(exchange.requests.front().prompt);
+    const auto count = context.generator->count_tokens(exchange.requests.front().prompt, exchange.requests.front().images);
     if (!count.ok()) return to_api_error(count.error(), exchange);
     n_prompt = *count;
   }
@@ -306,13 +307,14 @@ ReplyOrError answer_anthropic_count_tokens(const HttpRequest& request, const Exc
   Generation generation;
   body.check(kAnthropicTable);
   read_model(body, context);
+  generation.images.can_see = info.can_see;
   read_anthropic_messages(body, version, &generation);
   read_anthropic_tools(body, &generation);
   bool shows = true;
   read_thinking(body, info, &shows, &generation);
   if (!state.ok()) return *state.error;
   const auto requests = make_requests(std::move(generation), 0, context);
-  const auto count = context.generator->count_tokens(requests.front().prompt);
+  const auto count = context.generator->count_tokens(requests.front().prompt, requests.front().images);
   if (!count.ok()) return to_api_error(count.error());
   HttpResponse response = json_response(200, "{\"input_tokens\":" + std::to_string(*count) + "}");
   add_ignored_header(state.ignored, &response.headers);

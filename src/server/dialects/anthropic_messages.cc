@@ -17,6 +17,7 @@ constexpr Parameter kToolUse[] = {{"type"}, {"id"}, {"name"}, {"input"}, {"cache
 constexpr Parameter kToolResult[] = {{"type"}, {"tool_use_id"}, {"content"}, {"is_error", Support::kIgnored}, {"cache_control", Support::kIgnored}};
 constexpr Parameter kDocument[] = {{"type"}, {"source"}, {"title"}, {"context"}, {"citations", Support::kRefused, "there are no citations"},
                                    {"cache_control", Support::kIgnored}};
+constexpr Parameter kImage[] = {{"type"}, {"source"}, {"cache_control", Support::kIgnored}};
 constexpr Parameter kSource[] = {{"type"}, {"media_type"}, {"data"}};
 constexpr Parameter kTool[] = {{"name"}, {"description"}, {"input_schema"}, {"type"}, {"strict"}, {"cache_control", Support::kIgnored},
                                {"input_examples", Support::kIgnored}, {"eager_input_streaming", Support::kIgnored},
@@ -34,7 +35,7 @@ Json text_part(std::string text) { return Json::Object{{"type", "text"}, {"text"
 // Text parts as templates take them: one is a string.
 Json content_of(Json::Array parts) {
   if (parts.empty()) return Json("");
-  if (parts.size() == 1) return *parts.front().find("text");
+  if (parts.size() == 1 && parts.front().find("text") != nullptr) return *parts.front().find("text");
   return Json(std::move(parts));
 }
 
@@ -62,7 +63,7 @@ void for_each_block(const BodyReader& holder, std::string_view name, Visit visit
 }
 
 void refuse_block(const BodyReader& block, const std::string& type) {
-  if (type == "image") block.fail("type", "this model has no vision: send text only");
+  if (type == "image") block.fail("type", "images are taken in messages of the user only");
   else block.fail("type", "blocks of type " + describe(Json(type)) + " are not supported here");
 }
 
@@ -92,11 +93,32 @@ std::string read_document(const BodyReader& block) {
   return (title ? *title + "\n" : "") + (about ? *about + "\n" : "") + data.value_or("");
 }
 
-void read_user(const BodyReader& message, AnthropicVersion version, Json::Array* out) {
+void read_image(const BodyReader& block, RequestImages* images) {
+  block.check({"image block", kImage});
+  const auto source = block.object("source");
+  if (!block.ok()) return;
+  if (!source) return block.fail("source", "missing");
+  if (source->get("type") != nullptr && *source->get("type") == Json("url")) {
+    return source->fail("type", "expected base64, found url: this server opens no connections of its own");
+  }
+  source->check({"source", kSource});
+  const auto type = source->choice("type", {"base64"});
+  source->choice("media_type", {"image/jpeg", "image/png", "image/webp", "image/gif"});  // the bytes decide
+  const auto data = source->string("data");
+  if (!type) source->fail("type", "missing");
+  if (!data) source->fail("data", "missing");
+  if (block.ok()) add_image_base64(*source, "data", *data, images);
+}
+
+void read_user(const BodyReader& message, AnthropicVersion version, RequestImages* images, Json::Array* out) {
   Json::Array parts;
   for_each_block(message, "content", [&](const BodyReader& block, const std::string& type) {
     if (type == "text") {
       parts.push_back(text_part(read_text(block, version == AnthropicVersion::k2026)));
+    } else if (type == "image") {
+      if (!images->can_see) return block.fail("type", "this model has no vision: send text only");
+      read_image(block, images);
+      parts.push_back(Json::Object{{"type", "image"}});
     } else if (type == "document") {
       parts.push_back(text_part(read_document(block)));
     } else if (type == "tool_result") {
@@ -178,7 +200,7 @@ void read_anthropic_messages(const BodyReader& body, AnthropicVersion version, G
     const auto role = message.choice("role", {"user", "assistant"});
     if (!message.ok()) return;
     if (!role) return message.fail("role", "missing");
-    if (*role == "user") read_user(message, version, &read);
+    if (*role == "user") read_user(message, version, &out->images, &read);
     else read_assistant(message, &read);
     if (*role == "assistant" && i + 1 == messages->size()) {
       return message.fail("role", "the last message must be the user's: beginnings of answers are not continued");

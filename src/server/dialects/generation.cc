@@ -288,6 +288,7 @@ std::vector<GenerateRequest> make_requests(Generation generation, int64_t seed, 
   request.constraint = std::move(generation.constraint);
   request.stop.thinking_budget = generation.thinking.budget;
   request.agents = generation.agents;
+  request.images = std::move(generation.images.images);
   // One call and no more: Hermes-like models end there.
   const bool one_call = generation.format.tools && !generation.format.only_call && !generation.format.parallel;
   if (one_call && request.stop.strings.size() < kStopStringsMax) request.stop.strings.emplace_back(kCallEndMarker);

@@ -10,6 +10,7 @@
 
 #include "api/answer_parser.h"
 #include "api/generator.h"
+#include "server/dialects/images.h"
 #include "server/dialects/parameters.h"
 #include "server/exchange.h"
 
@@ -50,6 +51,7 @@ struct Generation {
   Thinking thinking = {};
   AnswerFormat format = {};
   std::optional<AgentParams> agents = {};
+  RequestImages images = {};         // in the order of the parts {"type": "image"} of messages
 };
 
 // The name in `model`, or the served model's when absent; fails with 404 model_not_found for names that are not the context's.

@@ -14,7 +14,7 @@ namespace {
 
 constexpr Parameter kChat[] = {
     {"model"},
-    {"messages", Support::kSupported, "role, content, thinking, tool_calls, tool_name; images need a model with vision, which none is yet"},
+    {"messages", Support::kSupported, "role, content, thinking, tool_calls, tool_name; images (base64)"},
     {"tools", Support::kSupported, "of type function, at most 128"},
     {"format", Support::kSupported, "\"json\" or a schema; without tools"},
     {"options", Support::kSupported, "see below"},
@@ -41,7 +41,7 @@ constexpr Parameter kGenerate[] = {
     {"truncate", Support::kIgnored, "what is too long is refused"},
     {"shift", Support::kIgnored, "what is too long is refused"},
     {"suffix", Support::kRefused, "there is no filling in"},
-    {"images", Support::kRefused, "this model has no vision"},
+    {"images", Support::kSupported, "base64; not with raw"},
     {"template", Support::kRefused, "the model's own template is used"},
     {"context", Support::kRefused, "send the conversation: equal prefixes are not computed again"},
     {"logprobs", Support::kRefused, "use /v1/completions"},
@@ -78,7 +78,7 @@ constexpr Parameter kOptions[] = {
     {"mirostat_eta", Support::kRefused, "not built"},
 };
 constexpr Parameter kMessage[] = {{"role"}, {"content"}, {"thinking"}, {"tool_calls"}, {"tool_name"}, {"tool_call_id"},
-                                  {"images", Support::kRefused, "this model has no vision"}};
+                                  {"images"}};
 constexpr Parameter kCall[] = {{"id"}, {"type", Support::kIgnored}, {"function"}};
 constexpr Parameter kFunction[] = {{"name"}, {"arguments"}, {"index", Support::kIgnored}};
 
@@ -158,6 +158,25 @@ class OllamaEncoder final : public AnswerEncoder {
 
 std::string item(const std::string& path, size_t i) { return path + "[" + std::to_string(i) + "]"; }
 
+// The content of a message: its text, behind a part for each picture of `images`.
+Json read_images(const BodyReader& holder, const std::string& text, RequestImages* images) {
+  const Json::Array* list = holder.array("images", kPartsMax);
+  if (list == nullptr || list->empty()) return Json(text);
+  if (!images->can_see) holder.fail("images", "this model has no vision");
+  Json::Array parts;
+  for (const Json& image : *list) {
+    if (!holder.ok()) return Json(text);
+    if (!image.is_string()) {
+      holder.fail("images", "expected strings of base64, found " + describe(image));
+      continue;
+    }
+    add_image_base64(holder, "images", image.as_string(), images);
+    parts.push_back(Json::Object{{"type", "image"}});
+  }
+  if (!text.empty()) parts.push_back(Json::Object{{"type", "text"}, {"text", text}});
+  return parts;
+}
+
 void read_messages(const BodyReader& body, Generation* out) {
   const Json::Array* messages = body.array("messages", kMessagesMax);
   Json::Array& read = out->messages.as_array();
@@ -165,14 +184,15 @@ void read_messages(const BodyReader& body, Generation* out) {
     const std::string path = item(body.path("messages"), i);
     if (!(*messages)[i].is_object()) return body.state()->fail(path, "expected an object, found " + describe((*messages)[i]));
     const BodyReader message((*messages)[i], path, body.state());
-    if (const Json* images = message.json().find("images"); images == nullptr || !images->is_array() || !images->as_array().empty()) {
-      message.check({"message", kMessage});
-    }
+    message.check({"message", kMessage});
     const auto role = message.choice("role", {"system", "user", "assistant", "tool"});
     const auto content = message.string("content");
     if (!body.ok()) return;
     if (!role) return message.fail("role", "missing");
-    Json converted = Json::Object{{"role", *role}, {"content", content.value_or("")}};
+    if (*role != "user" && message.array("images", kPartsMax) != nullptr && !message.array("images", kPartsMax)->empty()) {
+      return message.fail("images", "only messages of the user may have images");
+    }
+    Json converted = Json::Object{{"role", *role}, {"content", read_images(message, content.value_or(""), &out->images)}};
     if (const auto thinking = message.string("thinking"); thinking && !thinking->empty()) converted.set("reasoning_content", *thinking);
     if (const Json::Array* calls = message.array("tool_calls", kToolsMax); calls != nullptr && !calls->empty()) {
       Json::Array list;
@@ -290,6 +310,7 @@ ExchangeOrError parse_ollama_chat(const HttpRequest& request, const ExchangeCont
   body.check(kOllamaChatTable);
   std::string model = read_ollama_model(body, context);
   Generation generation;
+  generation.images.can_see = info.can_see;
   read_messages(body, &generation);
   read_tools(body, false, &generation);
   generation.format.tools = !generation.tool_list.empty();
@@ -314,16 +335,19 @@ ExchangeOrError parse_ollama_generate(const HttpRequest& request, const Exchange
   BodyReader(cleaned, "", &state).check(kOllamaGenerateTable);
   std::string model = read_ollama_model(body, context);
   Generation generation;
+  generation.images.can_see = info.can_see;
   const auto prompt = body.string("prompt");
   const auto system = body.string("system");
   const bool raw = body.boolean("raw").value_or(false);
   if (raw && system && !system->empty()) body.fail("system", "together with raw: put it into the prompt");
-  const bool loaded = !prompt || prompt->empty();
+  const Json content = read_images(body, prompt.value_or(""), &generation.images);
+  const bool loaded = (!prompt || prompt->empty()) && generation.images.images.empty();
+  if ((raw || !info.has_chat_template) && !generation.images.images.empty()) body.fail("images", "together with raw, or without a chat template: not supported");
   if (raw || !info.has_chat_template) {
     generation.prompt = RawPrompt{.text = (system && !system->empty() ? *system + "\n\n" : "") + prompt.value_or("")};
   } else {
     if (system && !system->empty()) generation.messages.as_array().push_back(Json::Object{{"role", "system"}, {"content", *system}});
-    generation.messages.as_array().push_back(Json::Object{{"role", "user"}, {"content", prompt.value_or("")}});
+    generation.messages.as_array().push_back(Json::Object{{"role", "user"}, {"content", content}});
   }
   return finish(body, std::move(generation), false, loaded, std::move(model), info, context);
 }

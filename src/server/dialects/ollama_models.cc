@@ -165,6 +165,7 @@ ReplyOrError answer_ollama_show(const HttpRequest& request, const ExchangeContex
   json.key("capabilities").begin_array().value("completion");
   if (mentions("tools")) json.value("tools");
   if (info.can_think) json.value("thinking");
+  if (info.can_see) json.value("vision");
   json.value("embedding").end_array().member("modified_at", rfc3339(info.created_unix_s)).end_object();
   return json_response(200, std::move(out));
 }

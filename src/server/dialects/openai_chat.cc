@@ -234,6 +234,7 @@ ExchangeOrError parse_openai_chat(const HttpRequest& request, const ExchangeCont
   body.check(kOpenAiChatTable);
   Exchange exchange;
   exchange.model = read_model(body, context);
+  generation.images.can_see = info.can_see;
   read_openai_messages(body, &generation);
   read_openai_sampling(body, 4, info, &generation);
   read_openai_max_tokens(body, {"max_completion_tokens", "max_tokens"}, &generation);

@@ -9,7 +9,7 @@ namespace {
 
 constexpr Parameter kMessage[] = {
     {"role", Support::kSupported, "developer, system, user, assistant, tool"},
-    {"content", Support::kSupported, "a string or text parts; images need a model with vision, which none is yet"},
+    {"content", Support::kSupported, "a string or parts: text, of users also image_url (a data URI; detail is ignored)"},
     {"name"},
     {"tool_calls"},
     {"tool_call_id"},
@@ -76,7 +76,26 @@ std::string tool_name_of(const Json::Array& messages, const std::string& call_id
   return {};
 }
 
-Json read_text_content(const BodyReader& message, std::initializer_list<std::string_view> text_types, bool optional) {
+// The address of a picture's part; empty after a failure.
+std::string image_address(const BodyReader& part, const std::string& type) {
+  static constexpr Parameter kImagePart[] = {{"type"}, {"image_url"}, {"detail", Support::kIgnored}, {"cache_control", Support::kIgnored},
+                                             {"prompt_cache_breakpoint", Support::kIgnored}, {"file_id", Support::kRefused, "there are no files: send a data URI"}};
+  static constexpr Parameter kImageUrl[] = {{"url"}, {"detail", Support::kIgnored}};
+  part.check({"part", kImagePart});
+  std::optional<std::string> url;
+  if (type == "image_url" && part.get("image_url") != nullptr && part.get("image_url")->is_object()) {
+    const auto holder = part.object("image_url");
+    holder->check({"image_url", kImageUrl});
+    url = holder->string("url");
+    if (!url) holder->fail("url", "missing");
+  } else {
+    url = part.string("image_url");
+    if (!url) part.fail("image_url", "missing");
+  }
+  return url.value_or("");
+}
+
+Json read_message_content(const BodyReader& message, std::initializer_list<std::string_view> text_types, bool optional, RequestImages* images) {
   const Json* content = message.get("content");
   if (content == nullptr) {
     if (!optional) message.fail("content", "missing");
@@ -103,8 +122,18 @@ Json read_text_content(const BodyReader& message, std::initializer_list<std::str
       return {};
     }
     if (std::find(text_types.begin(), text_types.end(), *type) == text_types.end()) {
-      if (*type == "image_url" || *type == "input_image" || *type == "image") {
-        part.fail(*type == "image_url" ? "image_url" : "type", "this model has no vision: send text only", "unsupported_parameter");
+      const bool is_image = *type == "image_url" || *type == "input_image";
+      if (is_image && images != nullptr) {
+        const std::string url = image_address(part, *type);
+        if (part.ok()) add_image_uri(part, "image_url", url, images);
+        if (!part.ok()) return {};
+        Json image = Json::Object{{"type", "image"}};
+        if (images->keeps_sources) image.set("data_uri", url);
+        out.push_back(std::move(image));
+        continue;
+      }
+      if (is_image) {
+        part.fail("type", "only messages of the user may have images", "unsupported_parameter");
       } else {
         part.fail("type", "expected \"" + std::string(*text_types.begin()) + "\", found " + describe(Json(*type)), "unsupported_parameter");
       }
@@ -120,7 +149,7 @@ Json read_text_content(const BodyReader& message, std::initializer_list<std::str
     out.push_back(Json::Object{{"type", "text"}, {"text", *text}});
   }
   if (out.empty()) return Json("");
-  if (out.size() == 1) return *out.front().find("text");
+  if (out.size() == 1 && out.front().find("text") != nullptr) return *out.front().find("text");
   return out;
 }
 
@@ -142,7 +171,8 @@ void read_openai_messages(const BodyReader& body, Generation* out) {
     const Json* calls = message.get("tool_calls");
     if (calls != nullptr && !assistant) return message.fail("tool_calls", "only messages of the assistant have it");
     Json converted = Json::Object{{"role", *role == "developer" ? "system" : *role}};
-    converted.set("content", assistant ? read_text_content(message, {"text", "refusal"}, calls != nullptr) : read_text_content(message, {"text"}, false));
+    converted.set("content", assistant ? read_message_content(message, {"text", "refusal"}, calls != nullptr)
+                                       : read_message_content(message, {"text"}, false, *role == "user" ? &out->images : nullptr));
     if (const auto thinking = message.string("reasoning_content")) converted.set("reasoning_content", *thinking);
     if (calls != nullptr) {
       Json list = read_tool_calls(message);

@@ -15,7 +15,7 @@ namespace {
 
 constexpr Parameter kResponses[] = {
     {"model", Support::kSupported, "absent: the served model"},
-    {"input", Support::kSupported, "a string, or items: messages, function_call, function_call_output, reasoning"},
+    {"input", Support::kSupported, "a string, or items: messages (of users also with input_image, a data URI), function_call, function_call_output, reasoning"},
     {"instructions"},
     {"previous_response_id", Support::kSupported, "of a stored response of the same tenant"},
     {"store", Support::kSupported, "default true: kept in memory, the oldest forgotten first"},
@@ -59,7 +59,7 @@ constexpr Parameter kReasoning[] = {{"effort"}, {"summary", Support::kIgnored}, 
 // Items become messages: the calls and the thinking of one turn of the assistant are parts of one message.
 class ItemReader {
  public:
-  explicit ItemReader(Json::Array* out) : out_(out) {}
+  ItemReader(Json::Array* out, RequestImages* images) : out_(out), images_(images) {}
 
   void read(const BodyReader& item) {
     const std::string type = item.string("type").value_or("message");
@@ -74,7 +74,7 @@ class ItemReader {
       item.check({"reasoning item", kReasoningItem});
       const Json* content = item.get("content");
       if (content == nullptr) return;
-      const Json text = read_text_content(item, {"reasoning_text", "summary_text"}, true);
+      const Json text = read_message_content(item, {"reasoning_text", "summary_text"}, true);
       if (text.is_string()) thinking_ += text.as_string();
     } else {
       item.fail("type", "expected message, function_call, function_call_output or reasoning, found " + describe(Json(type)), "unsupported_parameter");
@@ -88,7 +88,8 @@ class ItemReader {
     if (!item.ok()) return;
     if (!role) return item.fail("role", "missing");
     const bool assistant = *role == "assistant";
-    Json content = assistant ? read_text_content(item, {"output_text", "refusal", "text", "input_text"}, false) : read_text_content(item, {"input_text", "text"}, false);
+    Json content = assistant ? read_message_content(item, {"output_text", "refusal", "text", "input_text"}, false)
+                             : read_message_content(item, {"input_text", "text"}, false, *role == "user" ? images_ : nullptr);
     Json message = Json::Object{{"role", *role == "developer" ? "system" : *role}, {"content", std::move(content)}};
     if (assistant && !thinking_.empty()) message.set("reasoning_content", std::exchange(thinking_, {}));
     out_->push_back(std::move(message));
@@ -119,17 +120,41 @@ class ItemReader {
     if (output == nullptr) return item.fail("output", "missing");
     // Parts are read as those of a message are.
     const Json holder = Json::Object{{"content", *output}};
-    Json content = read_text_content(BodyReader(holder, item.place(), item.state()), {"input_text", "text", "output_text"}, false);
+    Json content = read_message_content(BodyReader(holder, item.place(), item.state()), {"input_text", "text", "output_text"}, false);
     Json message = Json::Object{{"role", "tool"}, {"tool_call_id", *id}, {"content", std::move(content)}};
     if (const std::string name = tool_name_of(*out_, *id); !name.empty()) message.set("name", name);
     out_->push_back(std::move(message));
   }
 
   Json::Array* out_;
+  RequestImages* images_;
   std::string thinking_;
 };
 
-void read_input(const BodyReader& body, Json::Array* out) {
+// Pictures of a stored conversation, decoded again.
+void read_stored_images(const BodyReader& body, const Json::Array& conversation, RequestImages* images) {
+  for (const Json& message : conversation) {
+    const Json* content = message.find("content");
+    if (content == nullptr || !content->is_array()) continue;
+    for (const Json& part : content->as_array()) {
+      const Json* uri = part.find("data_uri");
+      if (uri != nullptr && uri->is_string() && body.ok()) add_image_uri(body, "previous_response_id", uri->as_string(), images);
+    }
+  }
+}
+
+// A message as templates take it: without the bytes of its pictures.
+Json without_sources(const Json& message) {
+  const Json* content = message.find("content");
+  if (content == nullptr || !content->is_array()) return message;
+  Json::Array parts;
+  for (const Json& part : content->as_array()) parts.push_back(part.find("data_uri") == nullptr ? part : Json(Json::Object{{"type", "image"}}));
+  Json out = message;
+  out.set("content", std::move(parts));
+  return out;
+}
+
+void read_input(const BodyReader& body, Json::Array* out, RequestImages* images) {
   const Json* input = body.get("input");
   if (!body.ok()) return;
   if (input == nullptr) return body.fail("input", "missing");
@@ -140,7 +165,7 @@ void read_input(const BodyReader& body, Json::Array* out) {
   const Json::Array* items = body.array("input", kMessagesMax);
   if (items == nullptr) return;
   if (items->empty()) return body.fail("input", "expected at least one item");
-  ItemReader reader(out);
+  ItemReader reader(out, images);
   for (size_t i = 0; i < items->size() && body.ok(); ++i) {
     const std::string path = body.path("input") + "[" + std::to_string(i) + "]";
     if (!(*items)[i].is_object()) return body.state()->fail(path, "expected an object, found " + describe((*items)[i]));
@@ -213,10 +238,13 @@ ExchangeOrError parse_openai_responses(const HttpRequest& request, const Exchang
     }
     conversation = stored->messages.as_array();
   }
-  read_input(body, &conversation);
+  generation.images.can_see = info.can_see;
+  generation.images.keeps_sources = true;
+  read_stored_images(body, conversation, &generation.images);
+  read_input(body, &conversation, &generation.images);
   const auto instructions = body.string("instructions");
   if (instructions && !instructions->empty()) generation.messages.as_array().push_back(Json::Object{{"role", "system"}, {"content", *instructions}});
-  for (const Json& message : conversation) generation.messages.as_array().push_back(message);
+  for (const Json& message : conversation) generation.messages.as_array().push_back(without_sources(message));
   if (conversation.size() > kMessagesMax) body.fail("input", "expected at most " + std::to_string(kMessagesMax) + " messages in the conversation");
 
   generation.sampling.temperature = body.number("temperature", 0, 2).value_or(1.0);
