@@ -10,11 +10,13 @@ constexpr int64_t kChunk = 16384;
 
 }  // namespace
 
-AdamW::AdamW(const ParameterLayout& layout, const KernelTable& table, const AdamOptions& options) : table_(table), options_(options) {
+AdamW::AdamW(const ParameterLayout& layout, const KernelTable& table, const AdamOptions& options, bool (*skip)(const ParameterInfo&))
+    : table_(table), options_(options) {
   for (const ParameterInfo& info : layout.tensors) {
     const double decay = info.kind == ParameterKind::kMatrix ? options.weight_decay : 0.0;
     for (int64_t at = 0; at < info.n(); at += kChunk) {
-      chunks_.push_back({info.offset + at, std::min(kChunk, info.n() - at), static_cast<float>(info.rate), static_cast<float>(decay)});
+      chunks_.push_back({info.offset + at, std::min(kChunk, info.n() - at), static_cast<float>(info.rate), static_cast<float>(decay),
+                         skip != nullptr && skip(info)});
     }
   }
   squares_.resize(chunks_.size());
@@ -31,7 +33,7 @@ double AdamW::step(Exec* exec, const std::vector<float*>& lanes, int64_t step, d
   const double norm = std::sqrt(sum);
   if (!std::isfinite(norm)) return norm;
   float p[kAdamParams] = {};
-  p[kAdamGradScale] = options_.clip > 0 && norm > options_.clip ? static_cast<float>(options_.clip / norm) : 1.0f;
+  p[kAdamGradScale] = static_cast<float>(grad_scale(norm));
   p[kAdamBeta1] = static_cast<float>(options_.beta1);
   p[kAdamBeta2] = static_cast<float>(options_.beta2);
   p[kAdamEps] = static_cast<float>(options_.eps);
@@ -39,6 +41,7 @@ double AdamW::step(Exec* exec, const std::vector<float*>& lanes, int64_t step, d
   p[kAdamVScale] = static_cast<float>(1 / (1 - std::pow(options_.beta2, static_cast<double>(step))));
   exec->parallel_for(static_cast<int64_t>(chunks_.size()), [&](int64_t task, int) {
     const Chunk& chunk = chunks_[static_cast<size_t>(task)];
+    if (chunk.skip) return;
     float own[kAdamParams];
     std::copy(std::begin(p), std::end(p), own);
     own[kAdamRate] = static_cast<float>(rate) * chunk.rate;

@@ -15,14 +15,18 @@ void OperandPanels::pack(const TrainOps& ops, const OperandRows& rows, int64_t r
   }
 }
 
+// Row tile by row tile of the left side, which stays in the first-level cache while the panels of the right side pass by.
 void multiply_panels(const TrainOps& ops, const OperandPanels& left, const OperandPanels& right, int64_t n_k, float* dst, int64_t ld, bool accumulate) {
-  for (int64_t j = 0; j < n_panels(right.cols); ++j) {
-    const int64_t col = j * kTrainPanel;
-    const int width = static_cast<int>(std::min<int64_t>(kTrainPanel, right.cols - col));
-    for (int64_t i = 0; i < n_panels(left.cols); ++i) {
-      const int64_t row = i * kTrainPanel;
-      ops.typed().mul(left.panel(ops, i), 1, kTrainPanel, std::min<int64_t>(kTrainPanel, left.cols - row), right.panel(ops, j), ops.units(n_k),
-                      dst + row * ld + col, ld, width, accumulate ? 1 : 0);
+  constexpr int64_t kRows = 11;  // a third of a panel
+  for (int64_t i = 0; i < n_panels(left.cols); ++i) {
+    const int64_t n_rows = std::min<int64_t>(kTrainPanel, left.cols - i * kTrainPanel);
+    for (int64_t r = 0; r < n_rows; r += kRows) {
+      for (int64_t j = 0; j < n_panels(right.cols); ++j) {
+        const int64_t col = j * kTrainPanel;
+        const int width = static_cast<int>(std::min<int64_t>(kTrainPanel, right.cols - col));
+        ops.typed().mul(left.panel(ops, i) + r * 4, 1, kTrainPanel, std::min(kRows, n_rows - r), right.panel(ops, j), ops.units(n_k),
+                        dst + (i * kTrainPanel + r) * ld + col, ld, width, accumulate ? 1 : 0);
+      }
     }
   }
 }

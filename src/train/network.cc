@@ -45,6 +45,9 @@ void ShardWorkspace::plan(const Network& network, Arena* arena) {
   }
   x = arena->floats(t * s.dim);
   dx = arena->floats(t * s.dim);
+  t_dx = arena->floats(t * s.dim);
+  t_a = rows(t, s.q_dim());
+  t_d_a = rows(t, s.q_dim());
   d_qkv = arena->floats(t * s.qkv_dim());
   position = reinterpret_cast<int32_t*>(arena->take(static_cast<size_t>(t) * sizeof(int32_t)));
   p_dim = panels(s.dim, t);
@@ -231,12 +234,23 @@ void Network::forward_layer(size_t l, const Shard& shard, const float* parameter
   for (const ShardSegment& segment : shard.segments) {
     attention_forward(ops_, attention_shape(shape_), s.qkv, s.a, segment.start, segment.n_tokens, w->attention);
   }
-  for (int64_t t0 = 0; t0 < n_tokens; t0 += kBlock) {
-    const int64_t n = std::min(kBlock, n_tokens - t0);
+  // After the last attention only rows with a target matter: from here on, row i is that of target i.
+  const bool last = l + 1 == layers_.size();
+  const int64_t n_rows = last ? static_cast<int64_t>(shard.targets.size()) : n_tokens;
+  if (last) {
+    const size_t a_bytes = static_cast<size_t>(shape_.q_dim()) * ops_.element_bytes();
+    for (int64_t i = 0; i < n_rows; ++i) {
+      const int64_t t = shard.targets[static_cast<size_t>(i)].position;
+      std::memcpy(w->t_a.at(ops_, i), s.a.at(ops_, t), a_bytes);
+      std::memcpy(s.x2 + i * dim, s.x1 + t * dim, static_cast<size_t>(dim) * sizeof(float));
+    }
+  }
+  for (int64_t t0 = 0; t0 < n_rows; t0 += kBlock) {
+    const int64_t n = std::min(kBlock, n_rows - t0);
     const auto bytes = static_cast<size_t>(n * dim) * sizeof(float);
     float* x2 = s.x2 + t0 * dim;
-    std::memcpy(x2, s.x1 + t0 * dim, bytes);
-    layer.attn_output.forward(ops_, s.a, t0, n, x2, dim, true);
+    if (!last) std::memcpy(x2, s.x1 + t0 * dim, bytes);
+    layer.attn_output.forward(ops_, last ? w->t_a : s.a, t0, n, x2, dim, true);
     for (int64_t i = 0; i < n; ++i) s.inv2[t0 + i] = train.norm(w->b_dim + i * dim, x2 + i * dim, parameters + offsets.ffn_norm, dim, eps);
     typed.store(w->b_dim, n * dim, s.h2.at(ops_, t0));
     layer.gate_up.forward(ops_, s.h2, t0, n, w->b_wide, 2 * ffn, false);
@@ -257,9 +271,13 @@ void Network::backward_layer(size_t l, const Shard& shard, const float* paramete
   const TrainKernels& train = ops_.train();
   const TrainTypeKernels& typed = ops_.typed();
 
-  for (int64_t t0 = 0; t0 < n_tokens; t0 += kBlock) {  // the feed-forward part
-    const int64_t n = std::min(kBlock, n_tokens - t0);
-    float* dx = w->dx + t0 * dim;
+  const bool last = l + 1 == layers_.size();  // row i is that of target i, as in the forward pass
+  const int64_t n_rows = last ? static_cast<int64_t>(shard.targets.size()) : n_tokens;
+  float* const dx_rows = last ? w->t_dx : w->dx;
+
+  for (int64_t t0 = 0; t0 < n_rows; t0 += kBlock) {  // the feed-forward part
+    const int64_t n = std::min(kBlock, n_rows - t0);
+    float* dx = dx_rows + t0 * dim;
     typed.store(dx, n * dim, w->o_dim.data);
     w->p_dim.pack(ops_, w->o_dim, 0, n, t0);
     layer.down.backward_input(ops_, w->o_dim, 0, n, w->b_ffn, ffn, false);
@@ -279,19 +297,30 @@ void Network::backward_layer(size_t l, const Shard& shard, const float* paramete
                           s.inv2[t0 + i], dim);
     }
   }
-  layer.down.backward_weight(ops_, w->p_dim, w->p_ffn, n_tokens, gradients);
-  w->p_dim2.pack(ops_, s.h2, 0, n_tokens, 0);
-  layer.gate_up.backward_weight(ops_, w->p_gate_up, w->p_dim2, n_tokens, gradients);
+  layer.down.backward_weight(ops_, w->p_dim, w->p_ffn, n_rows, gradients);
+  w->p_dim2.pack(ops_, s.h2, 0, n_rows, 0);
+  layer.gate_up.backward_weight(ops_, w->p_gate_up, w->p_dim2, n_rows, gradients);
 
-  for (int64_t t0 = 0; t0 < n_tokens; t0 += kBlock) {  // attention
-    const int64_t n = std::min(kBlock, n_tokens - t0);
-    typed.store(w->dx + t0 * dim, n * dim, w->o_dim.data);
+  const OperandRows d_a = last ? w->t_d_a : w->d_a;
+  for (int64_t t0 = 0; t0 < n_rows; t0 += kBlock) {  // attention
+    const int64_t n = std::min(kBlock, n_rows - t0);
+    typed.store(dx_rows + t0 * dim, n * dim, w->o_dim.data);
     w->p_dim.pack(ops_, w->o_dim, 0, n, t0);
     layer.attn_output.backward_input(ops_, w->o_dim, 0, n, w->b_dim, q_dim, false);
-    typed.store(w->b_dim, n * q_dim, w->d_a.at(ops_, t0));
+    typed.store(w->b_dim, n * q_dim, d_a.at(ops_, t0));
   }
-  w->p_q.pack(ops_, s.a, 0, n_tokens, 0);
-  layer.attn_output.backward_weight(ops_, w->p_dim, w->p_q, n_tokens, gradients);
+  w->p_q.pack(ops_, last ? w->t_a : s.a, 0, n_rows, 0);
+  layer.attn_output.backward_weight(ops_, w->p_dim, w->p_q, n_rows, gradients);
+  if (last) {
+    const size_t a_bytes = static_cast<size_t>(q_dim) * ops_.element_bytes();
+    std::memset(w->dx, 0, static_cast<size_t>(n_tokens * dim) * sizeof(float));
+    std::memset(w->d_a.data, 0, static_cast<size_t>(n_tokens) * a_bytes);
+    for (int64_t i = 0; i < n_rows; ++i) {
+      const int64_t t = shard.targets[static_cast<size_t>(i)].position;
+      std::memcpy(w->d_a.at(ops_, t), w->t_d_a.at(ops_, i), a_bytes);
+      std::memcpy(w->dx + t * dim, w->t_dx + i * dim, static_cast<size_t>(dim) * sizeof(float));
+    }
+  }
   for (const ShardSegment& segment : shard.segments) {
     attention_backward(ops_, attention_shape(shape_), s.qkv, w->d_a, w->d_qkv + segment.start * qkv, segment.start, segment.n_tokens, w->attention);
   }
@@ -328,8 +357,7 @@ void Network::head(const Shard& shard, const float* parameters, float loss_scale
   for (int64_t c0 = 0; c0 < n_targets; c0 += kHeadChunk) {
     const int64_t n = std::min(kHeadChunk, n_targets - c0);
     for (int64_t i = 0; i < n; ++i) {
-      const int64_t t = shard.targets[static_cast<size_t>(c0 + i)].position;
-      w->h_inv[i] = ops_.train().norm(w->h_norm, w->x + t * dim, norm, dim, static_cast<float>(shape_.norm_eps));
+      w->h_inv[i] = ops_.train().norm(w->h_norm, w->x + (c0 + i) * dim, norm, dim, static_cast<float>(shape_.norm_eps));
       ops_.typed().store(w->h_norm, dim, w->h_rows.at(ops_, i));
     }
     for (int64_t b0 = 0; b0 < n; b0 += kHeadBlock) {
@@ -350,8 +378,8 @@ void Network::head(const Shard& shard, const float* parameters, float loss_scale
     w->h_p_rows.pack(ops_, w->h_rows, 0, n, 0);
     output_.backward_weight(ops_, w->h_p_logits, w->h_p_rows, n, gradients);
     for (int64_t i = 0; i < n; ++i) {
-      const int64_t t = shard.targets[static_cast<size_t>(c0 + i)].position;
-      ops_.train().norm_backward(w->dx + t * dim, gradients + layout_.output_norm, w->h_dh + i * dim, w->x + t * dim, norm, w->h_inv[i], dim);
+      ops_.train().norm_backward(w->t_dx + (c0 + i) * dim, gradients + layout_.output_norm, w->h_dh + i * dim, w->x + (c0 + i) * dim, norm,
+                                 w->h_inv[i], dim);
     }
   }
 }
@@ -360,7 +388,7 @@ void Network::run(const Shard& shard, const float* parameters, float loss_scale,
                   std::span<SegmentResult> results) const {
   CHECK(results.size() == shard.segments.size());
   forward(shard, parameters, w);
-  if (gradients != nullptr) std::memset(w->dx, 0, shard.tokens.size() * static_cast<size_t>(shape_.dim) * sizeof(float));
+  if (gradients != nullptr) std::memset(w->t_dx, 0, shard.targets.size() * static_cast<size_t>(shape_.dim) * sizeof(float));
   head(shard, parameters, loss_scale, gradients, w, results);
   if (gradients == nullptr) return;
   for (size_t l = layers_.size(); l-- > 0;) backward_layer(l, shard, parameters, gradients, w);
@@ -370,7 +398,7 @@ void Network::run(const Shard& shard, const float* parameters, float loss_scale,
 void Network::logits(const Shard& shard, const float* parameters, ShardWorkspace* w, float* out) const {
   forward(shard, parameters, w);
   for (size_t i = 0; i < shard.targets.size(); ++i) {
-    ops_.train().norm(w->h_norm, w->x + shard.targets[i].position * shape_.dim, parameters + layout_.output_norm, shape_.dim,
+    ops_.train().norm(w->h_norm, w->x + static_cast<int64_t>(i) * shape_.dim, parameters + layout_.output_norm, shape_.dim,
                       static_cast<float>(shape_.norm_eps));
     ops_.typed().store(w->h_norm, shape_.dim, w->h_rows.data);
     output_.forward(ops_, w->h_rows, 0, 1, out + static_cast<int64_t>(i) * shape_.n_vocab, shape_.n_vocab, false);

@@ -37,6 +37,7 @@ class Network {
 
   const NetworkShape& shape() const { return shape_; }
   const ParameterLayout& layout() const { return layout_; }
+  const TrainOps& ops() const { return ops_; }
 
   // Once per step, before shards: packs the weights for the products.
   void pack(Exec* exec, const float* parameters);

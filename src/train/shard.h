@@ -28,7 +28,7 @@ struct ShardTarget {
 struct Shard {
   std::vector<int32_t> tokens;
   std::vector<ShardSegment> segments;
-  std::vector<ShardTarget> targets;       // in order of position
+  std::vector<ShardTarget> targets;       // in order of position, at most one at each
   std::vector<ShardPatch> patches;
   std::vector<float> patch_values;        // [patches][patch_dim]
 

@@ -27,9 +27,11 @@ class ShardWorkspace {
 
   AlignedBytes memory_;
   std::vector<Saved> saved_;
-  float* x = nullptr;                 // [tokens][dim]: after the last layer
+  float* x = nullptr;                 // [targets][dim]: after the last layer
   float* dx = nullptr;                // [tokens][dim]
   float* d_qkv = nullptr;             // [tokens][qkv]
+  float* t_dx = nullptr;              // [targets][dim], and of the last layer's attention:
+  OperandRows t_a, t_d_a;             // [targets][q_dim]
   int32_t* position = nullptr;
   // Panels over the tokens of the shard, for the gradients of weights.
   OperandPanels p_dim, p_dim2, p_ffn, p_gate_up, p_qkv, p_q;

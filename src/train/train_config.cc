@@ -182,6 +182,9 @@ Result<TrainConfig> parse_train_config(std::string_view text, const std::string&
   train.number("eps", &c.eps, 0, 1);
   train.number("weight_decay", &c.weight_decay, 0, 10);
   train.number("clip", &c.clip, 0, 1e9);
+  train.text("optimizer", &c.optimizer, {"adamw", "muon"});
+  train.number("muon_rate", &c.muon_rate, 0, 1000);
+  train.number("muon_momentum", &c.muon_momentum, 0, 0.9999);
   train.number("digits_share", &c.digits_share, 0, 1);
   c.seed = static_cast<uint64_t>(seed);
   c.schedule = schedule == "linear" ? Schedule::kLinear : schedule == "cosine" ? Schedule::kCosine : Schedule::kStable;
@@ -223,6 +226,11 @@ std::string TrainConfig::digest() const {
             s.patches.pixels_per_patch, s.patches.max_side, s.patches.max_patches, static_cast<int64_t>(seed), n_tokens, shard_tokens, n_shards, n_lanes,
             static_cast<int64_t>(schedule), warmup_tokens, decay_tokens});
   for (const double value : {s.rope_theta, s.norm_eps, rate, final_rate, beta1, beta2, eps, weight_decay, clip, digits_share}) number(value);
+  if (optimizer != "adamw") {
+    word(optimizer);
+    number(muon_rate);
+    number(muon_momentum);
+  }
   word(precision);
   word(source);
   for (const std::string& file : files) word(file);

@@ -30,6 +30,8 @@ struct TrainConfig {
   int64_t warmup_tokens = 500'000;
   int64_t decay_tokens = 0;        // kStable: at the end of the run
   double beta1 = 0.9, beta2 = 0.98, eps = 1e-8, weight_decay = 0.1, clip = 1.0;
+  std::string optimizer = "adamw"; // or muon: for the matrices of the layers
+  double muon_rate = 1, muon_momentum = 0.95;  // muon_rate: times the rate
   double digits_share = 1.0 / 6;   // samples without number markers
 
   // [data]

@@ -10,6 +10,7 @@
 #include "checkpoint/hash128.h"
 #include "train/adamw.h"
 #include "train/export_model.h"
+#include "train/muon.h"
 #include "train/shard_workspace.h"
 #include "train/train_log.h"
 
@@ -43,7 +44,10 @@ class Trainer {
   Trainer(const TrainerOptions& options, const SampleSource& source, const SampleSource* eval_source, const SampleEncoder& encoder)
       : options_(options), config_(options.config), source_(source), eval_source_(eval_source), encoder_(encoder), exec_(options.n_threads),
         network_(config_.shape, *options.table, config_.precision == "bf16" ? kTrainBf16 : kTrainF32, {config_.shard_tokens, segment_max()}),
-        adam_(network_.layout(), *options.table, {config_.beta1, config_.beta2, config_.eps, config_.weight_decay, config_.clip}) {}
+        adam_(network_.layout(), *options.table, {config_.beta1, config_.beta2, config_.eps, config_.weight_decay, config_.clip},
+              config_.optimizer == "muon" ? Muon::takes : nullptr) {
+    if (config_.optimizer == "muon") muon_.emplace(network_.layout(), network_.ops(), MuonOptions{config_.muon_momentum, config_.weight_decay});
+  }
 
   Result<TrainResult> run() {
     FS_TRY_VOID(begin());
@@ -197,6 +201,9 @@ class Trainer {
     if (!std::isfinite(loss)) return Error{ErrorCode::kDataLoss, where + "the loss is not finite; the last checkpoint is kept"};
     const double norm = adam_.step(&exec_, lanes_, state_.step + 1, rate, state_.weights.data(), state_.m.data(), state_.v.data());
     if (!std::isfinite(norm)) return Error{ErrorCode::kDataLoss, where + "the gradient is not finite; the last checkpoint is kept"};
+    if (muon_) {
+      muon_->step(&exec_, lanes_[0], adam_.grad_scale(norm), rate * config_.muon_rate, state_.weights.data(), state_.m.data());
+    }
     ++state_.step;
     state_.n_tokens += step_tokens_;
     state_.n_samples += n_samples;
@@ -319,6 +326,7 @@ class Trainer {
   Exec exec_;
   Network network_;
   AdamW adam_;
+  std::optional<Muon> muon_;
   TrainState state_;
   std::vector<AlignedBytes> gradients_;
   std::vector<float*> lanes_;
