@@ -43,20 +43,23 @@ TEST(Trainer, LossOf200StepsIsExactlyThis) {
 
 TEST(Trainer, BytesDoNotDependOnThreads) {
   const TestFolder folder;
-  std::string expected;
-  for (const int n_threads : {1, 2, 3}) {
-    SmallRun run(folder, "threads" + std::to_string(n_threads));
-    run.options.config.n_tokens = 8000;
-    run.options.config.n_shards = 5;
-    run.options.config.n_lanes = 3;
-    run.options.n_threads = n_threads;
-    run.options.n_feed_threads = n_threads;
-    const Result<TrainResult> result = run.go();
-    ASSERT_TRUE(result.ok()) << result.error().message;
-    const std::string found = bytes_of(run.options.folder + "/checkpoint.bin") + bytes_of(run.options.folder + "/model.gguf");
-    if (n_threads == 1) expected = found;
-    EXPECT_GT(found.size(), 1000u);
-    EXPECT_TRUE(found == expected) << n_threads << " threads";
+  for (const std::string optimizer : {"adamw", "muon"}) {
+    std::string expected;
+    for (const int n_threads : {1, 2, 3}) {
+      SmallRun run(folder, optimizer + std::to_string(n_threads));
+      run.options.config.optimizer = optimizer;
+      run.options.config.n_tokens = 8000;
+      run.options.config.n_shards = 5;
+      run.options.config.n_lanes = 3;
+      run.options.n_threads = n_threads;
+      run.options.n_feed_threads = n_threads;
+      const Result<TrainResult> result = run.go();
+      ASSERT_TRUE(result.ok()) << result.error().message;
+      const std::string found = bytes_of(run.options.folder + "/checkpoint.bin") + bytes_of(run.options.folder + "/model.gguf");
+      if (n_threads == 1) expected = found;
+      EXPECT_GT(found.size(), 1000u);
+      EXPECT_TRUE(found == expected) << optimizer << ", " << n_threads << " threads";
+    }
   }
 }
 
