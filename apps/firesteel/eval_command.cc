@@ -143,6 +143,7 @@ void add_eval_run(Command eval) {
   command.paths("suite", &arguments->suites, "Suites: files, or folders that hold some");
   command.required("suite");
   add_model_option(&command, &arguments->model);
+  add_vision_option(&command, &arguments->model);
   command.text("--chat-template", &arguments->model.chat_template_file, "Use this Jinja file instead of the model's own template");
   command.choice("--mode", &arguments->mode, {"instant", "thinking", "tools"}, "tools: thinking with the calculator (default: as each suite says)");
   command.text("-o,--out", &arguments->out, "Folder for report.json, report.html and what an interrupted run goes on from");
