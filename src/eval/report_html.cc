@@ -91,11 +91,21 @@ std::string summary_table(const Report& report) {
 
 std::string slices_table(const SuiteReport& suite) {
   if (suite.slices.empty()) return {};
-  std::string out = R"(<div class="card"><table><tr><th>Slice</th><th></th><th>%</th><th>95 % interval</th><th>right</th></tr>)";
+  // Open where it helps to see the shape at once; a long table would push the failures away.
+  std::string out = suite.slices.size() > 12 ? "<details><summary>" + std::to_string(suite.slices.size()) + " slices</summary><div>" : "<details open><summary>Slices</summary><div>";
+  out += R"(<div class="card"><table><tr><th>Slice</th><th></th><th>%</th><th>95 % interval</th><th>right</th></tr>)";
   for (const ReportCount& slice : suite.slices) {
     out += fmt::format("<tr><td><span class=\"soft\">{}</span> {}</td>{}</tr>", escaped(slice.name), escaped(slice.value), count_cells(slice.n_right, slice.n, {}, {}));
   }
-  return out + "</table></div>";
+  return out + "</table></div></div></details>";
+}
+
+// {"seed": 0, "mode": "tools"} as "seed 0, mode tools".
+std::string settings_text(const Json& settings) {
+  if (!settings.is_object()) return {};
+  std::string out;
+  for (const auto& [key, value] : settings.as_object()) out += (out.empty() ? "" : ", ") + key + " " + (value.is_string() ? value.as_string() : value.dump());
+  return out;
 }
 
 std::string failure(const ReportItem& item) {
@@ -120,7 +130,7 @@ std::string report_html(const Report& report, int64_t n_failures) {
   std::string out = R"(<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>Report card: )" +
                     escaped(report.model) + "</title><style>" + kStyle + "</style></head><body><main>";
   out += fmt::format("<h1>{}</h1><p class=\"sub\">{:.2f} million parameters &middot; digest {} &middot; {} &middot; {}</p>", escaped(report.model),
-                     static_cast<double>(report.n_parameters) * 1e-6, escaped(report.model_digest), escaped(report.version), escaped(report.settings.dump()));
+                     static_cast<double>(report.n_parameters) * 1e-6, escaped(report.model_digest), escaped(report.version), escaped(settings_text(report.settings)));
   out += summary_table(report);
   out += R"(<p class="soft">The dark line on a bar is the 95 % interval (Wilson); ticks are the floor and the goal of the suite.</p>)";
   for (size_t i = 0; i < report.suites.size(); ++i) {
