@@ -252,6 +252,29 @@ test("images: pasted, dropped, chosen, refused, removed, sent", () => onPage({},
   await axe(page, "with images in a question");
 }));
 
+test("images: one that is wider than a model can use is made smaller, over white", () => onPage({}, async (page) => {
+  await page.evaluate(async () => {
+    const canvas = new OffscreenCanvas(3000, 300);
+    canvas.getContext("2d");  // transparent
+    const transfer = new DataTransfer();
+    transfer.items.add(new File([await canvas.convertToBlob({ type: "image/png" })], "wide.png", { type: "image/png" }));
+    document.querySelector(".chat").dispatchEvent(new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true }));
+  });
+  await page.waitForSelector(".att:has-text('wide.png')");
+  await ask(page, "plain, with a wide image");
+  const [image] = turns()[0].content.filter((part) => part.type === "image");
+  assert.ok(image.data_uri.startsWith("data:image/jpeg;base64,"));
+  const [width, height, red] = await page.evaluate(async (uri) => {
+    const bytes = Uint8Array.from(atob(uri.split(",")[1]), (c) => c.charCodeAt(0));
+    const bitmap = await createImageBitmap(new Blob([bytes], { type: "image/jpeg" }));
+    const pen = new OffscreenCanvas(bitmap.width, bitmap.height).getContext("2d");
+    pen.drawImage(bitmap, 0, 0);
+    return [bitmap.width, bitmap.height, pen.getImageData(5, 5, 1, 1).data[0]];
+  }, image.data_uri);
+  assert.deepEqual([width, height], [2048, 205]);
+  assert.equal(red, 255);
+}));
+
 test("busy: it says so, waits as long as the server asks, and sends by itself", () => onPage({ expected: [429] }, async (page) => {
   world.server.next = { busy: 1 };
   await ask(page, "plain when busy", { wait: false });

@@ -4,8 +4,8 @@ import { newKey, type Thread } from "./thread";
 
 const TYPES = ["image/png", "image/jpeg", "image/webp"];
 const MAX_PIXELS = 40e6;
-const MAX_BYTES = 4e6;      // above it, the image is drawn again at MAX_SIDE
-const MAX_SIDE = 2560;
+const MAX_BYTES = 4e6;      // above it, or wider than MAX_SIDE, the image is drawn again: a server takes 32 megapixels a request
+const MAX_SIDE = 2048;
 const MAX_IMAGES = 8;
 
 export const ACCEPT = TYPES.join(",");
@@ -39,10 +39,13 @@ async function checked(file: File): Promise<Blob> {
   try {
     const { width, height } = bitmap;
     if (width * height > MAX_PIXELS) throw new Error(`It has ${Math.round((width * height) / 1e6)} megapixels. ${readable}`);
-    if (file.size <= MAX_BYTES) return file;
+    if (file.size <= MAX_BYTES && Math.max(width, height) <= MAX_SIDE) return file;
     const scale = Math.min(1, MAX_SIDE / Math.max(width, height));
     const canvas = new OffscreenCanvas(Math.max(1, Math.round(width * scale)), Math.max(1, Math.round(height * scale)));
-    canvas.getContext("2d")!.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+    const pen = canvas.getContext("2d")!;
+    pen.fillStyle = "white";  // as the server shows what is transparent
+    pen.fillRect(0, 0, canvas.width, canvas.height);
+    pen.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
     return await canvas.convertToBlob({ type: "image/jpeg", quality: 0.9 });
   } finally {
     bitmap.close();
