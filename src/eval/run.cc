@@ -110,7 +110,7 @@ class Journal {
       const std::string where = path_ + ":" + std::to_string(++line_idx);
       if (!json.ok()) return Error{ErrorCode::kDataLoss, where + ": " + json.error().message};
       if (line_idx == 1) {
-        if (*json != header) {
+        if (json->dump() != header.dump()) {  // as texts: 0.0 is written as 0 and comes back as an integer
           return Error{ErrorCode::kFailedPrecondition, path_ + ": begun with another model, suite or other settings; choose another --out, or remove it"};
         }
       } else if (auto result = result_from_json(*json)) {

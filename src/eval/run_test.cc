@@ -101,7 +101,7 @@ TEST(RunSuite, GoesOnAfterAnInterruption) {
     if (++n_asked >= 25) stop = true;
     return answer_of(index);
   };
-  RunOptions options{.n_parallel = 4, .journal = folder / "j.jsonl", .settings = Json::Object{{"mode", "thinking"}}, .stop = &stop};
+  RunOptions options{.n_parallel = 4, .journal = folder / "j.jsonl", .settings = Json::Object{{"mode", "thinking"}, {"temperature", 0.0}}, .stop = &stop};
   const auto first = run_suite(suite, solve, options);
   ASSERT_FALSE(first.ok());
   EXPECT_EQ(first.error().code, ErrorCode::kCancelled);
