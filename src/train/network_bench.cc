@@ -69,7 +69,9 @@ void measure(NetworkShape shape, int64_t segment, int64_t target_every, const Ke
     best_forward = std::min(best_forward, cpu_seconds() - start);
   }
   const int64_t hidden = shape.n_layers * (shape.dim * (shape.qkv_dim() + shape.q_dim() + 3 * shape.ffn_dim));
-  const double flops = 6.0 * (static_cast<double>(hidden * n_tokens) + static_cast<double>(shape.n_vocab * shape.dim) * static_cast<double>(shard.targets.size()));
+  // What is really computed: after the last attention only rows with a target.
+  const int64_t after_attention = shape.dim * (shape.q_dim() + 3 * shape.ffn_dim), n_targets = static_cast<int64_t>(shard.targets.size());
+  const double flops = 6.0 * static_cast<double>(hidden * n_tokens - after_attention * (n_tokens - n_targets) + shape.n_vocab * shape.dim * n_targets);
   const double peak = peak_flops({&table, kTrainBf16});
   std::printf("train/step/dim=%lld/layers=%lld/ffn=%lld/vocab=%lld/segment=%lld/targets=1:%lld/%s: %.2fM parameters, %.0f tokens/s (forward %.1f ms of %.1f ms), "
               "dense products %.0f GFLOP/s = %.0f %% of %.0f; pack %.1f ms\n",
