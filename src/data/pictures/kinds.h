@@ -8,6 +8,7 @@
 
 namespace firesteel::pictures {
 
+Plan plan_first(Asker* ask, std::string_view question);   // one patch or one row of patches
 Plan plan_easy(Asker* ask, std::string_view question);    // one thing only: a digit, a colour, some dots
 Plan plan_reading(Asker* ask, std::string_view question); // digits, numbers, words
 Plan plan_bars(Asker* ask, std::string_view question);

@@ -22,6 +22,11 @@ struct Family {
 };
 
 constexpr Family kFamilies[] = {
+    {{"pictures/first/colour", 0.08}, plan_first},
+    {{"pictures/first/shape", 0.08}, plan_first},
+    {{"pictures/first/shapes", 0.12}, plan_first},
+    {{"pictures/first/sign", 0.2}, plan_first},
+    {{"pictures/first/signs", 0.2}, plan_first},
     {{"pictures/easy/digit", 1}, plan_easy},
     {{"pictures/easy/word", 1}, plan_easy},
     {{"pictures/easy/colour", 1}, plan_easy},
@@ -185,7 +190,8 @@ Sample make_picture_sample(Rng* rng, const PictureOptions& options) {
   Sample sample;
   sample.kind = family.kind.kind;
   const Plan plan = plan_for(rng, options.split, family);
-  sample.thinking = rng->uniform() < options.thinking;
+  // In first steps there is nothing to think about: one in ten has the form, so that it is known.
+  sample.thinking = rng->uniform() < (family.plan == plan_first ? options.thinking / 8 : options.thinking);
   sample.tools = rng->uniform() < options.tools;
   const bool second_turn = rng->below(4) == 0;
   const std::string question = typed(plan.question, rng);
