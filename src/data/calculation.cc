@@ -223,6 +223,15 @@ bool hand_sized(const Calculation& c) {
   }
 }
 
+bool at_a_glance(const Calculation& calculation) {
+  const size_t n = n_operations(calculation);
+  const Decimal limit = n <= 1 ? 1000 : 100;
+  const std::function<bool(const Calculation&)> below = [&](const Calculation& part) {
+    return part.value.abs() < limit && std::all_of(part.arguments.begin(), part.arguments.end(), below);
+  };
+  return n <= 2 && below(calculation);
+}
+
 bool no_negative_part(const Calculation& calculation) {
   if (calculation.value.sign() < 0) return false;
   return std::all_of(calculation.arguments.begin(), calculation.arguments.end(), no_negative_part);

@@ -36,6 +36,8 @@ std::vector<std::string> step_texts(const Calculation& calculation);            
 size_t n_operations(const Calculation& calculation);
 // Whether a person would do each step on paper: short exact numbers.
 bool hand_sized(const Calculation& calculation);
+// Whether the answer comes without any working: one operation below 1,000, or two below 100.
+bool at_a_glance(const Calculation& calculation);
 // Every part is positive or zero.
 bool no_negative_part(const Calculation& calculation);
 

@@ -177,7 +177,7 @@ class QuestionWriter {
     const bool numeric = ask_.find && number_of(*draw_->answer()) != nullptr;
     const bool by_tool = calculation && !ask_.by_hand && !calculation->is_number();
     const bool fits_head = !by_tool || (hand_sized(*calculation) && (!ask_.work.empty() || n_operations(*calculation) <= 6));
-    const bool fits_instant = !by_tool || (fits_head && n_operations(*calculation) <= 2);
+    const bool fits_instant = !by_tool || (fits_head && at_a_glance(*calculation));
 
     Sample sample;
     sample.kind = story_.kind + "/" + ask_.name;
@@ -208,7 +208,9 @@ class QuestionWriter {
       at -= weight;
     }
     sample.thinking = mode <= 1;
-    sample.tools = mode == 0 || mode == 3 || (!by_tool && chance(rng_, 50));
+    // What is only ever done on paper is for those who have no calculator: with one, the same question is a call.
+    const bool on_paper = ask_.by_hand && !ask_.modes.tool && !ask_.modes.instant;
+    sample.tools = mode == 0 || mode == 3 || (!by_tool && !on_paper && chance(rng_, 50));
     if (mode == 0 || mode == 3) {
       tool_target(*calculation, digits, mode == 0, &sample);
     } else {
