@@ -1,6 +1,7 @@
 // firesteel eval as a user meets it.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <string>
 
@@ -63,6 +64,17 @@ TEST_F(CliEval, RunsResumesShowsAndCompares) {
   const CliResult compare = run_cli({"eval", "compare", out + "/report.json", again + "/report.json"});
   EXPECT_EQ(compare.exit_code, 0) << compare.err;
   EXPECT_NE(compare.out.find("no difference seen"), std::string::npos) << compare.out;
+}
+
+TEST_F(CliEval, PrintsItemsWithoutAModel) {
+  const CliResult items = run_cli({"eval", "items", suite_.path(), "--limit", "2"});
+  ASSERT_EQ(items.exit_code, 0) << items.err;
+  EXPECT_EQ(std::count(items.out.begin(), items.out.end(), '\n'), 2);
+  const auto first = Json::parse(items.out.substr(0, items.out.find('\n')));
+  ASSERT_TRUE(first.ok());
+  EXPECT_EQ(first->find("answer")->as_array().front(), Json("4"));
+  const CliResult digest = run_cli({"eval", "items", suite_.path(), "--digest"});
+  EXPECT_NE(digest.out.find(" own/three 3 items"), std::string::npos) << digest.out;
 }
 
 TEST_F(CliEval, CheckFailsBelowTheFloor) {

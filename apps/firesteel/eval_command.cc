@@ -1,4 +1,4 @@
-// firesteel eval: run, show and compare.
+// firesteel eval: run, items, show and compare.
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -165,6 +165,52 @@ void add_eval_run(Command eval) {
   command.run([arguments] { return run_command(*arguments); });
 }
 
+struct ItemsArguments {
+  std::vector<std::string> suites;
+  std::string data;
+  int64_t limit = -1;
+  bool digest = false;
+};
+
+int items_command(const ItemsArguments& arguments) {
+  RunArguments run;
+  run.suites = arguments.suites;
+  run.data = arguments.data;
+  run.limit = arguments.limit;
+  const Result<std::vector<Suite>> suites = load_suites(run);
+  if (!suites.ok()) return fail(suites.error());
+  for (const Suite& suite : *suites) {
+    if (arguments.digest) {
+      fmt::print("{} {} {} items\n", suite.digest, suite.name, suite.items.size());
+      continue;
+    }
+    for (const EvalItem& item : suite.items) {
+      Json::Array messages, answers;
+      for (const SampleMessage& message : item.messages) messages.push_back(Json::Object{{"role", message.role}, {"content", message.text}});
+      for (const std::string& answer : item.grading.answers) answers.emplace_back(answer);
+      Json line = Json::Object{{"suite", suite.name}, {"id", item.id}, {"messages", std::move(messages)}, {"n_images", static_cast<int64_t>(item.images.size())},
+                               {"grader", grading_kind_name(item.grading.kind)}, {"answer", std::move(answers)}};
+      if (!item.grading.unit.empty()) line.set("unit", item.grading.unit);
+      std::printf("%s\n", line.dump().c_str());
+    }
+  }
+  return kExitOk;
+}
+
+void add_eval_items(Command eval) {
+  const auto arguments = std::make_shared<ItemsArguments>();
+  Command command = eval.subcommand("items", "Print the questions of suites without asking them, one JSON object a line");
+  command.paths("suite", &arguments->suites, "Suites: files, or folders that hold some");
+  command.required("suite");
+  command.integer("--limit", &arguments->limit, 1, 1 << 30, "Only the first N items of each suite");
+  command.text("--data", &arguments->data, "Folder of the external sets (default: data/evals below $FS_SHARED)");
+  command.flag("--digest", &arguments->digest, "Only the digest of each suite's items, as suite.toml may name it");
+  command.examples(
+      "  firesteel eval items suites/kindling/math.toml --limit 5\n"
+      "  firesteel eval items suites/kindling --digest");
+  command.run([arguments] { return items_command(*arguments); });
+}
+
 struct ShowArguments {
   std::string file, html;
   int64_t n_failures = 10;
@@ -242,6 +288,7 @@ void add_eval_compare(Command eval) {
 void add_eval(Command root) {
   Command eval = root.subcommand("eval", "Measure what a model can do, with intervals and transcripts");
   add_eval_run(eval);
+  add_eval_items(eval);
   add_eval_show(eval);
   add_eval_compare(eval);
 }
