@@ -64,7 +64,7 @@ struct SynthSource::Impl {
 };
 
 std::vector<std::pair<std::string, double>> default_mixture() {
-  return {{"math", 0.36},   {"pictures", 0.29}, {"science", 0.12}, {"health", 0.05}, {"units", 0.03},
+  return {{"math", 0.32}, {"everyday", 0.04},   {"pictures", 0.29}, {"science", 0.12}, {"health", 0.05}, {"units", 0.03},
           {"dates", 0.03},  {"chat", 0.06},     {"plans", 0.03},   {"real", 0.09}};
 }
 
