@@ -7,11 +7,13 @@
 #include <fmt/format.h>
 
 #include "answering.h"
+#include "ask_agents.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "commands.h"
 #include "generation.h"
 #include "input.h"
+#include "lanes_view.h"
 #include "load_model.h"
 #include "machine.h"
 #include "terminal.h"
@@ -28,6 +30,7 @@ struct AskOptions {
   std::vector<std::string> images;
   std::string system;
   std::string tools = "auto";
+  AgentOptions agents;
   bool raw = false, stats = false, json = false;
   int64_t start_us = 0;
 };
@@ -75,6 +78,7 @@ void print_json(const AskOptions& options, const ConversationAnswer& given, cons
   out.set("temperature", temperature_to_use(options.generation, loaded));
   out.set("usage", std::move(counts));
   out.set("timing", std::move(timing));
+  if (answer.done.report != nullptr) out.set("ledger", *answer.done.report);
   out.set("peak_memory_bytes", static_cast<int64_t>(peak_rss_bytes()));
   std::printf("%s\n", out.dump().c_str());
 }
@@ -90,12 +94,13 @@ Status ask(const AskOptions& options) {
   for (const std::string& path : options.images) {
     FS_TRY(images.emplace_back(), read_image(path));
   }
+  FS_TRY(const std::optional<AgentParams> agents, agent_params(options.agents, options.generation.mode));
   FS_TRY(const LoadedModel loaded, load_model(options.model, !options.raw));
   if (!images.empty() && loaded.vision == nullptr) return cannot_see(loaded.path);
   if (loaded.tokenizer == nullptr) return Error{ErrorCode::kNotFound, loaded.path + ": has no tokenizer"};
   FS_TRY(Prompt prompt, make_prompt(options, text, loaded));
   Engine::Options engine_options;
-  engine_options.max_sequences = 1;
+  engine_options.max_sequences = agents ? kFanOutMax : 1;
   FS_TRY(const std::unique_ptr<Engine> engine, create_engine(loaded, options.model, engine_options));
 
   const uint64_t seed = seed_to_use(options.generation);
@@ -119,8 +124,13 @@ Status ask(const AskOptions& options) {
     // A form that the whole answer must have leaves no room for calls.
     const bool has_form = request.constraint.has_value() && options.tools == "auto";
     const AgentTools tools = has_form ? AgentTools() : tools_to_offer(options.tools, options.generation, loaded);
-    request.use_prefix_cache = !tools.empty();  // without calls there will be no second request
-    FS_TRY(given, answer_conversation(engine.get(), std::move(request), tools, options.json));
+    request.use_prefix_cache = agents || !tools.empty();  // without calls there will be no second request
+    request.agents = agents;
+    if (agents) {
+      FS_TRY(given.answer, answer_by_agents(engine.get(), std::move(request), tools, options.json));
+    } else {
+      FS_TRY(given, answer_conversation(engine.get(), std::move(request), tools, options.json));
+    }
   }
   const Answer& answer = given.answer;
 
@@ -133,6 +143,7 @@ Status ask(const AskOptions& options) {
   } else {
     std::fputc('\n', stdout);
     std::fflush(stdout);
+    if (answer.done.report != nullptr) fmt::print(stderr, "{}\n", describe_run(*answer.done.report));
   }
   if (options.stats) {
     fmt::print(stderr, "{}, finish {}, seed {}\n", describe_usage(answer.done.usage, load_us), finish_reason_name(answer.done.reason), seed);
@@ -157,6 +168,7 @@ void add_ask(Command root) {
   add_generation_options(&command, &options->generation);
   add_constraint_options(&command, &options->constraint);
   add_tools_option(&command, &options->tools);
+  add_agent_options(&command, &options->agents);
   add_engine_options(&command, &options->model);
   command.flag("--stats", &options->stats, "Prompt tokens, time to first token since start, tok/s and peak memory, on stderr");
   command.flag("--json", &options->json, "Print one JSON object at the end instead of streaming");
@@ -168,6 +180,8 @@ void add_ask(Command root) {
       "\"required\":[\"city\",\"people\"]}' \"The largest city of France?\"\n"
       "  firesteel ask --model MODEL.gguf --regex \"(yes|no), because [^.]{1,200}\\.\" \"Is 91 prime?\"\n"
       "  firesteel ask --model MODEL.gguf --image chart.png \"Which month was highest?\"\n"
+      "  firesteel ask --agents auto \"How far does a train go in 3 h at 80 km/h, and what is 20 % of that?\"\n"
+      "  firesteel ask --agents 8 --strategy vote --json \"A shop sells 3 pens for 2.40. What do 7 pens cost?\"\n"
       "  git diff | firesteel ask --model MODEL.gguf -");
   command.run([options, command] {
     for (const auto& [flag, value] : {std::pair("--json-schema", &options->constraint.json_schema), std::pair("--regex", &options->constraint.regex),
@@ -177,6 +191,9 @@ void add_ask(Command root) {
     if (options->images.size() > kImagesMax) return fail_usage(fmt::format("--image: at most {} pictures, found {}", kImagesMax, options->images.size()));
     if (options->raw && !options->images.empty()) return fail_usage("--image has no place in a --raw prompt: leave one of them out");
     if (options->raw && !options->system.empty()) return fail_usage("--system has no place in a --raw prompt: leave one of them out");
+    const Result<std::optional<AgentParams>> agents = agent_params(options->agents, options->generation.mode);
+    if (!agents.ok()) return fail_usage(agents.error().message);
+    if (options->raw && *agents) return fail_usage("agents need a conversation: leave out --raw, or --agents, --strategy and --mode");
     if (options->raw && options->tools == "calculator") return fail_usage("--tools has no place in a --raw prompt: leave one of them out");
     const Status status = ask(*options);
     return status.ok() ? kExitOk : fail(status.error(), options->json);

@@ -349,7 +349,11 @@ void add_chat(Command root) {
       "  firesteel chat --model MODEL.gguf --system \"You are a patient teacher.\" --temperature 0.3\n"
       "  printf 'Hello\\nAnd in French?\\n' | firesteel chat --model MODEL.gguf\n"
       "Inside: /help lists the commands.");
-  command.run([options] { return chat(*options); });
+  command.run([options] {
+    const std::string& mode = options->generation.mode;
+    if (mode == "contemplating" || mode == "auto") return fail_usage("--mode " + mode + " is for ask and for the web app; chat has instant and thinking");
+    return chat(*options);
+  });
 }
 
 }  // namespace firesteel

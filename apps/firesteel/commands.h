@@ -7,6 +7,7 @@ namespace firesteel {
 
 void add_ask(Command root);
 void add_chat(Command root);
+void add_replay(Command root);
 void add_tokenize(Command root);
 void add_logits(Command root);
 void add_perplexity(Command root);

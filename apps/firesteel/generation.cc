@@ -27,7 +27,8 @@ void add_generation_options(Command* command, GenerationOptions* options) {
   command->number("--repetition-penalty", &options->repetition_penalty, 0.01, 100, "Make seen tokens less likely (1: off)");
   command->integer("--seed", &options->seed, 0, INT64_MAX, "Same seed, same answer (default: a fresh one, named by --stats)");
   command->texts("--stop", &options->stop, "End the answer before this text; may be repeated");
-  command->choice("--mode", &options->mode, {"instant", "thinking"}, "For models that can think: without or with");
+  command->choice("--mode", &options->mode, {"instant", "thinking", "contemplating", "auto"},
+                  "Without thinking, with it, with subagents, or as the question wants (ask only, the last two)");
   command->integer("--thinking-budget", &options->thinking_budget, 0, 1 << 24, "At most N tokens of thinking");
 }
 
@@ -97,7 +98,7 @@ StopParams stop_params(const GenerationOptions& options) {
 }
 
 Json template_variables(const GenerationOptions& options, const LoadedModel& loaded, std::string* note) {
-  if (options.mode.empty()) return {};
+  if (options.mode != "instant" && options.mode != "thinking") return {};
   if (loaded.chat_template == nullptr || !loaded.chat_template->mentions("enable_thinking")) {
     *note = "this model's template has no switch for thinking: --mode " + options.mode + " has no effect on the prompt";
     return {};

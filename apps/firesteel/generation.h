@@ -23,7 +23,7 @@ struct GenerationOptions {
   int64_t seed = -1;        // -1: a fresh one, which statistics name so that an answer can be repeated
   int64_t thinking_budget = -1;
   std::vector<std::string> stop;
-  std::string mode;         // "", "instant", "thinking"
+  std::string mode;         // "", "instant", "thinking", "contemplating", "auto"
 };
 
 // What the answer must be. The parser sees to it that at most one is given.

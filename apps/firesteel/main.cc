@@ -19,6 +19,7 @@ int main(int argc, char** argv) {
       "Exit codes: 0 ok, 1 failed, 2 usage.");
   add_ask(root);
   add_chat(root);
+  add_replay(root);
   add_serve(root);
   add_models(root);
   add_train(root);

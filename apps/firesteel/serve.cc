@@ -12,6 +12,9 @@
 
 #include <fmt/format.h>
 
+#include "agents/agent_generator.h"
+#include "agents/answer_key.h"
+#include "answering.h"
 #include "base/clock.h"
 #include "base/mapped_file.h"
 #include "build_info.h"
@@ -205,7 +208,10 @@ Status serve(const ServeOptions& options, const Command& command) {
     FS_TRY(server_options.anonymous, anonymous_principal(&installation));
   }
   const std::string model_id = server_options.model_id;
-  ServerContext context(engine.get(), installation.tenants.get(), installation.store.get(), &log, std::move(server_options));
+  // Lanes of subagents use the tools that the model was trained with.
+  AgentGenerator agents(engine.get(), {.tools = tools_to_offer("auto", {}, loaded)});
+  server_options.answer_key = [](std::string_view answer) { return answer_key(answer).key; };
+  ServerContext context(&agents, installation.tenants.get(), installation.store.get(), &log, std::move(server_options));
 
   raise_descriptor_limit();
   http_options.address = address.host;
