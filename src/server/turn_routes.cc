@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/mutex.h"
+#include "base/utf8.h"
 #include "server/conversation_json.h"
 #include "server/dialects/images.h"
 #include "server/generation_reply.h"
@@ -63,6 +64,38 @@ class RunningTurns {
   Mutex mutex_;
   std::map<std::string, Entry> running_ FS_GUARDED_BY(mutex_);
 };
+
+std::string text_member(const Json& json, std::string_view name) {
+  const Json* found = json.find(name);
+  return found != nullptr && found->is_string() ? found->as_string() : std::string();
+}
+
+// "done", "off", "fail": a lane's state in the page's words.
+const char* shown_state(const std::string& state) {
+  return state == "done" ? "done" : state == "cancelled" || state == "skipped" ? "off" : "fail";
+}
+
+// The lanes of a ledger as the page shows them when it is loaded again; without texts, bounded.
+Json lanes_of(const Json& ledger) {
+  constexpr size_t kLanesMax = 32, kTitleBytes = 120;
+  Json::Array out;
+  const Json* lanes = ledger.find("lanes");
+  if (lanes == nullptr || !lanes->is_array()) return out;
+  for (const Json& lane : lanes->as_array()) {
+    const std::string role = text_member(lane, "role");
+    const Json* id = lane.find("id");
+    if (role == "answer" || role == "probe" || id == nullptr || !id->is_int() || out.size() >= kLanesMax) continue;
+    std::string title = text_member(lane, "title");
+    if (title.size() > kTitleBytes) title.resize(complete_utf8_prefix(title.substr(0, kTitleBytes)));
+    Json one = Json::Object{{"lane", id->as_int() + 1}, {"state", shown_state(text_member(lane, "state"))}, {"title", title}};
+    if (const Json* tokens = lane.find("generated_tokens"); tokens != nullptr) one.set("tokens", *tokens);
+    std::string note = text_member(lane, "error");
+    if (note.size() > kTitleBytes) note.resize(complete_utf8_prefix(note.substr(0, kTitleBytes)));
+    if (!note.empty()) one.set("note", note);
+    out.push_back(std::move(one));
+  }
+  return out;
+}
 
 void append_event(const char* name, const Json& data, std::string* out) {
   *out += std::string("event: ") + name + "\ndata: " + data.dump() + "\n\n";
@@ -135,8 +168,7 @@ class TurnEncoder final : public ReplyEncoder {
       }
       append_event("tool", data, out);
     } else if (type == "end") {
-      const std::string state = text_member(event, "state");
-      const char* const shown = state == "done" ? "done" : state == "cancelled" || state == "skipped" ? "off" : "fail";
+      const char* const shown = shown_state(text_member(event, "state"));
       Json data = Json::Object{{"lane", lane + 1}, {"state", shown}, {"title", known->second}};
       if (const Json* tokens = event.find("tokens"); tokens != nullptr) data.set("tokens", *tokens);
       if (const Json* ms = event.find("ms"); ms != nullptr && ms->is_number()) data.set("elapsed_ms", static_cast<int64_t>(ms->as_double()));
@@ -145,11 +177,6 @@ class TurnEncoder final : public ReplyEncoder {
       append_event("lane", data, out);
     }
   }
-  static std::string text_member(const Json& json, std::string_view name) {
-    const Json* found = json.find(name);
-    return found != nullptr && found->is_string() ? found->as_string() : std::string();
-  }
-
   // What the router chose is known now.
   void take_ledger(const std::shared_ptr<const Json>& ledger) {
     if (ledger == nullptr) return;
@@ -258,6 +285,10 @@ void remember(ServerContext* context, const std::shared_ptr<TurnState>& turn, co
                               {"finish_reason", outcome.client_left ? "cancelled" : turn->finish_reason.empty() ? outcome.finish_reason : turn->finish_reason},
                               {"mode", turn->mode}};
     if (!turn->why.empty()) usage.set("why", turn->why);
+    if (turn->ledger != nullptr) {
+      Json lanes = lanes_of(*turn->ledger);
+      if (!lanes.as_array().empty()) usage.set("lanes", std::move(lanes));
+    }
     answer.usage = usage.dump();
     Result<Message> stored = Conversations(context->store).append(turn->owner, answer, now_us());
     // The conversation was removed meanwhile: nobody misses the answer.

@@ -26,7 +26,9 @@ constexpr Parameter kDetokenize[] = {{"tokens"}};
 void write_model(const std::string& id, const ModelInfo& info, JsonWriter* json) {
   json->begin_object().member("id", id).member("object", "model").member("created", info.created_unix_s).member("owned_by", "firesteel");
   json->member("context_length", info.context_length).member("images", info.can_see).key("modes").begin_array().value("instant");
-  if (info.can_think) json->value("thinking").value("auto");
+  if (info.can_think) json->value("thinking");
+  if (info.has_agents) json->value("contemplating");
+  if (info.can_think || info.has_agents) json->value("auto");
   json->end_array().end_object();
 }
 
