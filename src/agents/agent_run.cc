@@ -159,10 +159,18 @@ int AgentRun::add_record(const LaneTask& task) {
   return n_lanes() - 1;
 }
 
-int AgentRun::skip(LaneTask task, std::string why) {
+const LanePin* AgentRun::pin_of(const std::string& key) const {
+  if (!options_.replay) return nullptr;
+  const auto pin = options_.replay->find(key);
+  return pin == options_.replay->end() || pin->second.state == LaneState::kDone ? nullptr : &pin->second;
+}
+
+int AgentRun::skip(LaneTask task, std::string why) { return end_at_once(task, LaneState::kSkipped, std::move(why)); }
+
+int AgentRun::end_at_once(const LaneTask& task, LaneState state, std::string why) {
   const int id = add_record(task);
   LaneRecord& record = ledger_.lanes[static_cast<size_t>(id)];
-  record.state = LaneState::kSkipped;
+  record.state = state;
   record.error = std::move(why);
   emit({.kind = AgentEvent::Kind::kOpened, .lane = id, .record = &record});
   emit({.kind = AgentEvent::Kind::kEnded, .lane = id, .record = &record});
@@ -175,12 +183,9 @@ int AgentRun::start(LaneTask task) {
   if (n_lanes() >= limits.n_lanes_max) return skip(std::move(task), "the run has " + std::to_string(n_lanes()) + " lanes, which is the limit");
   if (n_running_ >= limits.fan_out_max) return skip(std::move(task), std::to_string(n_running_) + " lanes run, which is the limit");
   if (task.parent >= 0 && lane(task.parent).depth >= limits.depth_max) return skip(std::move(task), "it would be deeper than " + std::to_string(limits.depth_max) + " lanes");
-  int64_t n_pinned = -1;
-  if (options_.replay) {
-    const auto pin = options_.replay->find(task.key);
-    n_pinned = pin == options_.replay->end() ? 0 : pin->second;
-    if (n_pinned == 0) return skip(std::move(task), "it said nothing the first time");
-  }
+  const LanePin* const pin = pin_of(task.key);
+  if (options_.replay && !options_.replay->contains(task.key)) return skip(std::move(task), "it was not there the first time");
+  if (pin != nullptr && pin->n_tokens == 0) return end_at_once(task, pin->state, pin->error);
   if (!options_.replay && !may_go_on()) {
     return skip(std::move(task), group_->cancelled() ? "the run was cancelled" : group_->exhausted() ? "the run's tokens are spent" : "the run's deadline has passed");
   }
@@ -189,7 +194,7 @@ int AgentRun::start(LaneTask task) {
   auto lane = std::make_unique<Lane>();
   lane->id = id;
   RequestGroup::Options own;
-  own.budget_tokens = n_pinned;
+  if (pin != nullptr) own.budget_tokens = pin->n_tokens;
   own.parent = group_;
   lane->group = std::make_shared<RequestGroup>(std::move(own));
   task.request.group = lane->group;
@@ -263,6 +268,10 @@ void AgentRun::handle(Signal signal) {
   } else {
     record.state = LaneState::kFailed;
     record.error = signal.answer->error().message;
+  }
+  if (const LanePin* pin = pin_of(record.key); pin != nullptr) {
+    record.state = pin->state;  // where it was held to its tokens, it would say that it was cut
+    record.error = pin->error;
   }
   ended_.push_back(signal.event.lane);
   emit({.kind = AgentEvent::Kind::kEnded, .lane = signal.event.lane, .record = &record});

@@ -93,6 +93,8 @@ class AgentRun {
   int64_t elapsed_us() const { return clock_->now_us() - start_us_; }
   int64_t tokens_left() const { return group_->tokens_left(); }
   bool may_go_on() const;  // neither cancelled, nor out of tokens, nor too late
+  // Whether start() of such a lane would run it; in a replay: whether it was there the first time.
+  bool would_start(const std::string& key) const { return options_.replay ? options_.replay->contains(key) : may_go_on(); }
 
  private:
   struct Lane;
@@ -101,6 +103,8 @@ class AgentRun {
   void pump_one();  // waits for one signal and handles it
   void handle(Signal signal);
   int add_record(const LaneTask& task);
+  int end_at_once(const LaneTask& task, LaneState state, std::string why);
+  const LanePin* pin_of(const std::string& key) const;  // of a lane that did not end by itself; nullptr without
 
   Generator* generator_;
   Options options_;

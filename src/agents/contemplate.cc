@@ -94,7 +94,8 @@ std::string checked_citations(const std::string& text, const std::vector<int>& k
 }
 
 AgentAnswer run_single(AgentRun* run, const StrategyInput& input, bool thinking) {
-  LaneTask task{.key = "answer", .role = "answer", .title = thinking ? "Think and answer" : "Answer", .request = with_thinking(input.base, thinking, input.info), .parent = input.parent, .with_tools = true};
+  LaneTask task{.key = "answer", .role = "answer", .title = thinking ? "Think and answer" : "Answer", .request = with_thinking(input.base, thinking, input.info), .parent = input.parent};
+  task.with_tools = thinking || !input.info.can_think;  // a model that can think works with its tools when it does
   return answer_of(run->wait(run->start(std::move(task))));
 }
 

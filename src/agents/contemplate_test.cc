@@ -413,6 +413,33 @@ TEST(Replay, ByTheRecordOfTheGeneratorInFront) {
   }
 }
 
+TEST(Replay, FailuresComeOutAgainAsTheyWere) {
+  // The part fails for a reason of that day; the replay must not depend on it.
+  const auto answers = [](bool fails) {
+    return [fails](const Question& question) {
+      return planner(question, R"({"questions": ["What colour is it?", "How many?", "Twice [2]?"]})", [fails](const std::string& prompt) -> Result<std::string> {
+        if (has(prompt, "colour")) return "Answer: red"s;
+        if (fails) return Error{ErrorCode::kInternal, "the disk was full"};
+        return "Answer: 5"s;
+      });
+    };
+  };
+  FakeGenerator fake(answers(true));
+  AgentGenerator agents(&fake, {});
+  auto stream = agents.submit(ask("What colour, how many, and twice that?", split())).value();
+  Json record;
+  std::string text;
+  while (auto event = stream->next()) {
+    text += event->text;
+    if (event->kind == GenerateEvent::Kind::kDone) record = *event->report;
+  }
+  EXPECT_TRUE(has(text, "the disk was full"));
+  FakeGenerator well(answers(false));
+  const auto replayed = replay_run(&well, Json::parse(record.dump()).value(), {});
+  ASSERT_TRUE(replayed.ok()) << replayed.error().message;
+  EXPECT_TRUE(replayed->same) << replayed->answer.text << ::testing::PrintToString(replayed->differences);
+}
+
 // ---- The generator in front -----------------------------------------------------------------------------------------
 
 struct Read {

@@ -1,9 +1,15 @@
 #include "agents/ledger.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace firesteel {
+namespace {
+
+constexpr LaneState kLaneStates[] = {LaneState::kDone, LaneState::kCut, LaneState::kCancelled, LaneState::kDeadline, LaneState::kFailed, LaneState::kSkipped};
+
+}  // namespace
 
 const char* lane_state_name(LaneState state) {
   switch (state) {
@@ -90,7 +96,13 @@ Result<LanePins> lane_pins(const Json& ledger) {
     if (key == nullptr || !key->is_string() || tokens == nullptr || !tokens->is_int() || tokens->as_int() < 0 || state == nullptr || !state->is_string()) {
       return broken("a lane without key, tokens or state");
     }
-    out[key->as_string()] = state->as_string() == "done" ? -1 : tokens->as_int();
+    LanePin pin;
+    const auto known = std::find_if(std::begin(kLaneStates), std::end(kLaneStates), [&](LaneState one) { return state->as_string() == lane_state_name(one); });
+    if (known == std::end(kLaneStates)) return broken("a lane in a state that does not exist");
+    pin.state = *known;
+    if (pin.state != LaneState::kDone) pin.n_tokens = tokens->as_int();
+    if (const Json* error = lane.find("error"); error != nullptr && error->is_string()) pin.error = error->as_string();
+    out[key->as_string()] = std::move(pin);
   }
   return out;
 }

@@ -59,8 +59,13 @@ struct Ledger {
   Json to_json(bool with_texts = true) const;
 };
 
-// What a replay holds a lane to: -1 where it ended by itself (it does so again), else how many tokens it had generated.
-using LanePins = std::map<std::string, int64_t>;  // by key
+// What a replay holds a lane to: nothing where it ended by itself (it does so again), else how many tokens it had generated, and its end.
+struct LanePin {
+  int64_t n_tokens = -1;
+  LaneState state = LaneState::kDone;
+  std::string error = {};
+};
+using LanePins = std::map<std::string, LanePin>;  // by key
 Result<LanePins> lane_pins(const Json& ledger);
 
 }  // namespace firesteel

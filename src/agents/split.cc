@@ -132,7 +132,8 @@ class Split {
       return;
     }
     part->failure = lane.ok() ? "it was empty" : !lane.error.empty() ? lane.error : lane_state_name(lane.state);
-    const bool hopeless = lane.state == LaneState::kCancelled || lane.state == LaneState::kDeadline || lane.state == LaneState::kSkipped || !run_->may_go_on();
+    const std::string retry_key = fmt::format("part/{}/retry", part - parts_.data() + 1);
+    const bool hopeless = lane.state == LaneState::kCancelled || lane.state == LaneState::kDeadline || lane.state == LaneState::kSkipped || !run_->would_start(retry_key);
     if (hopeless || part->n_attempts >= 2) {
       part->over = true;
       return;
@@ -205,7 +206,7 @@ AgentAnswer run_split(AgentRun* run, const StrategyInput& input) {
     return run_single(run, input, input.info.can_think);
   };
   if (!planned.ok()) {
-    if (!run->may_go_on()) return answer_of(planned);
+    if (!run->would_start("answer")) return answer_of(planned);
     return alone(fmt::format("plan: {}", planned.error.empty() ? lane_state_name(planned.state) : planned.error.c_str()));
   }
   Result<Plan> plan = parse_plan(planned.text);
