@@ -12,6 +12,7 @@
 #include "agents/agent_generator.h"
 #include "agents/answer_key.h"
 #include "agents/calculator.h"
+#include "agents/prompts.h"
 #include "agents/run_record.h"
 #include "api/fake_generator.h"
 
@@ -200,8 +201,7 @@ TEST(Split, DependentQuestionsWaitForWhatTheyNeed) {
   FakeGenerator fake([](const Question& question) {
     return planner(question, R"({"questions": ["How long by train?", "How long by bus?", "Which of [1] and [2] is shorter?"]})", [](const std::string& prompt) -> Result<std::string> {
       if (has(prompt, "shorter")) {
-        EXPECT_TRUE(has(prompt, "[1] How long by train?: 3 h")) << prompt;
-        EXPECT_TRUE(has(prompt, "[2] How long by bus?: 5 h")) << prompt;
+        EXPECT_TRUE(has(prompt, "Which of 3 h and 5 h is shorter?")) << prompt;
         return std::string("Answer: the train");
       }
       return has(prompt, "train") ? std::string("Answer: 3 h") : std::string("Answer: 5 h");
@@ -354,6 +354,12 @@ TEST(Auto, ParametersOutOfRangeAreNamed) {
   GenerateRequest raw = ask("x", {});
   raw.prompt = RawPrompt{"x"};
   EXPECT_FALSE(answer_with_agents(&fake, raw, {}).ok());
+}
+
+TEST(Split, LongAnswersAreToldBesideTheQuestion) {
+  EXPECT_EQ(part_prompt("", "Is [1] more than [2]?", {{1, "A?", "5 km"}, {2, "B?", std::string(80, 'x')}}), "Is 5 km more than [2]?\n\nKnown:\n[2] B?: " + std::string(80, 'x'));
+  EXPECT_EQ(part_prompt("", "Sum up.", {{1, "A?", "5 km"}}), "Sum up.\n\nKnown:\n[1] A?: 5 km");
+  EXPECT_TRUE(part_prompt(std::string(700, 'c'), "And?", {}).starts_with("ccc"));
 }
 
 // ---- Replay ---------------------------------------------------------------------------------------------------------

@@ -43,7 +43,9 @@ Status read_step(const Json& item, size_t index, size_t n_steps, const PlanLimit
   if (step->question.size() > limits.question_bytes_max) {
     return wrong("question " + number(index) + " has " + std::to_string(step->question.size()) + " bytes, at most " + std::to_string(limits.question_bytes_max));
   }
-  for (const int64_t n : references(step->question)) FS_TRY_VOID(add_need(n, index, n_steps, &step->needs));
+  for (const int64_t n : references(step->question)) {
+    if (n != static_cast<int64_t>(index) + 1) FS_TRY_VOID(add_need(n, index, n_steps, &step->needs));  // its own number is only text
+  }
   const Json* needs = item.is_object() ? item.find("needs") : nullptr;
   if (needs != nullptr && !needs->is_null()) {
     if (!needs->is_array() || needs->as_array().size() > static_cast<size_t>(limits.n_steps_max)) return wrong("question " + number(index) + ": needs: expected a list of numbers");

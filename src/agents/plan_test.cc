@@ -33,7 +33,7 @@ TEST(Plan, EachFaultIsNamed) {
   EXPECT_NE(refusal("{}").find("list of questions"), std::string::npos);
   EXPECT_NE(refusal("no").find("JSON"), std::string::npos);
   EXPECT_NE(refusal("{\"questions\": [\"[2]?\", \"[1]?\", \"C?\"]}").find("cyclic: questions 1, 2 wait"), std::string::npos);
-  EXPECT_NE(refusal("{\"questions\": [\"[1]?\"]}").find("needs itself"), std::string::npos);
+  EXPECT_NE(refusal("{\"questions\": [{\"question\": \"A?\", \"needs\": [1]}]}").find("needs itself"), std::string::npos);
   EXPECT_NE(refusal("{\"questions\": [\"A [7]\"]}").find("[7], there are 1"), std::string::npos);
   EXPECT_NE(refusal("{\"questions\": [\"A\", \"[1]\", \"[2]\", \"[3]\", \"[4]\"]}").find("5 levels deep"), std::string::npos);
   EXPECT_NE(refusal("{\"questions\": [\" \"]}").find("no words"), std::string::npos);

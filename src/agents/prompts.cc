@@ -8,6 +8,7 @@ namespace {
 
 // From here on a question brings so much with it that a part of it cannot stand alone.
 constexpr size_t kContextBytes = 600;
+constexpr size_t kInlineBytes = 60;
 
 std::string known_lines(const std::vector<KnownAnswer>& known) {
   std::string out;
@@ -32,8 +33,20 @@ std::string plan_prompt(std::string_view question) { return "Split into question
 std::string part_prompt(std::string_view whole, std::string_view part, const std::vector<KnownAnswer>& known) {
   std::string out;
   if (whole.size() >= kContextBytes) out = std::string(whole) + "\n\nOnly this part is to be answered: ";
-  out += part;
-  if (!known.empty()) out += "\n\nKnown:\n" + known_lines(known);
+  // A short answer takes the place of its reference, so that the question stands alone; the others are told beside it.
+  std::string question(part);
+  std::vector<KnownAnswer> beside;
+  for (const KnownAnswer& one : known) {
+    const std::string reference = "[" + std::to_string(one.number) + "]";
+    size_t at = question.find(reference);
+    if (at == std::string::npos || one.answer.size() > kInlineBytes || one.answer.find_first_of("[\n") != std::string::npos) {
+      beside.push_back(one);
+      continue;
+    }
+    for (; at != std::string::npos; at = question.find(reference, at + one.answer.size())) question.replace(at, reference.size(), one.answer);
+  }
+  out += question;
+  if (!beside.empty()) out += "\n\nKnown:\n" + known_lines(beside);
   if (out.ends_with('\n')) out.pop_back();
   return out;
 }

@@ -12,7 +12,7 @@
 namespace firesteel {
 namespace {
 
-constexpr int64_t kPlanTokens = 768;
+constexpr int64_t kPlanTokens = 512;
 constexpr size_t kAnswerBytes = 1200;  // of a part's answer, in later prompts
 constexpr uint64_t kRetrySeed = 0x5EED;
 
