@@ -209,6 +209,36 @@ TEST_F(TurnTest, QuestionAndAnswerAreStored) {
   EXPECT_EQ(text(*messages().as_array()[1].find("feedback"), "thumb"), "down");
 }
 
+TEST_F(TurnTest, PicturesAreSeenInTheirTurnAndLater) {
+  begin();
+  const std::string content = R"("content": [{"type": "text", "text": "What is it?"}, {"type": "image", "name": "a.png", "data_uri": "data:image/png;base64,UDYgMiAxIDI1NQphYmNkZWY="}]})";
+  const HttpResponse blind = ask("POST", turns(), secret_, R"({"parent_id": null, )" + content);
+  EXPECT_EQ(blind.status, 400);
+  EXPECT_NE(blind.body.find("does not see images"), std::string::npos) << blind.body;
+  ModelInfo info = generator_.info();
+  info.can_see = true;
+  generator_.set_info(info);
+  const HttpResponse turn = ask("POST", turns(), secret_, R"({"parent_id": null, )" + content);
+  ASSERT_EQ(turn.status, 200) << turn.body;
+  ASSERT_EQ(generator_.questions().back().images.size(), 1u);
+  EXPECT_EQ(generator_.questions().back().images[0]->width, 2);
+
+  const std::string parent = R"({"parent_id": ")" + field(turn.body, "assistant_message_id") + "\", ";
+  EXPECT_EQ(ask("POST", turns(), secret_, parent + R"("content": [{"type": "text", "text": "And its colour?"}]})").status, 200);
+  EXPECT_EQ(generator_.questions().back().images.size(), 1u);
+  const HttpResponse broken = ask("POST", turns(), secret_, parent + R"("content": [{"type": "image", "data_uri": "data:image/png;base64,R0lGODlh"}]})");
+  EXPECT_EQ(broken.status, 400);
+  EXPECT_NE(broken.body.find("found GIF"), std::string::npos) << broken.body;
+  EXPECT_EQ(messages().as_array().size(), 4u);  // a refused question is not stored
+
+  // Eight photographs of a megabyte, as the app sends them.
+  std::string large = R"({"parent_id": null, "content": [)";
+  const std::string picture = R"({"type": "image", "data_uri": "data:image/png;base64,UDYgMiAxIDI1NQphYmNk)" + std::string(1'300'000, 'A') + "\"}";
+  for (int i = 0; i < 8; ++i) large += (i > 0 ? "," : "") + picture;
+  EXPECT_EQ(ask("POST", turns(), secret_, large + "]}").status, 200);
+  EXPECT_EQ(generator_.questions().back().images.size(), 8u);
+}
+
 TEST_F(TurnTest, CancelEndsTheStreamAndKeepsWhatWasWritten) {
   begin();
   generator_.allow(2);

@@ -12,7 +12,7 @@ namespace {
 
 constexpr size_t kTitleBytes = 512;
 constexpr size_t kSettingsBytes = 64 << 10;
-constexpr size_t kContentBytes = 4 << 20;
+constexpr size_t kContentBytes = 16 << 20;  // with pictures, as data URIs
 constexpr size_t kUsageBytes = 16 << 10;
 constexpr size_t kReasonBytes = 4 << 10;
 constexpr size_t kCorrectionBytes = 256 << 10;

@@ -20,7 +20,7 @@ struct Owner {
   UserId user = {};
 };
 
-// Limits: title 512 bytes, settings 64 KiB, content 4 MiB, usage 16 KiB, reason 4 KiB, correction 256 KiB; 10,000 conversations per
+// Limits: title 512 bytes, settings 64 KiB, content 16 MiB, usage 16 KiB, reason 4 KiB, correction 256 KiB; 10,000 conversations per
 // owner; 10,000 messages per conversation: kInvalidArgument, kResourceExhausted.
 // Stateless beyond the store, so cheap to make; thread-safe. `now_us`: Unix microseconds.
 class Conversations {

@@ -49,7 +49,7 @@ TEST_F(TenancyTest, LimitsAreNamed) {
   Message message{.id = {}, .conversation = conversation->id, .parent = {}, .role = "robot", .content = "", .model = {}, .usage = {}};
   EXPECT_EQ(conversations.append(owner, message, 1).error().code, ErrorCode::kInvalidArgument);
   message.role = "user";
-  message.content.assign((4 << 20) + 1, 'a');
+  message.content.assign((16 << 20) + 1, 'a');
   EXPECT_EQ(conversations.append(owner, message, 1).error().code, ErrorCode::kInvalidArgument);
 }
 

@@ -4,7 +4,7 @@ import { newKey, type Thread } from "./thread";
 
 const TYPES = ["image/png", "image/jpeg", "image/webp"];
 const MAX_PIXELS = 40e6;
-const MAX_BYTES = 4e6;      // above it, or wider than MAX_SIDE, the image is drawn again: a server takes 32 megapixels a request
+const MAX_BYTES = 1e6;      // above it, or wider than MAX_SIDE, the image is drawn again: eight of them fit into a question
 const MAX_SIDE = 2048;
 const MAX_IMAGES = 8;
 
