@@ -58,7 +58,7 @@ Result<std::vector<SampleGenerator>> make_generators(const GeneratorOptions& opt
   add_pictures(&generators);
   // GSM8K's problems take four times the tokens of MAWPS's and need five times the steps: they come less often.
   if (!options.gsm8k_train.empty()) FS_TRY_VOID(add_real("real/gsm8k", 1, read_gsm8k(options.gsm8k_train), kGsm8kHeldOutPercent, &generators));
-  if (!options.mawps.empty()) FS_TRY_VOID(add_real("real/mawps", 2.5, read_mawps(options.mawps), kMawpsHeldOutPercent, &generators));
+  if (!options.mawps.empty()) FS_TRY_VOID(add_real("real/mawps", 5, read_mawps(options.mawps), kMawpsHeldOutPercent, &generators));
   return generators;
 }
 

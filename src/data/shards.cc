@@ -17,7 +17,7 @@
 namespace firesteel {
 namespace {
 
-constexpr int kCodeVersion = 2;       // raised when the engine changes what it writes
+constexpr int kCodeVersion = 3;       // raised when the engine changes what it writes
 constexpr int kCompression = 6;
 constexpr uint64_t kShardBytesMax = uint64_t{2} << 30;  // decompressed
 constexpr uint64_t kCardBytesMax = 64u << 20;

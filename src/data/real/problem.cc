@@ -230,15 +230,13 @@ Sample make_real_sample(const RealProblem& problem, std::string_view kind, Split
     sample.target = "Answer: " + sample.answer;
   } else if (small && mode < 32) {
     sample.thinking = true;
-    std::string working = problem.plan;
-    for (const std::string& step : step_texts(version.calculation)) working += "\n" + step;
-    sample.target = think_block(working) + "Answer: " + sample.answer;
+    sample.target = think_block(fmt::format("{}", fmt::join(step_texts(version.calculation), "\n"))) + "Answer: " + sample.answer;
   } else {
     sample.thinking = mode < 94;
     sample.tools = true;
     const std::string expression = calculator_text(version.calculation);
     if (rng->below(100) < 85) {
-      sample.target = (sample.thinking ? think_block(problem.plan) : std::string()) + calculator_call(expression);
+      sample.target = (sample.thinking ? think_block("") : std::string()) + calculator_call(expression);
       return sample;
     }
     const std::vector<NumberLiteral> literals = find_number_literals(version.text);

@@ -17,7 +17,7 @@ namespace firesteel {
 struct RealProblem {
   std::string text;          // tidied; its literals are the numbers of the calculation
   Calculation calculation;   // numbers are "<|nK|>" or constants
-  std::string plan;          // lines in words
+  std::string plan;          // lines in words, for people: see make_real_sample
   Decimal answer;
   bool may_vary = true;      // new numbers keep the meaning, as far as can be told
 };
@@ -53,7 +53,8 @@ std::optional<Decimal> evaluate_with(const Calculation& calculation, const std::
 Result<std::vector<RealProblem>> read_gsm8k(const std::string& path);
 Result<std::vector<RealProblem>> read_mawps(const std::string& path);
 
-// A sample of one problem: with new random numbers in up to 70 % of the draws of training, never in evaluation.
+// A sample of one problem, without a plan: plans made from the words of these texts are poor, and a model that learnt them rambled (41 % of
+// MAWPS's held-out half after 16M tokens). With new random numbers in up to 70 % of the draws of training, never in evaluation.
 Sample make_real_sample(const RealProblem& problem, std::string_view kind, Split split, Rng* rng);
 
 }  // namespace firesteel
