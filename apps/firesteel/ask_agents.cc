@@ -32,10 +32,10 @@ Result<std::optional<AgentParams>> agent_params(const AgentOptions& options, con
       return wrong(fmt::format("--agents {}: expected auto, or 1 to {}", options.agents, kFanOutMax));
     }
   }
+  if (mode == "contemplating" && params.n_agents == 1) return wrong("--mode contemplating takes 2 or more --agents");
   const bool wanted = !options.agents.empty() || !options.strategy.empty() || options.budget_tokens >= 0 || mode == "contemplating" || mode == "auto";
   if (!wanted || (options.agents == "1" && options.strategy.empty() && mode != "auto")) return std::optional<AgentParams>();
   if (mode == "instant" || mode == "thinking") return wrong("--mode " + mode + " is for one agent: leave it out, or --agents and --strategy");
-  if (mode == "contemplating" && params.n_agents == 1) return wrong("--mode contemplating takes 2 or more --agents");
   params.mode = mode == "contemplating" ? AnswerMode::kContemplating : AnswerMode::kAuto;
   if (params.n_agents == 1) params.n_agents = 0;
   if (!options.strategy.empty()) params.strategy = *find_agent_strategy(options.strategy);

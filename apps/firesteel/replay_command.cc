@@ -86,6 +86,7 @@ void add_replay(Command root) {
   command.text("answer", &options->what, "The id of an answer in a server's store (msg_...), or a file that ask --json wrote");
   command.required("answer");
   add_model_option(&command, &options->model);
+  command.text("--chat-template", &options->model.chat_template_file, "Use this Jinja file instead of the model's own template, as the answer did");
   add_state_option(&command, &options->state_dir);
   add_tools_option(&command, &options->tools);
   add_engine_options(&command, &options->model);
