@@ -68,6 +68,8 @@ TEST(Suite, RefusesWhatItDoesNotKnow) {
   EXPECT_NE(error_of("name = \"x\"\n[source]\nkind = \"external\"\nreader = \"gsm8k\"\npath = \"x\"\ncount = 5"), "");
   EXPECT_NE(error_of(std::string("name = \"x\"\n\xFF\xFE")), "");
   EXPECT_NE(error_of("name = \"x\"\n[[[[["), "");
+  EXPECT_NE(error_of("name = \"x\"\nthe\xC3\x97").find("s.toml:2: a character beyond ASCII"), std::string::npos);  // found by fuzzing: undefined in toml++
+  EXPECT_EQ(error_of("name = \"\xC3\x97\" # \xC3\x97\ntitle = \"\"\"\"\xC3\x97\"\"\"\nsystem = '\xC3\x97'\n"), "");
 }
 
 TEST(Suite, ReadsItemsOfAFolder) {
