@@ -220,7 +220,7 @@ class Builder {
     const int first_special = static_cast<int>(tokens.size());
     for (const char* name : {"<bos>", "<eos>"}) tokens.push_back(name);
     std::vector<int32_t> types(tokens.size(), 1);
-    if (tokens.size() < static_cast<size_t>(spec_.n_vocab)) tokens.push_back("<|image_pad|>");
+    if (spec_.sees) tokens.push_back("<|image_pad|>");
     while (tokens.size() < static_cast<size_t>(spec_.n_vocab)) tokens.push_back("<unused" + std::to_string(tokens.size()) + ">");
     types.resize(tokens.size(), 3);
     types[static_cast<size_t>(first_special)] = types[static_cast<size_t>(first_special) + 1] = 3;

@@ -29,6 +29,7 @@ struct TinySpec {
   int original_context = 0;
   int rope_dims = 0;              // 0: all of head_dim
   bool rope_freqs = false;        // a tensor of frequency factors
+  bool sees = false;              // the vocabulary has "<|image_pad|>"
   DType dtype = DType::kF32;      // of matrices whose rows are whole blocks; others are F32
   uint64_t seed = 1;
 };
