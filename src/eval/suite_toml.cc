@@ -1,4 +1,4 @@
-// The only file that sees toml++.
+// Defined as in train_config.cc, the other file that sees toml++: its inline functions must be the same in both.
 #define TOML_EXCEPTIONS 0
 #define TOML_HEADER_ONLY 1
 // Its assertions are about the input, too: "[[[[" meets one before it is refused (version 3.3).
@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "base/mapped_file.h"
+#include "base/toml_text.h"
 #include "eval/readers.h"
 #include "eval/suite.h"
 
@@ -135,44 +136,10 @@ void read_source(const toml::table* table, const std::string& where, SuiteSource
   t.finish();
 }
 
-// The line of the first character beyond ASCII that stands outside of strings and comments, 0 if none does. TOML allows none there, and
-// toml++ 3.3 looks whether it is a blank in a way that is undefined for U+00A1 and its neighbours.
-size_t foreign_character(std::string_view text) {
-  size_t line = 1;
-  char quote = 0;  // of the string we are in
-  bool triple = false, comment = false;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (c == '\n') {
-      ++line;
-      comment = false;
-      if (!triple) quote = 0;
-    } else if (comment) {
-      continue;
-    } else if (quote != 0) {
-      if (c == '\\' && quote == '"') {
-        ++i;
-      } else if (c == quote && (!triple || text.substr(i, 3) == std::string(3, quote))) {
-        if (triple) i += 2;
-        quote = 0;
-      }
-    } else if (c == '#') {
-      comment = true;
-    } else if (c == '"' || c == '\'') {
-      quote = c;
-      triple = text.substr(i, 3) == std::string(3, c);
-      if (triple) i += 2;
-    } else if ((static_cast<unsigned char>(c) & 0x80) != 0) {
-      return line;
-    }
-  }
-  return 0;
-}
-
 }  // namespace
 
 Result<Suite> parse_suite(const std::string& text, const std::string& file) {
-  if (const size_t line = foreign_character(text); line > 0) {
+  if (const size_t line = foreign_toml_character(text); line > 0) {
     return Error{ErrorCode::kInvalidArgument, file + ":" + std::to_string(line) + ": a character beyond ASCII outside of a text"};
   }
   const toml::parse_result parsed = toml::parse(std::string_view(text), std::string_view(file));

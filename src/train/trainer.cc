@@ -235,8 +235,9 @@ class Trainer {
       all.hits += r.hits;
       all.samples += r.samples;
       all.right += r.right;
+      if (r.samples <= 0) continue;  // none of this kind was among the last
       char text[96];
-      std::snprintf(text, sizeof text, "%s%s %.1f", k > 0 ? " " : "", kinds_[k].c_str(), 100 * r.right / r.samples);
+      std::snprintf(text, sizeof text, "%s%s %.1f", kinds.empty() ? "" : " ", kinds_[k].c_str(), 100 * r.right / r.samples);
       kinds += text;
     }
     running_tokens_ = kMemory * running_tokens_ + static_cast<double>(step_tokens_);

@@ -1,0 +1,18 @@
+#include "base/toml_text.h"
+
+#include <gtest/gtest.h>
+
+namespace firesteel {
+namespace {
+
+TEST(TomlText, ForeignCharactersAreFoundOutsideOfTextsOnly) {
+  EXPECT_EQ(foreign_toml_character("a = 1\nb = \"\xC2\xA1\"  # \xC2\xA1\nc = '\xC2\xA1'\n"), 0u);
+  EXPECT_EQ(foreign_toml_character("a = 1\n\xC2\xA1 = 2\n"), 2u);
+  EXPECT_EQ(foreign_toml_character("a = \"\"\"\n\xC2\xA1\n\"\"\"\nb = \xC2\xA1"), 4u);
+  EXPECT_EQ(foreign_toml_character("a = \"\\\"\xC2\xA1\""), 0u);  // an escaped quote does not end a text
+  EXPECT_EQ(foreign_toml_character("\xFF"), 1u);
+  EXPECT_EQ(foreign_toml_character(""), 0u);
+}
+
+}  // namespace
+}  // namespace firesteel
