@@ -217,17 +217,18 @@ Result<std::optional<AgentParams>> read_turn_agents(const Json& body, const std:
   return std::optional<AgentParams>(params);
 }
 
-Result<TurnSettings> read_settings(const Json& body, const ModelInfo& info) {
+Result<TurnSettings> read_settings(const Json& body, const ModelInfo& info, double temperature) {
   TurnSettings settings;
+  settings.sampling.temperature = temperature;
   FS_TRY(const std::optional<int64_t> max_tokens, int_field(body, "max_tokens", 1, int64_t{1} << 40));
   if (max_tokens) settings.stop.max_tokens = *max_tokens;
   if (getrandom(&settings.sampling.seed, sizeof settings.sampling.seed, 0) != sizeof settings.sampling.seed) settings.sampling.seed = static_cast<uint64_t>(now_us());
   if (const Json* sampling = body.find("sampling"); sampling != nullptr && !sampling->is_null()) {
     if (!sampling->is_object()) return Error{ErrorCode::kInvalidArgument, "sampling: expected an object"};
-    FS_TRY(const std::optional<double> temperature, number_field(*sampling, "temperature", 0, 2));
+    FS_TRY(const std::optional<double> own_temperature, number_field(*sampling, "temperature", 0, 2));
     FS_TRY(const std::optional<double> top_p, number_field(*sampling, "top_p", 0, 1));
     FS_TRY(const std::optional<int64_t> seed, int_field(*sampling, "seed", INT64_MIN, INT64_MAX));
-    if (temperature) settings.sampling.temperature = *temperature;
+    if (own_temperature) settings.sampling.temperature = *own_temperature;
     if (top_p) settings.sampling.top_p = *top_p;
     if (seed) settings.sampling.seed = static_cast<uint64_t>(*seed);
   }
@@ -315,7 +316,7 @@ HttpReply run_turn(ServerContext* context, const std::shared_ptr<RunningTurns>& 
   if (!known || !call.principal->may_use_model(options.model_id)) {
     return own_error(call, {.kind = ApiErrorKind::kNotFound, .message = "there is no such model, or this key may not use it", .param = "model", .code = "model_not_found"});
   }
-  const Result<TurnSettings> settings = read_settings(*body, context->generator.info());
+  const Result<TurnSettings> settings = read_settings(*body, context->generator.info(), context->options.turn_temperature);
   if (!settings.ok()) return turn_error(call, settings.error());
   const Result<std::optional<std::string>> parent = string_field(*body, "parent_id", 64);
   if (!parent.ok()) return turn_error(call, parent.error());
