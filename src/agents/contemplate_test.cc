@@ -73,7 +73,15 @@ AgentParams refine(int n) { return {.mode = AnswerMode::kContemplating, .strateg
 // ---- vote -----------------------------------------------------------------------------------------------------------
 
 TEST(Vote, StopsWhenItIsDecidedAndSavesTokens) {
-  FakeGenerator fake([](const Question&) -> Result<std::string> { return "one two three four five six Answer: 42 pens"s; });
+  // Three answers are short. The others have said no more than a few words by then, however the threads take turns.
+  FakeGenerator fake([](const Question& question) -> Result<std::string> {
+    std::string more;
+    if (question.sampling.seed >= 103) {
+      for (int i = 0; i < 100; ++i) more += "and ";
+    }
+    return more + "one two three four five six Answer: 42 pens";
+  });
+  fake.allow(12);
   Heard heard;
   const AgentAnswer answer = run(&fake, ask("How many pens are 40 and 2?", vote(8)), &heard);
   EXPECT_TRUE(has(answer.text, "Answer: 42"));
@@ -83,7 +91,8 @@ TEST(Vote, StopsWhenItIsDecidedAndSavesTokens) {
   const Json details = *answer.ledger.to_json().find("details");
   EXPECT_EQ(details.find("vote")->find("counted")->as_int(), 3);
   // Three whole answers and what the others said until they were stopped; never all eight.
-  EXPECT_LT(answer.ledger.sum().generated_tokens, 8 * 9);
+  EXPECT_GE(answer.ledger.sum().generated_tokens, 3 * 9);
+  EXPECT_LE(answer.ledger.sum().generated_tokens, 8 * 12);
   EXPECT_LE(answer.ledger.lanes.size(), 8u);
 }
 
