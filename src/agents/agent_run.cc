@@ -47,7 +47,7 @@ class LaneGenerator final : public Generator {
    private:
     std::optional<GenerateEvent> watch(std::optional<GenerateEvent> event) {
       if (!event || event->kind != GenerateEvent::Kind::kToken || event->thinking) return event;
-      owner_->logprob_sum_ += double{event->logprob};
+      owner_->logprob_sum_ += static_cast<double>(event->logprob);
       ++owner_->n_answer_tokens_;
       // Of the alternatives a fixed number per token, so that a probe can tell them apart.
       if (!event->top.empty()) owner_->tops_.insert(owner_->tops_.end(), event->top.begin(), event->top.end());

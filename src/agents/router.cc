@@ -82,8 +82,8 @@ Probe read_probe(const std::vector<TokenLogprob>& tops, size_t n_per_token) {
     double entropy = 0, sum = 0;
     std::array<double, 2> best{};
     for (size_t i = at; i < at + n_per_token; ++i) {
-      const double p = std::exp(double{tops[i].logprob});
-      if (p > 0) entropy -= p * double{tops[i].logprob};
+      const double p = std::exp(static_cast<double>(tops[i].logprob));
+      if (p > 0) entropy -= p * static_cast<double>(tops[i].logprob);
       sum += p;
       if (p > best[0]) {
         best[1] = best[0];

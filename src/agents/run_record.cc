@@ -82,7 +82,7 @@ Json request_json(const GenerateRequest& request) {
     for (const auto& [id, bias] : sampling.logit_bias) {
       Json::Array pair;
       pair.emplace_back(int64_t{id});
-      pair.emplace_back(double{bias});
+      pair.emplace_back(static_cast<double>(bias));
       biases.emplace_back(std::move(pair));
     }
     sampled.set("logit_bias", std::move(biases));

@@ -414,9 +414,9 @@ Result<std::vector<float>> FakeGenerator::embed(const Prompt& prompt) {
   for (float& value : out) {
     hash = hash * 6364136223846793005u + 1442695040888963407u;
     value = static_cast<float>(hash >> 40) * 0x1p-23f - 1;
-    sum += double{value} * double{value};
+    sum += static_cast<double>(value) * static_cast<double>(value);
   }
-  for (float& value : out) value = static_cast<float>(double{value} / std::sqrt(sum));
+  for (float& value : out) value = static_cast<float>(static_cast<double>(value) / std::sqrt(sum));
   return out;
 }
 

@@ -9,7 +9,6 @@ namespace firesteel {
 namespace {
 
 constexpr int kLanes = 16;
-constexpr int kGroups = kAttnSlots / kLanes;
 static_assert(kAttnSlots == kKvBlockTokens);
 static_assert(static_cast<int>(KvType::kF32) == static_cast<int>(kTableKvF32));
 static_assert(static_cast<int>(KvType::kBF16) == static_cast<int>(kTableKvBf16));
