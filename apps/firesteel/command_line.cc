@@ -3,8 +3,8 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
-#include <numeric>
 
+#include "base/edit_distance.h"
 #include "base/json.h"
 
 namespace firesteel {
@@ -13,22 +13,6 @@ namespace {
 CLI::Option* with_env(CLI::Option* option, const char* env) {
   if (env != nullptr) option->envname(env);
   return option;
-}
-
-// Insertions, deletions, substitutions and swaps of neighbours (the usual slip of two hands).
-size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<size_t> before, last, row(b.size() + 1);
-  std::iota(row.begin(), row.end(), size_t{0});
-  for (size_t i = 1; i <= a.size(); ++i) {
-    before = last;
-    last = row;
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      row[j] = std::min({last[j] + 1, row[j - 1] + 1, last[j - 1] + (a[i - 1] == b[j - 1] ? 0u : 1u)});
-      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) row[j] = std::min(row[j], before[j - 2] + 1);
-    }
-  }
-  return row[b.size()];
 }
 
 // The command the user meant: the innermost one that was named.

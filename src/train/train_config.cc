@@ -9,27 +9,13 @@
 #include <functional>
 #include <numbers>
 
+#include "base/edit_distance.h"
 #include "base/toml_text.h"
 #include "checkpoint/hash128.h"
 #include "train/train_config.h"
 
 namespace firesteel {
 namespace {
-
-// Letters to change, insert or remove.
-size_t distance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (size_t i = 0; i < a.size(); ++i) {
-    size_t diagonal = row[0]++;
-    for (size_t j = 0; j < b.size(); ++j) {
-      const size_t cost = diagonal + (a[i] == b[j] ? 0 : 1);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({cost, row[j] + 1, row[j + 1] + 1});
-    }
-  }
-  return row[b.size()];
-}
 
 // One table of the file: keys are asked for by name, what is left over is refused.
 class Table {
@@ -105,8 +91,8 @@ class Table {
       const std::string name(key.str());
       if (std::find(known_.begin(), known_.end(), name) != known_.end()) continue;
       const auto near = std::min_element(known_.begin(), known_.end(),
-                                         [&](const std::string& a, const std::string& b) { return distance(a, name) < distance(b, name); });
-      const bool is_near = near != known_.end() && distance(*near, name) <= std::max<size_t>(2, name.size() / 3);
+                                         [&](const std::string& a, const std::string& b) { return edit_distance(a, name) < edit_distance(b, name); });
+      const bool is_near = near != known_.end() && edit_distance(*near, name) <= std::max<size_t>(2, name.size() / 3);
       return Error{ErrorCode::kInvalidArgument, place(value) + "unknown key '" + name + "'" + (where_.empty() ? "" : " in [" + where_ + "]") +
                                                     (is_near ? "; did you mean '" + *near + "'?" : "")};
     }

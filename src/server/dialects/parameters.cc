@@ -4,6 +4,8 @@
 #include <cmath>
 #include <utility>
 
+#include "base/edit_distance.h"
+
 namespace firesteel {
 namespace {
 
@@ -17,21 +19,6 @@ std::string shorten(std::string_view text, size_t n_max = kNameShownMax) {
   size_t end = n_max;
   while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
   return std::string(text.substr(0, end)) + "...";
-}
-
-// Levenshtein distance with a swap of neighbours as one step.
-size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<size_t> before(b.size() + 1), row(b.size() + 1), next(b.size() + 1);
-  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (size_t i = 1; i <= a.size(); ++i) {
-    next[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      next[j] = std::min({row[j] + 1, next[j - 1] + 1, row[j - 1] + (a[i - 1] == b[j - 1] ? 0u : 1u)});
-      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) next[j] = std::min(next[j], before[j - 2] + 1);
-    }
-    before = std::exchange(row, next);
-  }
-  return row[b.size()];
 }
 
 std::string number_text(double value) { return Json(value).dump(); }
