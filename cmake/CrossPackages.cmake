@@ -13,10 +13,7 @@ foreach(name fmt nlohmann CLI utf8proc.h sqlite3.h sodium.h sodium zstd.h zlib.h
   file(CREATE_LINK /usr/include/${name} ${headers}/${name} SYMBOLIC)
 endforeach()
 
-add_library(fmt-header-only INTERFACE)
-add_library(fmt::fmt-header-only ALIAS fmt-header-only)
-target_include_directories(fmt-header-only SYSTEM INTERFACE ${headers})
-target_compile_definitions(fmt-header-only INTERFACE FMT_HEADER_ONLY=1)
+set(FMT_INCLUDE ${headers})
 
 add_library(nlohmann_json INTERFACE)
 add_library(nlohmann_json::nlohmann_json ALIAS nlohmann_json)
