@@ -77,7 +77,7 @@ void add_tools_option(Command* command, std::string* tools) {
 }
 
 AgentTools tools_to_offer(const std::string& choice, const GenerationOptions& generation, const LoadedModel& loaded) {
-  const bool automatic = choice == "auto" && generation.mode != "instant" && is_kindling(loaded);
+  const bool automatic = choice == "auto" && generation.mode != "instant" && is_kindling(*loaded.checkpoint);
   if (choice != "calculator" && !automatic) return {};
   return {make_calculator()};
 }

@@ -68,23 +68,18 @@ uint64_t seed_to_use(const GenerationOptions& options) {
   return seed >> 1;  // fits --seed
 }
 
-bool is_kindling(const LoadedModel& loaded) {
-  const auto& items = loaded.checkpoint->metadata().items();
-  return std::any_of(items.begin(), items.end(), [](const Metadata::Item& item) { return item.first.starts_with("kindling."); });
-}
-
 double temperature_to_use(const GenerationOptions& options, const LoadedModel& loaded) {
-  if (options.temperature >= 0) return options.temperature;
-  return is_kindling(loaded) ? 0 : 0.8;
+  return options.temperature >= 0 ? options.temperature : loaded.sampling.temperature.value_or(0.8);
 }
 
 SamplingParams sampling_params(const GenerationOptions& options, const LoadedModel& loaded, uint64_t seed) {
   SamplingParams sampling;
   sampling.temperature = temperature_to_use(options, loaded);
-  sampling.top_k = static_cast<int>(options.top_k);
-  sampling.top_p = options.top_p;
-  sampling.min_p = options.min_p;
-  sampling.repetition_penalty = options.repetition_penalty;
+  const SamplingDefaults& wishes = loaded.sampling;
+  sampling.top_k = options.top_k >= 0 ? static_cast<int>(options.top_k) : wishes.top_k.value_or(0);
+  sampling.top_p = options.top_p >= 0 ? options.top_p : wishes.top_p.value_or(1);
+  sampling.min_p = options.min_p >= 0 ? options.min_p : wishes.min_p.value_or(0);
+  sampling.repetition_penalty = options.repetition_penalty > 0 ? options.repetition_penalty : wishes.repetition_penalty.value_or(1);
   sampling.seed = seed;
   return sampling;
 }

@@ -16,10 +16,11 @@ namespace firesteel {
 struct GenerationOptions {
   int64_t max_tokens = -1;
   double temperature = -1;  // -1: what suits the model, see temperature_to_use
-  int64_t top_k = 0;
-  double top_p = 1;
-  double min_p = 0;
-  double repetition_penalty = 1;
+  // -1: what the model wishes, or off.
+  int64_t top_k = -1;
+  double top_p = -1;
+  double min_p = -1;
+  double repetition_penalty = -1;
   int64_t seed = -1;        // -1: a fresh one, which statistics name so that an answer can be repeated
   int64_t thinking_budget = -1;
   std::vector<std::string> stop;
@@ -41,11 +42,9 @@ void add_constraint_options(Command* command, ConstraintOptions* options);
 Result<std::optional<Constraint>> read_constraint(const ConstraintOptions& options);
 
 SamplingParams sampling_params(const GenerationOptions& options, const LoadedModel& loaded, uint64_t seed);
-// Unless one is given: 0 for Kindling, which is asked for results, 0.8 for others.
+// Unless one is given: the model's, or 0.8.
 double temperature_to_use(const GenerationOptions& options, const LoadedModel& loaded);
 
-// Whether the file says that its numbers are marked, its pictures cut ... as Kindling's are.
-bool is_kindling(const LoadedModel& loaded);
 StopParams stop_params(const GenerationOptions& options);
 uint64_t seed_to_use(const GenerationOptions& options);
 

@@ -76,6 +76,7 @@ Result<ModelInfo> describe(const LoadedModel& loaded, const ModelOptions& option
   }
   const auto most = std::max_element(bytes_of_type.begin(), bytes_of_type.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
   if (most != bytes_of_type.end()) info.quantisation = dtype_info(most->first).name;
+  info.sampling = loaded.sampling;
   info.file_bytes = static_cast<int64_t>(checkpoint.file_bytes());
   struct stat file {};
   const std::string path = is_embedded(checkpoint.path()) ? "/proc/self/exe" : checkpoint.path();
@@ -103,6 +104,33 @@ void add_engine_options(Command* command, ModelOptions* options) {
   command->choice("--precision", &options->precision, {"fast", "high"}, "high: f32 arithmetic throughout, slow, for reference",
                   "FIRESTEEL_PRECISION");
   command->integer("--ctx", &options->context_length, 1, 1 << 24, "Context length in tokens (default: the model's)", "FIRESTEEL_CTX");
+}
+
+bool is_kindling(const Checkpoint& checkpoint) {
+  const auto& items = checkpoint.metadata().items();
+  return std::any_of(items.begin(), items.end(), [](const Metadata::Item& item) { return item.first.starts_with("kindling."); });
+}
+
+Result<SamplingDefaults> sampling_defaults(const Checkpoint& checkpoint) {
+  SamplingDefaults out;
+  if (is_kindling(checkpoint)) out.temperature = 0;  // small models lose more by chance than they gain
+  const auto read = [&](const char* key, double low, double high, std::optional<double>* value) -> Status {
+    FS_TRY(const std::optional<double> found, checkpoint.metadata().get_float(key));
+    if (!found) return {};
+    if (!(*found >= low && *found <= high)) {
+      return Error{ErrorCode::kDataLoss, checkpoint.path() + ": " + key + ": expected " + std::to_string(low) + " to " + std::to_string(high) + ", found " + std::to_string(*found)};
+    }
+    *value = *found;
+    return {};
+  };
+  FS_TRY_VOID(read("general.sampling.temp", 0, 100, &out.temperature));
+  FS_TRY_VOID(read("general.sampling.top_p", 0, 1, &out.top_p));
+  FS_TRY_VOID(read("general.sampling.min_p", 0, 1, &out.min_p));
+  FS_TRY_VOID(read("general.sampling.penalty_repeat", 0.01, 100, &out.repetition_penalty));
+  std::optional<double> top_k;
+  FS_TRY_VOID(read("general.sampling.top_k", 0, 1 << 24, &top_k));
+  if (top_k) out.top_k = static_cast<int>(*top_k);
+  return out;
 }
 
 Result<std::string> chat_template_source(const Checkpoint& checkpoint, const std::string& override_file) {
@@ -148,6 +176,7 @@ Result<LoadedModel> load_model(const ModelOptions& options, bool want_template) 
   if (!model.ok()) return std::move(model).error();
   FS_TRY(loaded.vision, load_vision(loaded.path, options.mmproj));
   loaded.model = std::move(model).value();
+  FS_TRY(loaded.sampling, sampling_defaults(*loaded.checkpoint));
   if (!tokenizer.ok()) return std::move(tokenizer).error();
   loaded.tokenizer = std::move(tokenizer).value();
   if (!chat_template.ok()) return std::move(chat_template).error();

@@ -40,6 +40,7 @@ struct LoadedModel {
   std::shared_ptr<const Tokenizer> tokenizer;         // null when the file has none
   std::shared_ptr<const ChatTemplate> chat_template;  // null when the model has none
   std::shared_ptr<const NumberBinding> numbers;       // null when the model has no number markers
+  SamplingDefaults sampling = {};                     // how the model wants to be sampled where nobody says
 };
 
 // Maps the file, checks it and builds tokenizer tables (on a second thread, beside the checks). A tokenizer that the file has but
@@ -48,6 +49,13 @@ Result<LoadedModel> load_model(const ModelOptions& options, bool want_template);
 
 // Without weights: fast. Also takes tokenizer files (tokenizer.json, .model, .tiktoken).
 Result<std::shared_ptr<const Tokenizer>> load_tokenizer(const ModelOptions& options);
+
+// Whether the file says that its numbers are marked, its pictures cut ... as Kindling's are.
+bool is_kindling(const Checkpoint& checkpoint);
+
+// What the file wishes (general.sampling.temp, top_k, top_p, min_p, penalty_repeat); Kindling, which is asked for results, is greedy
+// unless its file says otherwise. kDataLoss: a wish out of range.
+Result<SamplingDefaults> sampling_defaults(const Checkpoint& checkpoint);
 
 // The source of the model's chat template; empty when it has none.
 Result<std::string> chat_template_source(const Checkpoint& checkpoint, const std::string& override_file);

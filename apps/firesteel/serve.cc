@@ -205,7 +205,6 @@ Status serve(const ServeOptions& options, const Command& command) {
   server_options.hosts.more_origins = options.origins;
   server_options.config = config_entries(options, command, loaded, state_dir);
   server_options.model_path = loaded.path;
-  if (is_kindling(loaded)) server_options.turn_temperature = 0;  // as in ask and chat: small models lose more by chance than they gain
   if (options.no_auth) {
     FS_TRY(server_options.anonymous, anonymous_principal(&installation));
   }

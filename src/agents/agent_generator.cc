@@ -1,80 +1,18 @@
 #include "agents/agent_generator.h"
 
-#include <deque>
+#include <algorithm>
 #include <list>
 #include <thread>
 #include <utility>
 
 #include "agents/contemplate.h"
 #include "agents/run_record.h"
-#include "api/waker.h"
+#include "agents/run_stream.h"
+#include "agents/tool_run.h"
 #include "base/mutex.h"
 
 namespace firesteel {
 namespace {
-
-// One run: its thread writes, one reader takes. Bounded by what the run's lanes generate.
-class RunState {
- public:
-  explicit RunState(std::shared_ptr<RequestGroup> run_group) : group(std::move(run_group)) {}
-
-  void publish(GenerateEvent event) FS_EXCLUDES(mutex_) {
-    {
-      MutexLock lock(mutex_);
-      events_.push_back(std::move(event));
-    }
-    came_.notify_one();
-    waker_.wake();
-  }
-  std::optional<GenerateEvent> take(bool waits) FS_EXCLUDES(mutex_) {
-    MutexLock lock(mutex_);
-    while (waits && events_.empty() && !done_) came_.wait(mutex_);
-    if (events_.empty()) return std::nullopt;
-    GenerateEvent event = std::move(events_.front());
-    events_.pop_front();
-    done_ = event.kind == GenerateEvent::Kind::kDone;
-    return event;
-  }
-  bool done() const FS_EXCLUDES(mutex_) {
-    MutexLock lock(mutex_);
-    return done_;
-  }
-  void set_waker(std::function<void()> waker) FS_EXCLUDES(mutex_) {
-    waker_.set(std::move(waker));
-    bool is_ready = false;
-    {
-      MutexLock lock(mutex_);
-      is_ready = !events_.empty();
-    }
-    if (is_ready) waker_.wake();
-  }
-
-  const std::shared_ptr<RequestGroup> group;
-
- private:
-  mutable Mutex mutex_;
-  CondVar came_;
-  Waker waker_;
-  std::deque<GenerateEvent> events_ FS_GUARDED_BY(mutex_);
-  bool done_ FS_GUARDED_BY(mutex_) = false;
-};
-
-class RunStream final : public TokenStream {
- public:
-  explicit RunStream(std::shared_ptr<RunState> state) : state_(std::move(state)) {}
-  ~RunStream() override {
-    state_->set_waker({});
-    cancel();
-  }
-  std::optional<GenerateEvent> next() override { return state_->take(/*waits=*/true); }
-  std::optional<GenerateEvent> try_next() override { return state_->take(/*waits=*/false); }
-  bool done() const override { return state_->done(); }
-  void set_waker(std::function<void()> waker) override { state_->set_waker(std::move(waker)); }
-  void cancel() override { state_->group->cancel(); }
-
- private:
-  std::shared_ptr<RunState> state_;
-};
 
 // Turns a run's events into its stream's.
 class Publisher {
@@ -91,9 +29,13 @@ class Publisher {
       state_->publish(std::move(out));
     }
     // One agent's text is the answer as it comes.
-    if (event.kind == AgentEvent::Kind::kText && event.lane == answer_lane_) {
+    if (event.lane != answer_lane_) return;
+    if (event.kind == AgentEvent::Kind::kText) {
       if (!event.thinking) streamed_ += event.text;
-      text(event.text, event.thinking);
+      text((event.thinking ? thoughts_ : texts_).next(event.text), event.thinking);
+    } else if (event.kind == AgentEvent::Kind::kToolResult) {
+      texts_.end_round();
+      thoughts_.end_round();
     }
   }
   void done(Result<AgentAnswer> result) {
@@ -130,7 +72,8 @@ class Publisher {
   const bool reports_lanes_;
   const std::string digest_;
   const Json request_;  // for a replay
-  int answer_lane_ = -1;
+  int answer_lane_ = -2;  // no lane: notes have -1
+  RoundTexts texts_, thoughts_;
   std::string streamed_;
 };
 
@@ -140,6 +83,7 @@ struct AgentGenerator::Runs {
   struct Run {
     std::shared_ptr<RunState> state;
     std::thread thread;
+    bool is_tool_run = false;
     bool over = false;
   };
   Mutex mutex;
@@ -180,13 +124,73 @@ AgentGenerator::~AgentGenerator() {
   }
 }
 
+// Starts a thread for a run, unless n_max are open.
+Result<std::unique_ptr<TokenStream>> AgentGenerator::start(const std::shared_ptr<RunState>& state, bool is_tool_run, std::function<void()> work) {
+  runs_->reap();
+  MutexLock lock(runs_->mutex);
+  const auto n_open = std::count_if(runs_->open.begin(), runs_->open.end(), [&](const Runs::Run& run) { return run.is_tool_run == is_tool_run; });
+  if (n_open >= (is_tool_run ? options_.n_tool_runs_max : options_.n_runs_max)) {
+    return Error{ErrorCode::kResourceExhausted, (is_tool_run ? "tools: " : "agents: ") + std::to_string(n_open) + " runs are open, which is the limit"};
+  }
+  Runs::Run& entry = runs_->open.emplace_back();
+  entry.state = state;
+  entry.is_tool_run = is_tool_run;
+  entry.thread = std::thread([runs = runs_, self = &entry, run = std::move(work)]() mutable {
+    run();
+    MutexLock done_lock(runs->mutex);
+    self->over = true;
+  });
+  return std::unique_ptr<TokenStream>(std::make_unique<RunStream>(state));
+}
+
+Result<AgentTools> AgentGenerator::tools_of(const ToolUse& use) const {
+  AgentTools out;
+  for (const std::string& name : use.names) {
+    const auto named = [&](const auto& tool) { return tool->name() == name; };
+    auto found = std::find_if(options_.tools.begin(), options_.tools.end(), named);
+    if (found == options_.tools.end()) {
+      found = std::find_if(options_.more_tools.begin(), options_.more_tools.end(), named);
+      if (found == options_.more_tools.end()) return Error{ErrorCode::kInvalidArgument, "tools: there is no \"" + name + "\" here"};
+    }
+    out.push_back(*found);
+  }
+  return out;
+}
+
+// The first round is submitted here, so that refusals are submit's.
+Result<std::unique_ptr<TokenStream>> AgentGenerator::submit_with_tools(GenerateRequest request) {
+  FS_TRY(const AgentTools tools, tools_of(*request.tools));
+  const auto* chat = std::get_if<ChatPrompt>(&request.prompt);
+  if (tools.empty() || chat == nullptr || request.sampling.n_top_logprobs >= 0) {
+    if (!tools.empty()) return Error{ErrorCode::kInvalidArgument, chat == nullptr ? "tools need a conversation, found a raw prompt" : "logprobs: not together with tools"};
+    request.tools.reset();
+    return inner_->submit(std::move(request));
+  }
+  RequestGroup::Options group;
+  group.parent = std::exchange(request.group, nullptr);
+  const auto state = std::make_shared<RunState>(std::make_shared<RequestGroup>(std::move(group)));
+  request.group = state->group;
+  GenerateRequest round = request;
+  round.tools.reset();
+  FS_TRY(std::unique_ptr<TokenStream> opened, inner_->submit(std::move(round)));
+  const auto first = std::make_shared<std::unique_ptr<TokenStream>>(std::move(opened));
+  const auto asked = std::make_shared<const GenerateRequest>(std::move(request));
+  return start(state, /*is_tool_run=*/true, [inner = inner_, state, first, asked, tools] {
+    const ToolRun run = answer_with_tools(inner, *asked, tools, std::move(*first), [&state](GenerateEvent event) { state->publish(std::move(event)); });
+    state->publish(done_event(run, *asked, inner->info().digest));
+  });
+}
+
 Result<std::unique_ptr<TokenStream>> AgentGenerator::submit(GenerateRequest request) {
-  if (!request.agents) return inner_->submit(std::move(request));
+  if (!request.agents) return request.tools ? submit_with_tools(std::move(request)) : inner_->submit(std::move(request));
   FS_TRY_VOID(check_agents(request));
   if (request.sampling.n_top_logprobs >= 0) return Error{ErrorCode::kInvalidArgument, "logprobs: a joined answer has none; leave them out, or ask for one agent"};
   const auto* chat = std::get_if<ChatPrompt>(&request.prompt);
   if (chat != nullptr && !chat->tools.is_null()) return Error{ErrorCode::kInvalidArgument, "tools: agents use the server's tools only; leave them out, or ask for one agent"};
-  runs_->reap();
+  AgentTools tools = options_.tools;
+  if (request.tools) {
+    FS_TRY(tools, tools_of(*request.tools));
+  }
 
   RequestGroup::Options group;
   group.parent = std::exchange(request.group, nullptr);
@@ -195,24 +199,17 @@ Result<std::unique_ptr<TokenStream>> AgentGenerator::submit(GenerateRequest requ
   run.limits = options_.limits;
   run.limits.budget_tokens = request.agents->budget_tokens;
   run.limits.deadline_us = request.deadline_us;
-  run.tools = options_.tools;
+  run.tools = std::move(tools);
   run.clock = options_.clock;
   run.parent_group = state->group;
+  run.handles = state->lanes;
   const auto publisher = std::make_shared<Publisher>(state, request, inner_->info().digest);
   run.on_event = [publisher](const AgentEvent& event) { publisher->event(event); };
 
-  MutexLock lock(runs_->mutex);
-  if (static_cast<int>(runs_->open.size()) >= options_.n_runs_max) {
-    return Error{ErrorCode::kResourceExhausted, "agents: " + std::to_string(runs_->open.size()) + " runs are open, which is the limit"};
-  }
-  Runs::Run& entry = runs_->open.emplace_back();
-  entry.state = state;
-  entry.thread = std::thread([inner = inner_, runs = runs_, self = &entry, publisher, asked = std::move(request), options = std::move(run)]() mutable {
-    publisher->done(answer_with_agents(inner, std::move(asked), std::move(options)));
-    MutexLock done_lock(runs->mutex);
-    self->over = true;
+  const auto asked = std::make_shared<GenerateRequest>(std::move(request));
+  return start(state, /*is_tool_run=*/false, [inner = inner_, publisher, asked, options = std::move(run)]() mutable {
+    publisher->done(answer_with_agents(inner, std::move(*asked), std::move(options)));
   });
-  return std::unique_ptr<TokenStream>(std::make_unique<RunStream>(state));
 }
 
 Result<std::shared_ptr<Context>> AgentGenerator::prefill(GenerateRequest request) { return inner_->prefill(std::move(request)); }
@@ -227,6 +224,9 @@ std::string AgentGenerator::token_text(TokenId id) const { return inner_->token_
 ModelInfo AgentGenerator::info() const {
   ModelInfo info = inner_->info();
   info.has_agents = true;
+  for (const AgentTools* const list : {&options_.tools, &options_.more_tools}) {
+    for (const auto& tool : *list) info.tools.push_back({tool->name(), tools_json({tool}).as_array().front(), list == &options_.tools});
+  }
   return info;
 }
 GeneratorStats AgentGenerator::stats() const { return inner_->stats(); }

@@ -63,17 +63,6 @@ class LaneGenerator final : public Generator {
   std::vector<TokenLogprob> tops_;
 };
 
-LaneState state_of(FinishReason reason, ToolLoopAnswer::End end) {
-  switch (reason) {
-    case FinishReason::kStop: return end == ToolLoopAnswer::End::kAnswered ? LaneState::kDone : LaneState::kCut;
-    case FinishReason::kLength: return LaneState::kCut;
-    case FinishReason::kCancelled: return LaneState::kCancelled;
-    case FinishReason::kDeadline: return LaneState::kDeadline;
-    case FinishReason::kError: return LaneState::kFailed;
-  }
-  return LaneState::kFailed;
-}
-
 Json call_json(const ToolCall& call, bool with_result) {
   Json out = Json::Object{{"name", call.name}, {"arguments", call.arguments}};
   if (with_result) out.set("result", call.result);
@@ -93,8 +82,13 @@ Json AgentEvent::to_json() const {
       return out;
     }
     case Kind::kText: return Json::Object{{"type", "text"}, {"lane", lane}, {thinking ? "thinking" : "text", text}};
-    case Kind::kToolCall: return Json::Object{{"type", "tool"}, {"lane", lane}, {"call", call_json(call, false)}};
-    case Kind::kToolResult: return Json::Object{{"type", "result"}, {"lane", lane}, {"call", call_json(call, true)}};
+    case Kind::kToolCall:
+    case Kind::kToolResult: {
+      Json out = Json::Object{{"type", kind == Kind::kToolCall ? "tool" : "result"}};
+      if (lane >= 0) out.set("lane", lane);
+      out.set("call", call_json(call, kind == Kind::kToolResult));
+      return out;
+    }
     case Kind::kEnded: {
       Json out = Json::Object{{"type", "end"}, {"lane", lane}, {"state", lane_state_name(record->state)}, {"tokens", record->usage.generated_tokens},
                               {"cached_tokens", record->usage.cached_tokens}, {"ms", static_cast<double>(record->end_us - record->start_us) * 1e-3}};
@@ -104,6 +98,28 @@ Json AgentEvent::to_json() const {
     case Kind::kAnswer: return Json::Object{{"type", "answer"}, {"text", text}};
   }
   return {};
+}
+
+void LaneHandles::add(int lane, std::shared_ptr<RequestGroup> group) {
+  MutexLock lock(mutex_);
+  running_[lane] = std::move(group);
+}
+
+void LaneHandles::remove(int lane) {
+  MutexLock lock(mutex_);
+  running_.erase(lane);
+}
+
+bool LaneHandles::cancel(int lane) {
+  std::shared_ptr<RequestGroup> group;
+  {
+    MutexLock lock(mutex_);
+    const auto found = running_.find(lane);
+    if (found == running_.end()) return false;
+    group = found->second;
+  }
+  group->cancel();
+  return true;
 }
 
 struct AgentRun::Lane {
@@ -203,6 +219,7 @@ int AgentRun::start(LaneTask task) {
   lane->task = std::move(task);
   emit({.kind = AgentEvent::Kind::kOpened, .lane = id, .record = &ledger_.lanes[static_cast<size_t>(id)]});
   ++n_running_;
+  if (options_.handles != nullptr) options_.handles->add(id, lane->group);
   lanes_[static_cast<size_t>(id)] = std::move(lane);
   Lane* const started = lanes_[static_cast<size_t>(id)].get();
   started->thread = std::thread([this, started] { run_lane(started); });
@@ -252,13 +269,14 @@ void AgentRun::handle(Signal signal) {
   lane.thread.join();
   lane.ended = true;
   --n_running_;
+  if (options_.handles != nullptr) options_.handles->remove(signal.event.lane);
   LaneRecord& record = ledger_.lanes[index];
   record.end_us = elapsed_us();
   record.mean_logprob = signal.mean_logprob;
   record.first_tops = std::move(signal.tops);
   if (signal.answer->ok()) {
     ToolLoopAnswer& answer = signal.answer->value();
-    record.state = state_of(answer.done.reason, answer.end);
+    record.state = lane_state_of(answer.done.reason, answer.end);
     record.error = answer.done.error.message;
     if (record.error.empty() && answer.end != ToolLoopAnswer::End::kAnswered) record.error = std::string("a limit of its tools: ") + tool_loop_end_name(answer.end);
     record.text = std::move(answer.text);

@@ -56,6 +56,18 @@ struct AgentLimits {
   ToolLoopLimits tools = {};
 };
 
+// Running lanes of a run, for those who may end one from outside. Thread-safe; lives as long as its last holder.
+class LaneHandles {
+ public:
+  void add(int lane, std::shared_ptr<RequestGroup> group) FS_EXCLUDES(mutex_);
+  void remove(int lane) FS_EXCLUDES(mutex_);
+  bool cancel(int lane) FS_EXCLUDES(mutex_);  // false: it does not run
+
+ private:
+  Mutex mutex_;
+  std::map<int, std::shared_ptr<RequestGroup>> running_ FS_GUARDED_BY(mutex_);
+};
+
 class AgentRun {
  public:
   struct Options {
@@ -67,6 +79,7 @@ class AgentRun {
     // a strategy, and deadlines do not count.
     std::optional<LanePins> replay = {};
     std::function<void(const AgentEvent&)> on_event = {};  // on the caller's thread
+    std::shared_ptr<LaneHandles> handles = {};             // where running lanes are to be entered
   };
   AgentRun(Generator* generator, Options options);
   ~AgentRun();  // cancels what runs, and waits for it

@@ -114,7 +114,7 @@ Result<AgentAnswer> answer_with_agents(Generator* generator, GenerateRequest req
     probe = make_probe(&run, input.base, input.info);
     if (run.n_lanes() > 0) input.parent = -1;  // a probe is not what an answer comes from
   }
-  const Route route = choose_route(input.params, shape, probe, input.info.can_think);
+  const AnswerRoute route = choose_route(input.params, shape, probe, input.info.can_think);
   input.params.mode = route.mode;
   input.params.strategy = route.strategy;
   input.params.n_agents = route.n_agents;

@@ -11,6 +11,17 @@ constexpr LaneState kLaneStates[] = {LaneState::kDone, LaneState::kCut, LaneStat
 
 }  // namespace
 
+LaneState lane_state_of(FinishReason reason, ToolLoopAnswer::End end) {
+  switch (reason) {
+    case FinishReason::kStop: return end == ToolLoopAnswer::End::kAnswered ? LaneState::kDone : LaneState::kCut;
+    case FinishReason::kLength: return LaneState::kCut;
+    case FinishReason::kCancelled: return LaneState::kCancelled;
+    case FinishReason::kDeadline: return LaneState::kDeadline;
+    case FinishReason::kError: return LaneState::kFailed;
+  }
+  return LaneState::kFailed;
+}
+
 const char* lane_state_name(LaneState state) {
   switch (state) {
     case LaneState::kRunning: return "running";
@@ -74,7 +85,7 @@ Json Ledger::to_json(bool with_texts) const {
   const Usage all = sum();
   Json out = Json::Object{{"version", 1}, {"mode", mode}};
   if (!strategy.empty()) out.set("strategy", strategy);
-  out.set("why", why);
+  if (!why.empty()) out.set("why", why);
   out.set("agents", n_agents);
   if (budget_tokens >= 0) out.set("budget_tokens", budget_tokens);
   out.set("usage", Json::Object{{"prompt_tokens", all.prompt_tokens}, {"cached_tokens", all.cached_tokens}, {"generated_tokens", all.generated_tokens}});

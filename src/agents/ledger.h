@@ -23,6 +23,7 @@ enum class LaneState : uint8_t {
   kFailed,     // an error; `error` has it
   kSkipped,    // never started: what it needs has failed, or nothing was left to spend
 };
+LaneState lane_state_of(FinishReason reason, ToolLoopAnswer::End end);
 const char* lane_state_name(LaneState state);  // "running", "done", "cut", "cancelled", "deadline", "failed", "skipped"
 
 struct LaneRecord {

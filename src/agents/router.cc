@@ -107,12 +107,12 @@ bool wants_probe(const AgentParams& params, const QuestionShape& shape) {
          (params.strategy == AgentStrategy::kAuto || params.strategy == AgentStrategy::kVote);
 }
 
-Route choose_route(const AgentParams& params, const QuestionShape& shape, const Probe& probe, bool can_think, const RouterThresholds& thresholds) {
+AnswerRoute choose_route(const AgentParams& params, const QuestionShape& shape, const Probe& probe, bool can_think, const RouterThresholds& thresholds) {
   const bool known = probe.n_tokens > 0;
   const bool sure = known && probe.entropy_max < thresholds.sure_entropy && probe.margin_min > thresholds.sure_margin;
   const bool unsure = known && probe.entropy_max > thresholds.unsure_entropy;
   const std::string doubt = known ? fmt::format("first tokens have up to {:.2f} nats and a margin of at least {:.2f}", probe.entropy_max, probe.margin_min) : std::string("the model was not probed");
-  Route route;
+  AnswerRoute route;
   const auto contemplate = [&](AgentStrategy strategy, int width, std::string why) {
     route.mode = AnswerMode::kContemplating;
     route.strategy = strategy;

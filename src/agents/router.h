@@ -33,7 +33,7 @@ struct RouterThresholds {  // where the model counts as certain, and as uncertai
   double unsure_entropy = 1.0;
 };
 
-struct Route {
+struct AnswerRoute {
   AnswerMode mode = AnswerMode::kInstant;         // never kAuto
   AgentStrategy strategy = AgentStrategy::kAuto;  // contemplating: never kAuto
   int n_agents = 1;
@@ -42,6 +42,6 @@ struct Route {
 
 // Whether choose_route would look at a probe.
 bool wants_probe(const AgentParams& params, const QuestionShape& shape);
-Route choose_route(const AgentParams& params, const QuestionShape& shape, const Probe& probe, bool can_think, const RouterThresholds& thresholds = {});
+AnswerRoute choose_route(const AgentParams& params, const QuestionShape& shape, const Probe& probe, bool can_think, const RouterThresholds& thresholds = {});
 
 }  // namespace firesteel

@@ -6,6 +6,8 @@
 #include <optional>
 #include <utility>
 
+#include "agents/tool_run.h"
+
 namespace firesteel {
 namespace {
 
@@ -58,6 +60,21 @@ class Members {
   std::optional<std::string> wrong_;
 };
 
+// One agent with its tools, held to the tokens that it had then.
+AgentAnswer replay_tools(Generator* generator, GenerateRequest request, const AgentRun::Options& options) {
+  std::get<ChatPrompt>(request.prompt).tools = tools_json(options.tools);
+  const auto pin = options.replay->find("answer");
+  if (pin != options.replay->end() && pin->second.n_tokens >= 0) request.stop.max_tokens = pin->second.n_tokens;
+  ToolRun run = answer_with_tools(generator, request, options.tools, nullptr, [](const GenerateEvent&) {});
+  AgentAnswer answer;
+  answer.text = std::move(run.text);
+  answer.thinking = std::move(run.thinking);
+  answer.reason = run.reason;
+  answer.error = std::move(run.error);
+  answer.ledger = std::move(run.ledger);
+  return answer;
+}
+
 }  // namespace
 
 Json request_json(const GenerateRequest& request) {
@@ -100,6 +117,11 @@ Json request_json(const GenerateRequest& request) {
     constraint.set("kind", constraint_name(request.constraint->kind));
     constraint.set("text", request.constraint->text);
     out.set("constraint", std::move(constraint));
+  }
+  if (request.tools) {
+    Json::Array names;
+    for (const std::string& name : request.tools->names) names.emplace_back(name);
+    out.set("tools", std::move(names));
   }
   if (request.agents) {
     const AgentParams& params = *request.agents;
@@ -177,6 +199,16 @@ Result<GenerateRequest> request_of(const Json& json) {
     request.constraint = std::move(out);
   }
 
+  if (const Json* tools = whole.get("tools"); tools != nullptr && tools->is_array()) {
+    request.tools.emplace();
+    for (const Json& name : tools->as_array()) {
+      if (name.is_string()) request.tools->names.push_back(name.as_string());
+      else whole.fail("tools");
+    }
+    FS_TRY_VOID(whole.status());
+  }
+  if (request.tools && whole.get("agents") == nullptr) return request;  // one agent
+
   Members agents(whole.get("agents"), "request.agents");
   AgentParams params;
   const auto mode = find_answer_mode(agents.text("mode"));
@@ -203,7 +235,11 @@ Result<ReplayResult> replay_run(Generator* generator, const Json& ledger, AgentR
   FS_TRY(GenerateRequest request, request_of(*asked));
   FS_TRY(options.replay, lane_pins(ledger));
   ReplayResult result;
-  FS_TRY(result.answer, answer_with_agents(generator, std::move(request), std::move(options)));
+  if (request.agents) {
+    FS_TRY(result.answer, answer_with_agents(generator, std::move(request), std::move(options)));
+  } else {
+    result.answer = replay_tools(generator, std::move(request), options);
+  }
   std::map<std::string, const LaneRecord*> now;
   for (const LaneRecord& lane : result.answer.ledger.lanes) now[lane.key] = &lane;
   for (const Json& lane : ledger.find("lanes")->as_array()) {

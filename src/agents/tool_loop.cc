@@ -13,6 +13,7 @@ namespace {
 struct Round {
   std::string text, thinking;
   std::vector<ToolCall> calls;
+  int64_t n_thinking = 0;  // tokens
   GenerateEvent done;
 };
 
@@ -27,13 +28,15 @@ Round read_round(TokenStream* stream, const AgentTools& tools, const ToolLoopHoo
   AnswerParser parser(format_of(tools));
   Round round;
   std::vector<AnswerDelta> deltas;
-  const auto take_deltas = [&] {
+  const auto take_deltas = [&](bool is_token, bool in_thinking) {
+    std::string shown, thought;
     for (AnswerDelta& delta : deltas) {
       switch (delta.kind) {
         case AnswerDelta::Kind::kText:
         case AnswerDelta::Kind::kReasoning: {
           const bool thinking = delta.kind == AnswerDelta::Kind::kReasoning;
           (thinking ? round.thinking : round.text) += delta.text;
+          if (hooks.on_token) (thinking ? thought : shown) += delta.text;
           if (hooks.on_text) hooks.on_text(delta.text, thinking);
           break;
         }
@@ -42,14 +45,17 @@ Round read_round(TokenStream* stream, const AgentTools& tools, const ToolLoopHoo
       }
     }
     deltas.clear();
+    if (hooks.on_token && (is_token || !shown.empty() || !thought.empty())) hooks.on_token(shown, thought, is_token && in_thinking);
   };
   while (std::optional<GenerateEvent> event = stream->next()) {
+    const bool is_token = event->kind == GenerateEvent::Kind::kToken;
+    if (is_token && event->thinking) ++round.n_thinking;
     parser.push(event->text, event->thinking, &deltas);
-    take_deltas();
+    take_deltas(is_token, event->thinking);
     if (event->kind == GenerateEvent::Kind::kDone) round.done = std::move(*event);
   }
   parser.finish(&deltas);
-  take_deltas();
+  take_deltas(false, false);
   return round;
 }
 
@@ -74,13 +80,16 @@ void run_call(ToolCall* call, const AgentTools& tools, size_t bytes_max) {
   }
 }
 
-void add_usage(const Usage& usage, Usage* sum) {
-  // The prompt of a later round repeats the earlier ones; what was told first stays the prompt.
-  if (sum->prompt_tokens == 0) {
+// What a round used beside those before it. The prompt of a later round repeats the earlier one and what was generated since; new in it
+// are the results of tools. Each token counts once, by counts that do not depend on what the prefix cache held.
+void add_usage(const Usage& usage, const Usage& round_before, Usage* sum) {
+  if (round_before.prompt_tokens == 0) {
     sum->prompt_tokens = usage.prompt_tokens;
     sum->cached_tokens = usage.cached_tokens;
     sum->queued_us = usage.queued_us;
     sum->first_token_us = usage.first_token_us;
+  } else {
+    sum->prompt_tokens += std::max<int64_t>(0, usage.prompt_tokens - round_before.prompt_tokens - round_before.generated_tokens);
   }
   sum->generated_tokens += usage.generated_tokens;
   sum->total_us += usage.total_us;
@@ -116,13 +125,15 @@ const char* tool_loop_end_name(ToolLoopAnswer::End end) {
 }
 
 Result<ToolLoopAnswer> run_tool_loop(Generator* generator, GenerateRequest request, const AgentTools& tools, const ToolLoopLimits& limits,
-                                     const ToolLoopHooks& hooks) {
+                                     const ToolLoopHooks& hooks, std::unique_ptr<TokenStream> first) {
   auto* chat = std::get_if<ChatPrompt>(&request.prompt);
   if (!tools.empty() && (chat == nullptr || !chat->messages.is_array())) {
     return Error{ErrorCode::kInvalidArgument, "tools need a conversation, found a raw prompt"};
   }
   if (!tools.empty() && chat->tools.is_null()) chat->tools = tools_json(tools);
+  request.tools.reset();
   const int64_t max_tokens = request.stop.max_tokens;
+  Usage round_before;
   std::map<std::pair<std::string, std::string>, int> n_seen;
   ToolLoopAnswer answer;
   for (;;) {
@@ -134,7 +145,7 @@ Result<ToolLoopAnswer> run_tool_loop(Generator* generator, GenerateRequest reque
       }
       request.stop.max_tokens = max_tokens < 0 ? n_left : std::min(max_tokens, n_left);
     }
-    Result<std::unique_ptr<TokenStream>> stream = generator->submit(request);
+    Result<std::unique_ptr<TokenStream>> stream = first != nullptr ? std::move(first) : generator->submit(request);
     if (!stream.ok()) {
       if (answer.n_rounds == 0) return std::move(stream).error();
       answer.done.reason = FinishReason::kError;
@@ -146,7 +157,9 @@ Result<ToolLoopAnswer> run_tool_loop(Generator* generator, GenerateRequest reque
     if (hooks.on_stream) hooks.on_stream(nullptr);
     ++answer.n_rounds;
     Usage usage = answer.done.usage;
-    add_usage(round.done.usage, &usage);
+    add_usage(round.done.usage, round_before, &usage);
+    round_before = round.done.usage;
+    if (request.stop.thinking_budget > 0) request.stop.thinking_budget = std::max<int64_t>(0, request.stop.thinking_budget - round.n_thinking);
     answer.text = round.text;
     if (!round.thinking.empty()) answer.thinking += (answer.thinking.empty() ? "" : "\n\n") + round.thinking;
     answer.done = std::move(round.done);

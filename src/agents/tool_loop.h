@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,8 @@ struct ToolLoopAnswer {
 // What happened, as it happens. Text between the rounds belongs to the answer like any other.
 struct ToolLoopHooks {
   std::function<void(std::string_view text, bool thinking)> on_text = {};
+  // Once per token (and for what is held back until the end): what became showable with it, which may be nothing.
+  std::function<void(std::string_view text, std::string_view thought, bool is_thinking_token)> on_token = {};
   std::function<void(const ToolCall& call)> on_call = {};    // result not known yet
   std::function<void(const ToolCall& call)> on_result = {};
   // The stream that is being read, for those who may cancel it; nullptr when it is not read any more.
@@ -49,10 +52,11 @@ struct ToolLoopHooks {
 const char* tool_loop_end_name(ToolLoopAnswer::End end);  // "answered", "rounds" ...
 
 // request.prompt must be a ChatPrompt (kInvalidArgument otherwise); the tools are offered in it unless it names some itself. Every round has
-// the request's sampling and its max_tokens. Calls run on this thread. Without tools it is one plain generation.
+// the request's sampling and its max_tokens; its thinking budget is shared by all rounds. Calls run on this thread. `first`: the stream of
+// the first round, where the caller has submitted it already (with the tools in its prompt). Without tools it is one plain generation.
 // Errors: what submit() refuses in the first round; a later refusal and kError end in `done` with what there is. A run that met a limit has
 // its last round's text, and `end` says why.
 Result<ToolLoopAnswer> run_tool_loop(Generator* generator, GenerateRequest request, const AgentTools& tools, const ToolLoopLimits& limits,
-                                     const ToolLoopHooks& hooks);
+                                     const ToolLoopHooks& hooks, std::unique_ptr<TokenStream> first = nullptr);
 
 }  // namespace firesteel

@@ -74,6 +74,13 @@ struct Constraint {
 using ImagePtr = std::shared_ptr<const RgbImage>;
 inline constexpr size_t kImagesMax = 16;  // of one request
 
+// The generator's own tools that the model may call on its way to this answer. An AgentGenerator (src/agents) understands it.
+struct ToolUse {
+  std::vector<std::string> names = {};  // of ModelInfo::tools; the prompt must declare them; empty: none
+  std::string owner = {};               // whose documents they may read: the server's word, never the client's
+  bool reports_calls = false;           // the stream has kAgent events of calls
+};
+
 struct GenerateRequest {
   Prompt prompt;
   SamplingParams sampling;
@@ -88,6 +95,8 @@ struct GenerateRequest {
   // In the order in which the prompt shows them: parts {"type": "image"} of a conversation's messages; one picture token of the
   // vocabulary in raw text; in ids as many picture tokens as tokenize() gave.
   std::vector<ImagePtr> images = {};
+  // Absent: none, or with agents those that models use by themselves. Refused by a generator that is one engine (kUnsupported).
+  std::optional<ToolUse> tools = {};
   std::optional<AgentParams> agents = {};    // several agents may answer; refused by a generator that is one engine (kUnsupported)
 };
 
@@ -133,7 +142,7 @@ struct GenerateEvent {
   Error error;                           // kDone with kError
   std::string stop_string;               // kDone: the stop string that matched, if one did
   Usage usage;                           // kDone
-  std::shared_ptr<const Json> report = {};  // kAgent: an event of a lane; kDone after a run of agents: its ledger (docs/subagents.md)
+  std::shared_ptr<const Json> report = {};  // kAgent: an event of a lane; kDone after a run of agents or calls of tools: its ledger (docs/subagents.md)
 };
 
 // The reader's end of one request, for one thread at a time (cancel: any). Dropping it cancels the request.
@@ -153,6 +162,9 @@ class TokenStream {
   virtual void set_waker(std::function<void()> waker) = 0;
   // Asks for the end: blocks are free within one step, the stream ends with kCancelled.
   virtual void cancel() = 0;
+  // Asks for the end of one lane of a run of agents, by its number in the ledger; the rest of the run goes on. False: there is no such
+  // lane, or it has ended. Any thread.
+  virtual bool cancel_lane(int /*lane*/) { return false; }
 };
 
 // A prefilled context that branches can be forked from. Dropping it releases its blocks.
@@ -161,6 +173,19 @@ class Context {
   virtual ~Context() = default;
   virtual int64_t n_tokens() const = 0;
   virtual int depth() const = 0;  // 0: prefilled; k: made from a branch of depth k
+};
+
+// How a model wants to be sampled where the caller says nothing; absent: the caller's own default.
+struct SamplingDefaults {
+  std::optional<double> temperature = {}, top_p = {}, min_p = {}, repetition_penalty = {};
+  std::optional<int> top_k = {};
+};
+
+// A tool that the generator runs itself.
+struct ToolInfo {
+  std::string name;
+  Json declaration;        // as chat templates take it: {"type": "function", "function": {...}}
+  bool automatic = false;  // the model uses it unless the caller says otherwise
 };
 
 // What a generator serves. Facts of the file; the caller that loads it gives the name.
@@ -180,6 +205,8 @@ struct ModelInfo {
   bool has_agents = false;           // GenerateRequest::agents is understood
   std::string chat_template = {};    // source; empty when there is none
   int64_t created_unix_s = 0;        // of the file
+  SamplingDefaults sampling = {};
+  std::vector<ToolInfo> tools = {};  // that GenerateRequest::tools may name
 };
 
 // Sums are since the start, of accepted requests.

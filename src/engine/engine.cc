@@ -367,6 +367,7 @@ Result<std::vector<TokenId>> Engine::encode(const Prompt& prompt, std::span<cons
 
 Result<std::unique_ptr<TokenStream>> Engine::submit(GenerateRequest request) {
   if (request.agents) return Error{ErrorCode::kUnsupported, "agents: an engine answers as one agent"};
+  if (request.tools) return Error{ErrorCode::kUnsupported, "tools: an engine runs none"};
   FS_TRY_VOID(impl_->check_params(request.sampling, request.stop));
   FS_TRY(std::shared_ptr<GrammarMasks> grammar, impl_->grammar_of(request.constraint));
   StreamState::Origin origin{request.flow, request.priority, request.cache_namespace, request.use_prefix_cache};

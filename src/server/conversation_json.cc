@@ -74,7 +74,7 @@ Json message_json(const Message& message, const Feedback* feedback) {
   if (usage.is_object()) {
     Json counts = Json::Object{};
     for (const auto& [name, value] : usage.as_object()) {
-      if (name == "finish_reason" || name == "mode" || name == "why" || name == "lanes") out.set(name, value);
+      if (name == "finish_reason" || name == "mode" || name == "why" || name == "lanes" || name == "tools") out.set(name, value);
       else counts.set(name, value);
     }
     if (!counts.as_object().empty()) out.set("usage", std::move(counts));

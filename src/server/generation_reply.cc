@@ -72,6 +72,14 @@ void CancelHandle::cancel() {
   for (TokenStream* stream : streams_) stream->cancel();
 }
 
+bool CancelHandle::cancel_lane(int lane) {
+  MutexLock lock(mutex_);
+  for (TokenStream* stream : streams_) {
+    if (stream->cancel_lane(lane)) return true;
+  }
+  return false;
+}
+
 class GenerationReply final : public PendingReply {
  public:
   struct Work {
@@ -334,14 +342,14 @@ HttpReply start_generation(ServerContext* context, const Call& call, Exchange ex
   GenerationReply::Work work;
   const ModelInfo info = context->generator.info();
   int64_t n_generated_max = 0;
-  const std::vector<TokenId>* last = nullptr;
+  std::vector<TokenId> last;
   for (GenerateRequest& request : exchange.requests) {
     request.flow = principal.flow;
     request.cache_namespace = principal.cache_namespace;
     // Encoded here, once: admission needs the count, and the engine takes the ids.
     Result<std::vector<TokenId>> ids = context->generator.tokenize(request.prompt, request.images);
     if (!ids.ok()) return refuse(to_api_error(ids.error(), exchange));
-    const bool is_new = last == nullptr || *last != *ids;
+    const bool is_new = work.counts_prompt.empty() || last != *ids;
     const auto n = static_cast<int64_t>(ids->size());
     work.counts_prompt.push_back(is_new ? 1 : 0);
     if (is_new) work.n_prompt_tokens += n;
@@ -350,11 +358,13 @@ HttpReply start_generation(ServerContext* context, const Call& call, Exchange ex
     if (request.agents) {  // one request, but several answers; the conversation is needed as it is
       const int n_lanes = request.agents->n_agents > 0 ? request.agents->n_agents : kFanOutMax / 2;
       n_generated_max += request.agents->budget_tokens >= 0 ? request.agents->budget_tokens : n_answer_max * n_lanes;
+      if (request.tools) request.tools->owner = principal.tenant.str();
       continue;
     }
     n_generated_max += n_answer_max;
-    request.prompt = TokenPrompt{std::move(*ids)};
-    last = &std::get<TokenPrompt>(request.prompt).ids;
+    last = *ids;
+    if (request.tools) request.tools->owner = principal.tenant.str();  // the conversation goes on with what tools say
+    else request.prompt = TokenPrompt{std::move(*ids)};
   }
   int64_t n_context_tokens = 0;
   if (exchange.fork) {

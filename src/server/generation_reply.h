@@ -37,6 +37,8 @@ using FinishFn = std::function<void(const GenerationOutcome& outcome, std::funct
 class CancelHandle {
  public:
   void cancel() FS_EXCLUDES(mutex_);
+  // One lane of a run of agents; false where there is none that runs.
+  bool cancel_lane(int lane) FS_EXCLUDES(mutex_);
 
  private:
   friend class GenerationReply;

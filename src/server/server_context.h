@@ -38,7 +38,6 @@ struct ServerOptions {
   int64_t session_ttl_us = int64_t{30} * 24 * 3600 * 1'000'000;
   int64_t reserved_tokens = 1024;       // reserved at admission when the request does not say max_tokens
   uint64_t prompt_body_bytes_max = 32u << 20;
-  double turn_temperature = 0.8;        // of the web app's turns that name none; the APIs have defaults of their own
   std::vector<ConfigEntry> config = {};
   std::string model_path = "";
   // What an answer says, however it is written: equal keys agree. Empty: no votes (POST /v1/fork, join "vote").

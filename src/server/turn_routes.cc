@@ -3,6 +3,7 @@
 #include <sys/random.h>
 
 #include <algorithm>
+#include <charconv>
 #include <map>
 #include <utility>
 
@@ -13,6 +14,7 @@
 #include "server/dialects/images.h"
 #include "server/generation_reply.h"
 #include "server/own_api.h"
+#include "server/own_tools.h"
 #include "store/run_ledgers.h"
 
 namespace firesteel {
@@ -46,17 +48,12 @@ class RunningTurns {
     MutexLock lock(mutex_);
     running_.erase(id.str());
   }
-  // False when there is none of this owner.
-  bool cancel(const Owner& owner, const std::string& id) {
-    std::shared_ptr<CancelHandle> handle;
-    {
-      MutexLock lock(mutex_);
-      const auto found = running_.find(id);
-      if (found == running_.end() || found->second.owner.tenant != owner.tenant || found->second.owner.user != owner.user) return false;
-      handle = found->second.handle;
-    }
-    handle->cancel();
-    return true;
+  // Null when there is none of this owner.
+  std::shared_ptr<CancelHandle> find(const Owner& owner, const std::string& id) {
+    MutexLock lock(mutex_);
+    const auto found = running_.find(id);
+    if (found == running_.end() || found->second.owner.tenant != owner.tenant || found->second.owner.user != owner.user) return nullptr;
+    return found->second.handle;
   }
 
  private:
@@ -92,6 +89,29 @@ Json lanes_of(const Json& ledger) {
     std::string note = text_member(lane, "error");
     if (note.size() > kTitleBytes) note.resize(complete_utf8_prefix(note.substr(0, kTitleBytes)));
     if (!note.empty()) one.set("note", note);
+    out.push_back(std::move(one));
+  }
+  return out;
+}
+
+// The calls of the one agent that answered, as the page shows them when it is loaded again; bounded.
+Json calls_of(const Json& ledger) {
+  constexpr size_t kCallsMax = 32, kTextBytes = 400;
+  Json::Array out;
+  const Json* calls = ledger.find("tool_calls");
+  if (const Json* lanes = ledger.find("lanes"); calls == nullptr && lanes != nullptr && lanes->is_array()) {
+    for (const Json& lane : lanes->as_array()) calls = text_member(lane, "role") == "answer" ? lane.find("tools") : calls;
+  }
+  if (calls == nullptr || !calls->is_array()) return out;
+  for (const Json& call : calls->as_array()) {
+    if (out.size() >= kCallsMax) break;
+    Json one = Json::Object{{"name", text_member(call, "name")}};
+    for (const char* const name : {"arguments", "result"}) {
+      std::string text = text_member(call, name);
+      if (text.size() > kTextBytes) text.resize(complete_utf8_prefix(text.substr(0, kTextBytes)));
+      one.set(name, std::move(text));
+    }
+    if (call.find("failed") != nullptr) one.set("failed", true);
     out.push_back(std::move(one));
   }
   return out;
@@ -148,25 +168,24 @@ class TurnEncoder final : public ReplyEncoder {
     const std::string type = text_member(event, "type");
     if (type == "note") return append_event("note", Json::Object{{"text", text_member(event, "text")}}, out);
     const Json* id = event.find("lane");
+    if (id == nullptr && (type == "tool" || type == "result")) return tool_event(0, event, out);
     if (id == nullptr || !id->is_int()) return;
     const int64_t lane = id->as_int();
     if (type == "lane") {
       const std::string role = text_member(event, "role");
+      if (role == "answer") answer_lane_ = lane;
       if (role == "answer" || role == "probe") return;
       titles_[lane] = text_member(event, "title");
       return append_event("lane", Json::Object{{"lane", lane + 1}, {"state", "live"}, {"title", titles_[lane]}}, out);
     }
+    if (lane == answer_lane_ && (type == "tool" || type == "result")) return tool_event(0, event, out);
     const auto known = titles_.find(lane);
     if (known == titles_.end()) return;
     if (type == "text") {
       const char* const kind = event.find("thinking") != nullptr ? "thinking" : "text";
       append_event("delta", Json::Object{{"lane", lane + 1}, {kind, text_member(event, kind)}}, out);
     } else if (type == "tool" || type == "result") {
-      Json data = Json::Object{{"lane", lane + 1}};
-      if (const Json* call = event.find("call"); call != nullptr && call->is_object()) {
-        for (const auto& [name, value] : call->as_object()) data.set(name, value);
-      }
-      append_event("tool", data, out);
+      tool_event(lane + 1, event, out);
     } else if (type == "end") {
       const char* const shown = shown_state(text_member(event, "state"));
       Json data = Json::Object{{"lane", lane + 1}, {"state", shown}, {"title", known->second}};
@@ -177,6 +196,13 @@ class TurnEncoder final : public ReplyEncoder {
       append_event("lane", data, out);
     }
   }
+  static void tool_event(int64_t lane, const Json& event, std::string* out) {
+    Json data = Json::Object{{"lane", lane}};
+    if (const Json* call = event.find("call"); call != nullptr && call->is_object()) {
+      for (const auto& [name, value] : call->as_object()) data.set(name, value);
+    }
+    append_event("tool", data, out);
+  }
   // What the router chose is known now.
   void take_ledger(const std::shared_ptr<const Json>& ledger) {
     if (ledger == nullptr) return;
@@ -185,6 +211,7 @@ class TurnEncoder final : public ReplyEncoder {
     if (const Json* why = ledger->find("why"); why != nullptr && why->is_string()) turn_->why = why->as_string();
   }
   const std::shared_ptr<TurnState> turn_;
+  int64_t answer_lane_ = -1;  // of the one agent that answers alone
   std::map<int64_t, std::string> titles_;  // of lanes that were told, by their number in the run
 };
 
@@ -195,6 +222,7 @@ struct TurnSettings {
   Json template_variables;
   std::string mode, why;
   std::optional<AgentParams> agents;
+  OwnTools tools;
 };
 
 // mode contemplating or auto, agents, strategy, budget_tokens.
@@ -217,9 +245,18 @@ Result<std::optional<AgentParams>> read_turn_agents(const Json& body, const std:
   return std::optional<AgentParams>(params);
 }
 
-Result<TurnSettings> read_settings(const Json& body, const ModelInfo& info, double temperature) {
+Result<TurnSettings> read_settings(const Json& body, const ModelInfo& info) {
   TurnSettings settings;
-  settings.sampling.temperature = temperature;
+  settings.sampling.temperature = info.sampling.temperature.value_or(0.8);
+  settings.sampling.top_p = info.sampling.top_p.value_or(1);
+  settings.sampling.min_p = info.sampling.min_p.value_or(0);
+  settings.sampling.top_k = info.sampling.top_k.value_or(0);
+  settings.sampling.repetition_penalty = info.sampling.repetition_penalty.value_or(1);
+  if (const Json* tools = body.find("tools"); tools != nullptr && !tools->is_null()) {
+    Result<OwnTools> own = read_own_tools(*tools, info);
+    if (!own.ok()) return Error{own.error().code, "tools: " + own.error().message};
+    settings.tools = std::move(own).value();
+  }
   FS_TRY(const std::optional<int64_t> max_tokens, int_field(body, "max_tokens", 1, int64_t{1} << 40));
   if (max_tokens) settings.stop.max_tokens = *max_tokens;
   if (getrandom(&settings.sampling.seed, sizeof settings.sampling.seed, 0) != sizeof settings.sampling.seed) settings.sampling.seed = static_cast<uint64_t>(now_us());
@@ -289,6 +326,8 @@ void remember(ServerContext* context, const std::shared_ptr<TurnState>& turn, co
     if (turn->ledger != nullptr) {
       Json lanes = lanes_of(*turn->ledger);
       if (!lanes.as_array().empty()) usage.set("lanes", std::move(lanes));
+      Json calls = calls_of(*turn->ledger);
+      if (!calls.as_array().empty()) usage.set("tools", std::move(calls));
     }
     answer.usage = usage.dump();
     Result<Message> stored = Conversations(context->store).append(turn->owner, answer, now_us());
@@ -316,7 +355,7 @@ HttpReply run_turn(ServerContext* context, const std::shared_ptr<RunningTurns>& 
   if (!known || !call.principal->may_use_model(options.model_id)) {
     return own_error(call, {.kind = ApiErrorKind::kNotFound, .message = "there is no such model, or this key may not use it", .param = "model", .code = "model_not_found"});
   }
-  const Result<TurnSettings> settings = read_settings(*body, context->generator.info(), context->options.turn_temperature);
+  const Result<TurnSettings> settings = read_settings(*body, context->generator.info());
   if (!settings.ok()) return turn_error(call, settings.error());
   const Result<std::optional<std::string>> parent = string_field(*body, "parent_id", 64);
   if (!parent.ok()) return turn_error(call, parent.error());
@@ -402,6 +441,8 @@ HttpReply run_turn(ServerContext* context, const std::shared_ptr<RunningTurns>& 
   request.sampling = settings->sampling;
   request.stop = settings->stop;
   request.agents = settings->agents;
+  const Status offered = use_own_tools(settings->tools, context->generator.info(), /*reports_calls=*/true, &request);
+  if (!offered.ok()) return own_error(call, bad_field("tools", offered.error().message));
   exchange.requests.push_back(std::move(request));
   exchange.dialect = Dialect::kFiresteel;
   exchange.stream = true;
@@ -453,7 +494,19 @@ void add_turn_routes(ServerContext* context, Router* router) {
                     }));
   router->add(Route(HttpMethod::kPost, "/firesteel/v1/turns/{}/cancel", "turn.cancel", RouteAccess::needs(Scope::kInference), RouteLimits(4096),
                     Dialect::kFiresteel, [running](Call& call) -> HttpReply {
-                      if (!running->cancel(owner_of(call), call.request.path_parameters.at(0))) return not_found(call);
+                      const std::shared_ptr<CancelHandle> handle = running->find(owner_of(call), call.request.path_parameters.at(0));
+                      if (handle == nullptr) return not_found(call);
+                      handle->cancel();
+                      return json_response(202, "{}");
+                    }));
+  router->add(Route(HttpMethod::kPost, "/firesteel/v1/turns/{}/lanes/{}/cancel", "turn.lane.cancel", RouteAccess::needs(Scope::kInference), RouteLimits(4096),
+                    Dialect::kFiresteel, [running](Call& call) -> HttpReply {
+                      const std::shared_ptr<CancelHandle> handle = running->find(owner_of(call), call.request.path_parameters.at(0));
+                      const std::string& number = call.request.path_parameters.at(1);
+                      int lane = 0;  // as the page counts: from 1
+                      const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), lane);
+                      const bool is_number = error == std::errc() && end == number.data() + number.size() && lane > 0;
+                      if (handle == nullptr || !is_number || !handle->cancel_lane(lane - 1)) return not_found(call);
                       return json_response(202, "{}");
                     }));
 }

@@ -387,6 +387,25 @@ test("lanes of subagents: live, then folded", () => onPage({ delayMs: 6 }, async
   await axe(page, "with finished lanes");
 }));
 
+test("one lane can be cancelled, the others go on", () => onPage({ delayMs: 30 }, async (page) => {
+  await ask(page, "lanes please", { wait: false });
+  await page.waitForSelector(".lane[data-s=live]");
+  await page.click("[aria-label='Cancel lane B']");
+  await page.waitForSelector(".lane[data-s=off]");
+  await page.waitForSelector(".ans .receipt");
+  assert.equal(await page.locator(".lane[data-s=live]").count(), 0);
+  await visible(page, "Take the panel, with a box around the pack.");
+}));
+
+test("tools that were called are shown, also after a reload", () => onPage({ delayMs: 2 }, async (page) => {
+  await ask(page, "the sum please");
+  assert.match(await page.locator(".calls li").innerText(), /calculator\s+17 \* 23\s*=\s*391/);
+  await axe(page, "with a tool's call");
+  await page.reload();
+  await page.waitForSelector(".calls li");
+  assert.equal(await page.locator(".calls li").count(), 1);
+}));
+
 test("answers can be shown only when they are complete", () => onPage({ delayMs: 6 }, async (page) => {
   await page.click("[aria-label=Settings]");
   await page.uncheck("text=Show answers while they are written");

@@ -173,6 +173,12 @@ export class MockServer {
       return this.send(res, 200, full(c));
     }
     if ((match = /^\/conversations\/(\w+)\/turns$/.exec(sub))) return this.turn(req, res, this.find(session, match[1]), sent);
+    if ((match = /^\/turns\/(\w+)\/lanes\/(\d+)\/cancel$/.exec(sub))) {
+      const stop = this.streams.get(match[1]);
+      if (!stop) throw new HttpError(404, "not_found", "No such lane runs.");
+      stop(Number(match[2]));
+      return this.send(res, 202, {});
+    }
     if ((match = /^\/turns\/(\w+)\/cancel$/.exec(sub))) {
       this.streams.get(match[1])?.();
       this.stats.cancelled++;
@@ -204,7 +210,8 @@ export class MockServer {
     Object.assign(answer, { finish_reason: null, model: sent.model, mode: sent.mode === "auto" ? source.mode : sent.mode });
     if (sent.regenerate) source.text = `Version ${c.messages.filter((m) => m.parent_id === question.id).length}. ${source.text}`;
     let stopped = false, gone = false;
-    this.streams.set(answer.id, () => { stopped = true; });
+    const off = new Map();  // lanes that were cancelled, and whether the page was told
+    this.streams.set(answer.id, (lane) => { if (lane) off.set(lane, false); else stopped = true; });
     req.socket.once("close", () => { gone = true; });
     res.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store", "x-accel-buffering": "no" });
     const write = (event, data) => res.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
@@ -215,6 +222,11 @@ export class MockServer {
     for (const [event, data] of eventsOf(source)) {
       await new Promise((go) => setTimeout(go, trouble.slow ?? this.delayMs));
       if (stopped || gone) break;
+      if (data.lane && off.has(data.lane)) {
+        if (!off.get(data.lane)) write("lane", { lane: data.lane, title: source.lanes[data.lane - 1].title, state: "off", tokens: 3, elapsed_ms: 900 });
+        off.set(data.lane, true);
+        continue;
+      }
       write(event, data);
       if (event === "delta" && data.lane === 0) { text += data.text ?? ""; thinking += data.thinking ?? ""; n++; }
       if (trouble.drop && n >= trouble.drop) { gone = true; res.destroy(); break; }
@@ -222,7 +234,7 @@ export class MockServer {
     }
     this.streams.delete(answer.id);
     Object.assign(answer, { content: [{ type: "text", text }], ...(thinking ? { thinking } : {}), finish_reason: stopped || gone ? "cancelled" : trouble.fail ? "error" : "stop",
-      usage: { prompt_tokens: 263, cached_tokens: 128, completion_tokens: n, first_token_ms: 92, total_ms: Math.max(93, Date.now() - began) }, why: source.why, ...(source.lanes ? { lanes: source.lanes } : {}) });
+      usage: { prompt_tokens: 263, cached_tokens: 128, completion_tokens: n, first_token_ms: 92, total_ms: Math.max(93, Date.now() - began) }, why: source.why, ...(source.lanes ? { lanes: source.lanes } : {}), ...(source.tools ? { tools: source.tools } : {}) });
     c.updated_at = Date.now();
     c.title ||= source.title ?? pieces(words).slice(0, 6).join("");
     if (gone) { this.stats.closed++; return; }

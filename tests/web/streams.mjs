@@ -49,6 +49,10 @@ See [the derivation](https://example.org/slope) and ~~ignore~~ note the sign of 
 
 <b onmouseover="window.hacked=1">bold</b> &lt;i&gt; &amp; &#x41; [ref]: $\\frac{1}{$ and $$\\begin{matrix} a$$`,
   },
+  sum: {
+    mode: "thinking", title: "Seventeen times twenty-three", tools: [{ name: "calculator", arguments: '{"expression":"17 * 23"}', result: "391" }],
+    text: "It is 391.",
+  },
   lanes: {
     mode: "contemplating", why: "Two questions that do not need each other.", title: "Solar panel or turbine",
     lanes: [
@@ -77,6 +81,10 @@ export function* eventsOf(answer) {
   for (const lane of answer.lanes ?? []) {
     for (const piece of pieces(lane.text)) yield ["delta", { lane: lane.lane, text: piece }];
     yield ["lane", { lane: lane.lane, title: lane.title, state: lane.state, tokens: pieces(lane.text).length, elapsed_ms: 4200, note: lane.note }];
+  }
+  for (const { result, ...call } of answer.tools ?? []) {
+    yield ["tool", { lane: 0, ...call }];
+    yield ["tool", { lane: 0, ...call, result }];
   }
   for (const piece of pieces(answer.text)) yield ["delta", { lane: 0, text: piece }];
 }

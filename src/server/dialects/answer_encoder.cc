@@ -82,8 +82,13 @@ void AnswerEncoder::event(size_t index, const GenerateEvent& event, std::string*
 }
 
 std::string AnswerEncoder::with_agents(const std::string& report) const {
-  const std::shared_ptr<const Json> ledger = choices_.empty() ? nullptr : choices_.front().ledger;
+  std::shared_ptr<const Json> ledger;  // of the first choice that has one: agents answer one choice, tools may be called for any
+  for (const Choice& choice : choices_) ledger = ledger != nullptr ? ledger : choice.ledger;
   if (ledger == nullptr || report.empty() || report.back() != '}') return report;
+  std::string out = report;
+  out.pop_back();
+  if (out.size() > 1) out.push_back(',');
+  if (ledger->find("tool_calls") != nullptr) return out + "\"tool_calls\":" + tool_calls().dump() + "}";
   Json told = Json::Object{};
   for (const auto& [name, value] : ledger->as_object()) {
     if (name != "request" && name != "answer") told.set(name, value);
@@ -93,15 +98,26 @@ std::string AnswerEncoder::with_agents(const std::string& report) const {
     for (const Json& lane : told.find("lanes")->as_array()) {
       Json short_lane = Json::Object{};
       for (const auto& [name, value] : lane.as_object()) {
-        if (name != "text" && name != "thinking" && name != "tools") short_lane.set(name, value);
+        if (name != "text" && name != "thinking") short_lane.set(name, value);
       }
       lanes.push_back(std::move(short_lane));
     }
     told.set("lanes", std::move(lanes));
   }
-  std::string out = report;
-  out.pop_back();
-  return out + (out.size() > 1 ? "," : "") + "\"agents\":" + told.dump() + "}";
+  return out + "\"agents\":" + told.dump() + "}";
+}
+
+Json AnswerEncoder::tool_calls() const {
+  Json::Array out;
+  for (size_t i = 0; i < choices_.size(); ++i) {
+    const Json* calls = choices_[i].ledger == nullptr ? nullptr : choices_[i].ledger->find("tool_calls");
+    if (calls == nullptr || !calls->is_array()) continue;
+    for (Json call : calls->as_array()) {
+      if (choices_.size() > 1) call.set("choice", static_cast<int64_t>(i));
+      out.push_back(std::move(call));
+    }
+  }
+  return out;
 }
 
 AnswerTotals AnswerEncoder::totals(size_t choices_per_prompt) const {

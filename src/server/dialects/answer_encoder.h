@@ -59,7 +59,8 @@ class AnswerEncoder : public ReplyEncoder {
   virtual void write_deltas(size_t choice, const std::vector<AnswerDelta>& deltas, std::string* out) = 0;
   virtual void write_done(size_t choice, std::string* out) = 0;
 
-  // The extension's report with what agents did, where they did: {"seed": ..., "agents": {the ledger, without texts}}.
+  // The extension's report with what agents did, where they did: {"seed": ..., "agents": {the ledger, without texts}}; or with the calls
+  // of the server's own tools: {"seed": ..., "tool_calls": [{"name", "arguments", "result", "failed"?, "choice"?}...]}.
   std::string with_agents(const std::string& report) const;
 
   // Of all choices; that many in a row share one prompt, which is counted once.
@@ -72,6 +73,7 @@ class AnswerEncoder : public ReplyEncoder {
   const std::string request_id_;
 
  private:
+  Json tool_calls() const;
   std::vector<AnswerDelta> deltas_;
 };
 

@@ -18,7 +18,7 @@ constexpr Parameter kMessages[] = {
     {"max_tokens", Support::kSupported, "required"},
     {"stop_sequences", Support::kSupported, "at most 16"},
     {"stream"},
-    {"temperature", Support::kSupported, "0 to 1, default 1; refused in version 2026-10-21"},
+    {"temperature", Support::kSupported, "0 to 1; default: the model's, or 1; refused in version 2026-10-21"},
     {"top_p", Support::kSupported, "0 to 1; refused in version 2026-10-21"},
     {"top_k", Support::kSupported, "refused in version 2026-10-21"},
     {"tools", Support::kSupported, "custom ones, at most 128"},
@@ -265,9 +265,10 @@ ExchangeOrError parse_anthropic_messages(const HttpRequest& request, const Excha
   for (const std::string_view name : {"temperature", "top_p", "top_k"}) {
     if (version == AnthropicVersion::k2026 && body.get(name) != nullptr) body.fail(name, "not supported in version 2026-10-21, even at its default");
   }
-  generation.sampling.temperature = body.number("temperature", 0, 1).value_or(1.0);
-  generation.sampling.top_p = body.number("top_p", 0, 1).value_or(1.0);
-  generation.sampling.top_k = static_cast<int>(body.integer("top_k", 0, INT32_MAX).value_or(0));
+  use_sampling_defaults(info, &generation.sampling);
+  generation.sampling.temperature = body.number("temperature", 0, 1).value_or(info.sampling.temperature.value_or(1.0));
+  generation.sampling.top_p = body.number("top_p", 0, 1).value_or(info.sampling.top_p.value_or(1.0));
+  generation.sampling.top_k = static_cast<int>(body.integer("top_k", 0, INT32_MAX).value_or(generation.sampling.top_k));
   const auto max_tokens = body.integer("max_tokens", 1, kTokensMax);
   if (!max_tokens) body.fail("max_tokens", "missing");
   generation.stop.max_tokens = max_tokens.value_or(1);

@@ -232,6 +232,7 @@ void read_anthropic_tools(const BodyReader& body, Generation* out) {
   if (!body.ok()) return;
   if (!type) return choice->fail("type", "missing");
   if (*type == "none") {
+    out->no_own_tools = true;
     out->format.tools = false;
     out->tools = Json();
     out->tool_list.clear();

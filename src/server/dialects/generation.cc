@@ -5,6 +5,7 @@
 
 #include "base/rng.h"
 #include "server/dialects/json_writer.h"
+#include "server/own_tools.h"
 
 namespace firesteel {
 namespace {
@@ -16,6 +17,7 @@ constexpr Parameter kExtension[] = {
     {"agents", Support::kSupported, "1 to 16 in parallel; not with tools, n or logprobs"},
     {"strategy", Support::kSupported, "auto, split, vote, refine"},
     {"error_bound", Support::kSupported, "vote: how likely an early stop may change the answer, 0 to 0.5; default 0.05"},
+    {"tools", Support::kSupported, "the server's own: auto (those that the model uses by itself), none, or a list of names"},
 };
 
 struct Effort {
@@ -93,7 +95,17 @@ void read_extension(const BodyReader& body, const ModelInfo& info, Generation* o
   const auto seed = object->integer("seed", INT64_MIN, INT64_MAX);
   if (seed && out->seed && *seed != *out->seed) object->fail("seed", "differs from seed");
   if (seed) out->seed = seed;
+  if (const Json* tools = object->get("tools"); tools != nullptr) {
+    Result<OwnTools> own = read_own_tools(*tools, info);
+    if (!own.ok()) return object->fail("tools", own.error().message);
+    out->own_tools = std::move(own).value();
+  }
   if (read_agents(*object, info, out) || !object->ok()) return;
+  if (out->own_tools && !out->own_tools->empty()) {
+    const char* const obstacle = out->prompt ? "a raw prompt" : !out->tools.is_null() ? "tools of the request's own" : out->constraint ? "a form for the answer" :
+                                 out->sampling.n_top_logprobs >= 0 ? "logprobs" : nullptr;
+    if (obstacle != nullptr) return object->fail("tools", std::string("not together with ") + obstacle, "unsupported_parameter");
+  }
   Thinking& thinking = out->thinking;
   if (mode && *mode == "thinking" && !info.can_think) {
     object->fail("mode", "this model does not think: expected instant or auto, found \"thinking\"");
@@ -271,6 +283,12 @@ void read_logit_bias(const BodyReader& body, const ModelInfo& info, Generation* 
   }
 }
 
+void use_sampling_defaults(const ModelInfo& info, SamplingParams* sampling) {
+  sampling->top_k = info.sampling.top_k.value_or(sampling->top_k);
+  sampling->min_p = info.sampling.min_p.value_or(sampling->min_p);
+  sampling->repetition_penalty = info.sampling.repetition_penalty.value_or(sampling->repetition_penalty);
+}
+
 uint64_t choice_seed(uint64_t seed, uint32_t choice) {
   if (choice == 0) return seed;
   const auto words = philox4x32({choice, 0, 0, 0xc401ceu}, seed);
@@ -300,6 +318,9 @@ std::vector<GenerateRequest> make_requests(Generation generation, int64_t seed, 
     if (!generation.thinking.effort.empty()) chat.template_variables.set("reasoning_effort", generation.thinking.effort);
     request.prompt = std::move(chat);
   }
+  // tool_choice none takes the client's tools away, and with them ours. Tools that were named have been checked by read_extension.
+  const bool no_tools = !generation.tool_list.empty() || generation.no_own_tools;
+  if (!no_tools) static_cast<void>(use_own_tools(generation.own_tools, context.generator->info(), /*reports_calls=*/false, &request));
   std::vector<GenerateRequest> requests(static_cast<size_t>(generation.n), request);
   for (size_t i = 0; i < requests.size(); ++i) requests[i].sampling.seed = choice_seed(static_cast<uint64_t>(seed), static_cast<uint32_t>(i));
   return requests;

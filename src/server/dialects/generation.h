@@ -13,6 +13,7 @@
 #include "server/dialects/images.h"
 #include "server/dialects/parameters.h"
 #include "server/exchange.h"
+#include "server/own_tools.h"
 
 namespace firesteel {
 
@@ -51,6 +52,8 @@ struct Generation {
   Thinking thinking = {};
   AnswerFormat format = {};
   std::optional<AgentParams> agents = {};
+  OwnTools own_tools = {};           // the server's, that it runs itself
+  bool no_own_tools = false;         // the client wants no calls at all
   RequestImages images = {};         // in the order of the parts {"type": "image"} of messages
 };
 
@@ -79,6 +82,9 @@ void read_response_format(const BodyReader& body, std::string_view name, bool fl
 void read_stop(const BodyReader& body, std::string_view name, size_t n_max, Generation* out);
 // {"token id": -100..100}
 void read_logit_bias(const BodyReader& body, const ModelInfo& info, Generation* out);
+
+// What of the model's wishes no parameter of the dialect can say otherwise: top_k, min_p, repetition_penalty.
+void use_sampling_defaults(const ModelInfo& info, SamplingParams* sampling);
 
 // Seeds of the choices: the first has the seed itself.
 uint64_t choice_seed(uint64_t seed, uint32_t choice);

@@ -49,9 +49,9 @@ constexpr Parameter kGenerate[] = {
 };
 constexpr Parameter kOptions[] = {
     {"num_predict", Support::kSupported, "tokens; -1 or -2: until the context is full (default)"},
-    {"temperature", Support::kSupported, "0 to 2; default 0.8"},
+    {"temperature", Support::kSupported, "0 to 2; default: the model's, or 0.8"},
     {"top_k", Support::kSupported, "default 40"},
-    {"top_p", Support::kSupported, "default 0.9"},
+    {"top_p", Support::kSupported, "default: the model's, or 0.9"},
     {"min_p", Support::kSupported, "default 0"},
     {"seed", Support::kSupported, "absent: random, and reported in firesteel.seed"},
     {"stop", Support::kSupported, "a string or at most 16"},
@@ -252,7 +252,7 @@ ExchangeOrError finish(const BodyReader& body, Generation generation, bool is_ch
                        const ExchangeContext& context) {
   read_format(body, &generation);
   read_think(body, info, &generation);
-  read_ollama_options(body, &generation);
+  read_ollama_options(body, info, &generation);
   read_extension(body, info, &generation);
   Exchange exchange;
   exchange.dialect = Dialect::kOllama;
@@ -278,11 +278,12 @@ const ParameterTable kOllamaChatTable = {"POST /api/chat", kChat};
 const ParameterTable kOllamaGenerateTable = {"POST /api/generate", kGenerate};
 const ParameterTable kOllamaOptionsTable = {"object \"options\" of Ollama's routes", kOptions};
 
-void read_ollama_options(const BodyReader& body, Generation* out) {
+void read_ollama_options(const BodyReader& body, const ModelInfo& info, Generation* out) {
   SamplingParams& sampling = out->sampling;
-  sampling.temperature = 0.8;
   sampling.top_k = 40;
-  sampling.top_p = 0.9;
+  use_sampling_defaults(info, &sampling);
+  sampling.temperature = info.sampling.temperature.value_or(0.8);
+  sampling.top_p = info.sampling.top_p.value_or(0.9);
   const auto options = body.object("options");
   if (!options) return;
   options->check(kOllamaOptionsTable);
@@ -293,8 +294,8 @@ void read_ollama_options(const BodyReader& body, Generation* out) {
   sampling.temperature = options->number("temperature", 0, 2).value_or(sampling.temperature);
   sampling.top_k = static_cast<int>(options->integer("top_k", 0, INT32_MAX).value_or(sampling.top_k));
   sampling.top_p = options->number("top_p", 0, 1).value_or(sampling.top_p);
-  sampling.min_p = options->number("min_p", 0, 1).value_or(0);
-  sampling.repetition_penalty = options->number("repeat_penalty", 0.01, 100).value_or(1);
+  sampling.min_p = options->number("min_p", 0, 1).value_or(sampling.min_p);
+  sampling.repetition_penalty = options->number("repeat_penalty", 0.01, 100).value_or(sampling.repetition_penalty);
   sampling.presence_penalty = options->number("presence_penalty", -2, 2).value_or(0);
   sampling.frequency_penalty = options->number("frequency_penalty", -2, 2).value_or(0);
   out->seed = options->integer("seed", INT64_MIN, INT64_MAX);

@@ -12,7 +12,7 @@ namespace firesteel {
 std::string rfc3339(int64_t unix_s);
 // As read_model, and "name:latest" is "name".
 std::string read_ollama_model(const BodyReader& body, const ExchangeContext& context);
-// `options`, with Ollama's defaults.
-void read_ollama_options(const BodyReader& body, Generation* out);
+// `options`, with the model's defaults, or Ollama's.
+void read_ollama_options(const BodyReader& body, const ModelInfo& info, Generation* out);
 
 }  // namespace firesteel

@@ -21,8 +21,8 @@ constexpr Parameter kChat[] = {
     {"stream_options", Support::kSupported, "include_usage; include_obfuscation is ignored"},
     {"max_completion_tokens", Support::kSupported, "absent: until the context is full"},
     {"max_tokens", Support::kSupported, "older name of max_completion_tokens"},
-    {"temperature", Support::kSupported, "0 to 2; default 1"},
-    {"top_p", Support::kSupported, "0 to 1; default 1"},
+    {"temperature", Support::kSupported, "0 to 2; default: the model's, or 1"},
+    {"top_p", Support::kSupported, "0 to 1; default: the model's, or 1"},
     {"n", Support::kSupported, "1 to 16"},
     {"seed", Support::kSupported, "absent: random, and reported in firesteel.seed"},
     {"stop", Support::kSupported, "a string or at most 4"},
@@ -210,6 +210,7 @@ void read_tool_choice(const BodyReader& body, Generation* out) {
     if (*word == "none") {
       // The model does not see them, so it does not call them.
       out->format.tools = false;
+      out->no_own_tools = true;
       out->tools = Json();
       out->tool_list.clear();
     } else if (*word == "required") {

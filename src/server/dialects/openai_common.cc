@@ -22,8 +22,9 @@ StreamOptions read_stream_options(const BodyReader& body) {
 
 void read_openai_sampling(const BodyReader& body, size_t n_stop_max, const ModelInfo& info, Generation* out) {
   SamplingParams& sampling = out->sampling;
-  sampling.temperature = body.number("temperature", 0, 2).value_or(1.0);
-  sampling.top_p = body.number("top_p", 0, 1).value_or(1.0);
+  sampling.temperature = body.number("temperature", 0, 2).value_or(info.sampling.temperature.value_or(1.0));
+  sampling.top_p = body.number("top_p", 0, 1).value_or(info.sampling.top_p.value_or(1.0));
+  use_sampling_defaults(info, &sampling);
   sampling.presence_penalty = body.number("presence_penalty", -2, 2).value_or(0.0);
   sampling.frequency_penalty = body.number("frequency_penalty", -2, 2).value_or(0.0);
   out->seed = body.integer("seed", INT64_MIN, INT64_MAX);

@@ -19,8 +19,8 @@ constexpr Parameter kCompletions[] = {
     {"model", Support::kSupported, "absent: the served model"},
     {"prompt", Support::kSupported, "a string, strings, token ids or lists of them; at most 128"},
     {"max_tokens", Support::kSupported, "default 16"},
-    {"temperature", Support::kSupported, "0 to 2; default 1"},
-    {"top_p", Support::kSupported, "0 to 1; default 1"},
+    {"temperature", Support::kSupported, "0 to 2; default: the model's, or 1"},
+    {"top_p", Support::kSupported, "0 to 1; default: the model's, or 1"},
     {"n", Support::kSupported, "1 to 16; at most 128 choices in all"},
     {"stream"},
     {"stream_options"},
@@ -178,6 +178,7 @@ ExchangeOrError parse_openai_completions(const HttpRequest& request, const Excha
   const bool echo = body.boolean("echo").value_or(false);
   if (echo && logprobs) body.fail("logprobs", "together with echo: not supported", "unsupported_parameter");
   read_extension(body, info, &generation);
+  if (generation.own_tools && !generation.own_tools->empty()) body.fail("firesteel.tools", "not together with a raw prompt", "unsupported_parameter");
   body.string("user");
   const StreamOptions stream = read_stream_options(body);
   std::vector<std::string> echoes;

@@ -22,8 +22,8 @@ constexpr Parameter kResponses[] = {
     {"stream"},
     {"stream_options", Support::kSupported, "include_obfuscation is ignored"},
     {"max_output_tokens", Support::kSupported, "absent: until the context is full"},
-    {"temperature", Support::kSupported, "0 to 2; default 1"},
-    {"top_p", Support::kSupported, "0 to 1; default 1"},
+    {"temperature", Support::kSupported, "0 to 2; default: the model's, or 1"},
+    {"top_p", Support::kSupported, "0 to 1; default: the model's, or 1"},
     {"text", Support::kSupported, "format text, json_object, json_schema (without tools); verbosity is ignored"},
     {"tools", Support::kSupported, "of type function, at most 128"},
     {"tool_choice", Support::kSupported, "none, auto, required, or one function"},
@@ -196,6 +196,7 @@ void read_tool_choice(const BodyReader& body, Generation* out) {
     require_call({}, out);
   } else if (*word == "none") {
     out->format.tools = false;
+    out->no_own_tools = true;
     out->tools = Json();
     out->tool_list.clear();
   }
@@ -247,8 +248,9 @@ ExchangeOrError parse_openai_responses(const HttpRequest& request, const Exchang
   for (const Json& message : conversation) generation.messages.as_array().push_back(without_sources(message));
   if (conversation.size() > kMessagesMax) body.fail("input", "expected at most " + std::to_string(kMessagesMax) + " messages in the conversation");
 
-  generation.sampling.temperature = body.number("temperature", 0, 2).value_or(1.0);
-  generation.sampling.top_p = body.number("top_p", 0, 1).value_or(1.0);
+  generation.sampling.temperature = body.number("temperature", 0, 2).value_or(info.sampling.temperature.value_or(1.0));
+  generation.sampling.top_p = body.number("top_p", 0, 1).value_or(info.sampling.top_p.value_or(1.0));
+  use_sampling_defaults(info, &generation.sampling);
   generation.stop.max_tokens = body.integer("max_output_tokens", 1, kTokensMax).value_or(-1);
   read_tools(body, true, &generation);
   if (const auto text = body.object("text")) {

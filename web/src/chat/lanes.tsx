@@ -3,13 +3,14 @@ import type { VNode } from "preact";
 import { clock, count, plural } from "../lib/format";
 import type { Lane, LaneState } from "../lib/types";
 import { Icon, type IconName } from "../ui";
+import { Calls } from "./calls";
 
 const STATES: Record<LaneState, [IconName, string]> = {
   wait: ["wait", "Waits"], live: ["pen", "Writing"], done: ["check", "Done"], off: ["off", "Cancelled"], fail: ["alert", "Failed"],
 };
 const letter = (lane: Lane): string => String.fromCharCode(64 + Math.min(26, Math.max(1, lane.lane)));
 
-function LaneItem({ lane, owner }: { lane: Lane; owner: string }): VNode {
+function LaneItem({ lane, owner, stop }: { lane: Lane; owner: string; stop: ((lane: number) => void) | undefined }): VNode {
   const [icon, word] = STATES[lane.state] ?? STATES.wait;
   return (
     <li class="lane" id={`${owner}-lane-${lane.lane}`} data-s={lane.state}>
@@ -19,8 +20,10 @@ function LaneItem({ lane, owner }: { lane: Lane; owner: string }): VNode {
           <h3 class="lane-title"><span class="sr-only">Lane {letter(lane)}: </span>{lane.title}</h3>
           <div class="lane-meta"><span class="st"><Icon name={icon} />{word}</span>
             <span class="num">{lane.tokens === undefined ? "" : `${count(lane.tokens)} tok`}</span>
-            <span class="num">{lane.elapsed_ms === undefined ? "" : clock(lane.elapsed_ms)}</span></div>
+            <span class="num">{lane.elapsed_ms === undefined ? "" : clock(lane.elapsed_ms)}</span>
+            {stop && lane.state === "live" && <button type="button" class="btn quiet sm" aria-label={`Cancel lane ${letter(lane)}`} onClick={() => stop(lane.lane)}>Cancel</button>}</div>
         </div>
+        {lane.tools && lane.tools.length > 0 && <Calls calls={lane.tools} rev={lane.tools.length} />}
         {(lane.note || lane.text) && <p class="tail" aria-busy={lane.state === "live"}><span>{lane.note || (lane.text ?? "").slice(-280)}{lane.state === "live" && <span class="caret" />}</span></p>}
       </div>
     </li>
@@ -31,12 +34,12 @@ function summary(lanes: Lane[]): string {
   const of = (state: LaneState): number => lanes.filter((lane) => lane.state === state).length;
   const parts = ([["done", "done"], ["live", "working"], ["wait", "waiting"], ["off", "cancelled"], ["fail", "failed"]] as const)
     .filter(([state]) => of(state) > 0).map(([state, word]) => `${of(state)} ${word}`);
-  return `Split into ${plural(lanes.length, "lane")} · ${of("done") === lanes.length ? "all done" : parts.join(", ")}`;
+  return `${plural(lanes.length, "lane")} · ${of("done") === lanes.length ? "all done" : parts.join(", ")}`;
 }
 
 /** `folded`: the answer is finished, so the lanes hide behind one line. */
-export function Lanes({ lanes, owner, folded }: { lanes: Lane[]; /** changes with the lanes, which are changed in place */ rev: number; owner: string; folded: boolean }): VNode {
-  const list = <ol class="lanes">{lanes.map((lane) => <LaneItem key={lane.lane} lane={{ ...lane }} owner={owner} />)}</ol>;
+export function Lanes({ lanes, owner, folded, stop }: { lanes: Lane[]; /** changes with the lanes, which are changed in place */ rev: number; owner: string; folded: boolean; stop?: ((lane: number) => void) | undefined }): VNode {
+  const list = <ol class="lanes">{lanes.map((lane) => <LaneItem key={lane.lane} lane={{ ...lane }} owner={owner} stop={stop} />)}</ol>;
   return (
     <div class="run in-answer">
       <header class="run-head"><span class="node"><Icon name="fork" /></span><p class="run-title">Contemplating</p><p class="sum num">{summary(lanes)}</p></header>

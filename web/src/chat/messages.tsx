@@ -8,9 +8,10 @@ import { Markdown } from "../lib/markdown";
 import { streaming } from "../lib/prefs";
 import type { Part } from "../lib/types";
 import { CopyButton, Icon, IconButton, Notice, say } from "../ui";
+import { Calls } from "./calls";
 import { Lanes } from "./lanes";
 import { isTemporary, isWriting, textOf, type Live, type Message, type Thread } from "./thread";
-import { again, ask, giveFeedback, stop } from "./turn";
+import { again, ask, giveFeedback, stop, stopLane } from "./turn";
 
 // ---------- branches ----------
 function Versions({ thread, message, what }: { thread: Thread; message: Message; what: string }): VNode | null {
@@ -98,7 +99,8 @@ export function Answer({ thread, message, last }: { thread: Thread; message: Mes
     <article class="ans" aria-label="Answer" aria-busy={writing} data-message={message.id}>
       <h2 class="sr-only">Answer</h2>
       {message.thinking && <Thinking message={message} live={!!live && !text} />}
-      {message.lanes && message.lanes.length > 0 && <Lanes lanes={message.lanes} rev={message.rev.value} owner={message.id} folded={!writing} />}
+      {message.tools && message.tools.length > 0 && <Calls calls={message.tools} rev={message.rev.value} />}
+      {message.lanes && message.lanes.length > 0 && <Lanes lanes={message.lanes} rev={message.rev.value} owner={message.id} folded={!writing} stop={live && !isTemporary(message.id) ? (lane) => stopLane(message, lane) : undefined} />}
       {shown ? <Markdown text={shown} live={writing} /> : !writing && !message.error && !message.lost && message.finish_reason !== "cancelled" && <p class="dim">The answer is empty.</p>}
       {writing && <Progress thread={thread} live={live} words={text ? text.trim().split(/\s+/).length : 0} />}
       {!writing && <Ending thread={thread} message={message} last={last} />}

@@ -3,7 +3,7 @@ import { batch, signal } from "@preact/signals";
 import { ApiError, get, post, put, reason, request } from "../lib/api";
 import { keepDraft, mode, modelId, sampling } from "../lib/prefs";
 import { events, type ServerEvent } from "../lib/sse";
-import type { Conversation, Feedback, FullConversation, LaneState, Part, TurnRequest, Usage } from "../lib/types";
+import type { Conversation, Feedback, FullConversation, LaneState, Part, ToolCall, TurnRequest, Usage } from "../lib/types";
 import { say, showToast } from "../ui";
 import { Sentences } from "./sentences";
 import { adopt, createConversation, current, model, upsert } from "./state";
@@ -164,6 +164,11 @@ async function read(thread: Thread, live: Live, question: Message | null, respon
       const lane = thread.lane(answer, Number(fields["lane"]));
       Object.assign(lane, { state: fields["state"] as LaneState }, pick(fields, ["title", "tokens", "elapsed_ms", "note"]));
       soon();
+    } else if (event === "tool") {
+      const lane = Number(fields["lane"] ?? 0);
+      const owner = lane > 0 ? thread.lane(answer, lane) : answer;
+      noteCall(owner.tools ??= [], fields);
+      soon();
     } else if (event === "done") {
       ended = true;
       answer.finish_reason = String(fields["finish_reason"] ?? "stop");
@@ -199,6 +204,19 @@ async function read(thread: Thread, live: Live, question: Message | null, respon
     sentences.end("Connection lost. What had arrived is kept.");
     void recover(thread);
   }
+}
+
+const CALLS_MAX = 32;
+
+/** The same call is told twice: when it begins, and with its result. */
+function noteCall(calls: ToolCall[], fields: Record<string, unknown>): void {
+  const call: ToolCall = { name: String(fields["name"] ?? ""), arguments: String(fields["arguments"] ?? "") };
+  if (fields["result"] === undefined) {
+    if (calls.length < CALLS_MAX) calls.push(call);
+    return;
+  }
+  const open = calls.find((other) => other.result === undefined && other.name === call.name && other.arguments === call.arguments);
+  if (open) Object.assign(open, { result: String(fields["result"]) }, fields["failed"] === true ? { failed: true } : {});
 }
 
 const pick = (from: Record<string, unknown>, names: string[]): Record<string, unknown> =>
@@ -243,6 +261,13 @@ export function stop(thread: Thread): void {
   // Before `start` there is no id to cancel: closing the connection does it.
   if (isTemporary(id)) { live.abort.abort(); return; }
   post(`/turns/${id}/cancel`, {}).catch(() => live.abort.abort());
+}
+
+/** Ends one lane; the others go on, and the answer is joined without it. */
+export function stopLane(answer: Message, lane: number): void {
+  post(`/turns/${answer.id}/lanes/${lane}/cancel`, {}).catch((error) => {
+    if (!(error instanceof ApiError) || error.status !== 404) showToast({ text: `Not cancelled: ${reason(error)}` });  // 404: it has just ended
+  });
 }
 
 export async function giveFeedback(message: Message, feedback: Feedback): Promise<void> {

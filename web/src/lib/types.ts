@@ -14,12 +14,15 @@ export interface Usage {
 export type Thumb = "up" | "down" | null;
 export interface Feedback { thumb: Thumb; reason?: string; correction?: string }
 
+/** A tool that was called on the way to an answer; without a result it still runs. */
+export interface ToolCall { name: string; arguments: string; result?: string; failed?: boolean }
+
 export type LaneState = "wait" | "live" | "done" | "off" | "fail";
-export interface Lane { lane: number; title: string; state: LaneState; text?: string; tokens?: number; elapsed_ms?: number; note?: string }
+export interface Lane { lane: number; title: string; state: LaneState; text?: string; tokens?: number; elapsed_ms?: number; note?: string; tools?: ToolCall[] }
 
 export interface StoredMessage {
   id: string; parent_id: string | null; role: "user" | "assistant"; content: Part[]; thinking?: string; model?: string; mode?: Mode; why?: string;
-  finish_reason?: string | null; usage?: Usage | null; feedback?: Feedback | null; created_at: number; lanes?: Lane[];
+  finish_reason?: string | null; usage?: Usage | null; feedback?: Feedback | null; created_at: number; lanes?: Lane[]; tools?: ToolCall[];
 }
 export interface Conversation { id: string; title: string; pinned: boolean; created_at: number; updated_at: number; model?: string }
 export interface FullConversation extends Conversation { system?: string; messages: StoredMessage[] }
