@@ -28,6 +28,7 @@ void add_train_tokenizer(Command train);
 void add_train_model(Command train);
 // Below data:
 void add_data_show(Command data);
+void add_datasets(Command data);  // ingest, scrub ... erase
 void add_data_synth(Command data);  // synth, kinds, check
 // Below models:
 void add_models_verify(Command models);
