@@ -1,5 +1,4 @@
-# fs_embed_curricula(TARGET FOLDER): adds a generated source to TARGET that holds every *.cur file below FOLDER, taken by the assembler
-# (.incbin) like the files of the web pages.
+# fs_embed_curricula(TARGET FOLDER): adds a generated source to TARGET that holds every *.cur file below FOLDER.
 function(fs_embed_curricula target folder)
   file(GLOB_RECURSE inputs CONFIGURE_DEPENDS ${folder}/*.cur)
   list(SORT inputs)
@@ -10,8 +9,7 @@ function(fs_embed_curricula target folder)
   foreach(input IN LISTS inputs)
     file(RELATIVE_PATH path ${folder} ${input})
     set(name fs_curriculum_${i})
-    string(APPEND blobs "__asm__(\".pushsection .rodata\\n.global ${name}\\n${name}:\\n.incbin \\\"${input}\\\"\\n.global ${name}_end\\n${name}_end:\\n.byte 0\\n.popsection\\n\");\n")
-    string(APPEND blobs "extern \"C\" const char ${name}[], ${name}_end[];\n")
+    fs_embed_file(blobs ${name} char ${input})
     string(APPEND rows "      {\"${path}\", {${name}, static_cast<size_t>(${name}_end - ${name})}},\n")
     math(EXPR i "${i} + 1")
   endforeach()

@@ -1,5 +1,5 @@
 # fs_embed_model(TARGET FOLDER): adds a generated source to TARGET that holds FOLDER/kindling.gguf and FOLDER/kindling.mmproj.gguf, or what
-# of them there is (see apps/firesteel/embedded_model.h). The assembler takes the files (.incbin) at a page boundary, so that tensors are
+# of them there is (see apps/firesteel/embedded_model.h). They begin at a page boundary, so that tensors are
 # used where they lie; pages that nobody reads are never loaded.
 function(fs_embed_model target folder)
   set(output ${CMAKE_BINARY_DIR}/embedded_model_files.cc)
@@ -16,8 +16,7 @@ function(fs_embed_model target folder)
       list(APPEND inputs ${input})
       file(SHA256 ${input} digest)
       string(SUBSTRING ${digest} 0 15 stamp)  # 60 bits: positive
-      string(APPEND blobs "__asm__(\".pushsection .rodata\\n.balign 4096\\n.global ${name}\\n${name}:\\n.incbin \\\"${input}\\\"\\n.global ${name}_end\\n${name}_end:\\n.byte 0\\n.popsection\\n\");\n")
-      string(APPEND blobs "extern \"C\" const std::byte ${name}[], ${name}_end[];\n")
+      fs_embed_file(blobs ${name} std::byte ${input} 4096)
       set(${part} "{{${name}, static_cast<size_t>(${name}_end - ${name})}, 0x${stamp}}")
     else()
       set(${part} "{}")

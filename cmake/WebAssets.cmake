@@ -1,5 +1,5 @@
 # fs_embed_web_assets(TARGET DIST): adds a generated source to TARGET that holds every file of DIST/manifest.json (see docs/api.md, "Pages and
-# files") and its .br variant. The files are taken by the assembler (.incbin), so nothing is converted and compiling takes no time.
+# files") and its .br variant.
 function(fs_embed_web_assets target dist)
   set(manifest ${dist}/manifest.json)
   set(output ${CMAKE_BINARY_DIR}/web_assets.cc)
@@ -26,8 +26,7 @@ function(fs_embed_web_assets target dist)
         endif()
         list(APPEND inputs ${input})
         set(name fs_web_${i}_${kind})
-        string(APPEND blobs "__asm__(\".pushsection .rodata\\n.global ${name}\\n${name}:\\n.incbin \\\"${input}\\\"\\n.global ${name}_end\\n${name}_end:\\n.byte 0\\n.popsection\\n\");\n")
-        string(APPEND blobs "extern \"C\" const char ${name}[], ${name}_end[];\n")
+        fs_embed_file(blobs ${name} char ${input})
       endforeach()
       if(NOT br_bytes EQUAL 0)
         set(br "view(fs_web_${i}_br, fs_web_${i}_br_end)")
