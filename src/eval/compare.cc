@@ -25,6 +25,7 @@ Result<SuiteComparison> compare_suites(const SuiteReport& a, const SuiteReport& 
   out.mode_a = a.mode;
   out.mode_b = b.mode;
   std::map<std::string_view, const ReportItem*> of_b;
+  std::map<std::pair<std::string, std::string>, SuiteComparison::Slice> slices;
   for (const ReportItem& item : b.items) of_b.emplace(item.id, &item);
   for (const ReportItem& item : a.items) {
     const auto found = of_b.find(item.id);
@@ -38,6 +39,19 @@ Result<SuiteComparison> compare_suites(const SuiteReport& a, const SuiteReport& 
     if (!item.right && !other.right) ++out.n_neither;
     if (item.right && !other.right) out.only_a.push_back(item.id);
     if (!item.right && other.right) out.only_b.push_back(item.id);
+    for (const auto& slice : item.slices) {
+      SuiteComparison::Slice& counts = slices[slice];
+      ++counts.n;
+      if (item.right && other.right) ++counts.n_both;
+      if (item.right && !other.right) ++counts.n_only_a;
+      if (!item.right && other.right) ++counts.n_only_b;
+    }
+  }
+  for (auto& [key, slice] : slices) {
+    slice.name = key.first;
+    slice.value = key.second;
+    slice.difference = paired_difference_interval(slice.n_both, slice.n_only_a, slice.n_only_b, slice.n - slice.n_both - slice.n_only_a - slice.n_only_b);
+    out.slices.push_back(slice);
   }
   out.n_only_a = static_cast<int64_t>(out.only_a.size());
   out.n_only_b = static_cast<int64_t>(out.only_b.size());

@@ -20,6 +20,12 @@ struct SuiteComparison {
   Interval difference;              // b - a, 95 %
   Verdict verdict = Verdict::kNoDifference;
   std::vector<std::string> only_a = {}, only_b = {};  // ids
+  struct Slice {
+    std::string name, value;        // "topic", "ages"
+    int64_t n = 0, n_both = 0, n_only_a = 0, n_only_b = 0;
+    Interval difference;            // b - a, 95 %
+  };
+  std::vector<Slice> slices = {};   // by name and value; of items that both have
 };
 
 // Suites that both have, by name. kFailedPrecondition: none; or one suite with other items (its digests differ), unless the ids agree and

@@ -46,6 +46,11 @@ Json item_json(const ReportItem& item) {
   if (!item.attempt.error.empty()) out.emplace_back("error", item.attempt.error);
   out.emplace_back("prompt_tokens", item.attempt.prompt_tokens);
   out.emplace_back("generated_tokens", item.attempt.generated_tokens);
+  if (!item.slices.empty()) {
+    Json::Array slices;
+    for (const auto& [name, value] : item.slices) slices.push_back(Json::Array{name, value});
+    out.emplace_back("slices", std::move(slices));
+  }
   return out;
 }
 
@@ -114,6 +119,11 @@ ReportItem parse_report_item(const Json& json, const std::string& where, Status*
   item.attempt.error = r.text("error", false);
   item.attempt.prompt_tokens = r.integer("prompt_tokens");
   item.attempt.generated_tokens = r.integer("generated_tokens");
+  for (const Json& slice : r.list("slices", false)) {
+    const bool is_pair = slice.is_array() && slice.as_array().size() == 2 && slice.as_array()[0].is_string() && slice.as_array()[1].is_string();
+    if (is_pair) item.slices.emplace_back(slice.as_array()[0].as_string(), slice.as_array()[1].as_string());
+    else if (status->ok()) *status = Error{ErrorCode::kDataLoss, where + "slices: expected pairs of texts"};
+  }
   return item;
 }
 
@@ -125,6 +135,7 @@ SuiteReport make_suite_report(const Suite& suite, EvalMode mode, const SuiteRun&
   CHECK(run.results.size() == suite.items.size());
   SuiteReport out;
   out.name = suite.name;
+  out.sealed = suite.sealed;
   out.title = suite.title;
   out.items_digest = suite.digest;
   if (!suite.source.digest.empty() && suite.source.digest != suite.digest) out.digest_said = suite.source.digest;
@@ -153,7 +164,16 @@ SuiteReport make_suite_report(const Suite& suite, EvalMode mode, const SuiteRun&
       ++count.n;
       count.n_right += result.right ? 1 : 0;
     }
-    out.items.push_back({item.id, result.right, conversation_text(item.messages), expected_text(item.grading), result.read, attempt, result.right ? std::vector<RgbImage>() : item.images});
+    if (suite.sealed) {  // what the item asks, and what was answered to it, stays inside the run
+      Attempt counts;
+      counts.prompt_tokens = attempt.prompt_tokens;
+      counts.generated_tokens = attempt.generated_tokens;
+      counts.finish = attempt.finish;
+      if (!attempt.error.empty()) counts.error = "no answer";
+      out.items.push_back({item.id, result.right, "", "", "", counts, {}, item.slices});
+      continue;
+    }
+    out.items.push_back({item.id, result.right, conversation_text(item.messages), expected_text(item.grading), result.read, attempt, result.right ? std::vector<RgbImage>() : item.images, item.slices});
   }
   for (auto& [key, count] : slices) out.slices.push_back(std::move(count));
   if (!times.empty()) {
@@ -169,6 +189,7 @@ Json report_json(const Report& report) {
     const Interval interval = wilson_interval(suite.n_right, suite.n);
     Json::Object one = {{"name", suite.name}, {"title", suite.title}, {"mode", suite.mode}, {"items_digest", suite.items_digest}};
     if (!suite.digest_said.empty()) one.emplace_back("digest_said", suite.digest_said);
+    if (suite.sealed) one.emplace_back("sealed", true);
     one.emplace_back("n", suite.n);
     one.emplace_back("right", suite.n_right);
     one.emplace_back("accuracy", suite.n == 0 ? 0.0 : static_cast<double>(suite.n_right) / static_cast<double>(suite.n));
@@ -215,6 +236,7 @@ Result<Report> parse_report(const Json& json) {
     suite.mode = s.text("mode");
     suite.items_digest = s.text("items_digest");
     suite.digest_said = s.text("digest_said", false);
+    suite.sealed = one.find("sealed") != nullptr && s.boolean("sealed");
     suite.n = s.integer("n");
     suite.n_right = s.integer("right");
     suite.floor = s.number("floor");

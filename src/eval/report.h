@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/json.h"
@@ -27,12 +28,14 @@ struct ReportItem {
   std::string expected, read;
   Attempt attempt;
   std::vector<RgbImage> images = {};  // not part of the JSON
+  std::vector<std::pair<std::string, std::string>> slices = {};  // the item's: ("topic", "ages")
 };
 
 struct SuiteReport {
   std::string name, title;
   std::string items_digest;
   std::string digest_said = {};     // by the suite file, when it differs
+  bool sealed = false;              // items have an id, right or wrong, and slices; nothing that they say
   std::string mode;
   int64_t n = 0, n_right = 0;
   int64_t n_errors = 0;             // no answer at all

@@ -50,6 +50,7 @@ struct Suite {
   SuiteSource source = {};
   std::vector<EvalItem> items = {};
   std::string digest = {};       // of the items as they were read
+  bool sealed = false;           // out of a vault: its content is never written anywhere
 };
 
 // What reading items needs and this folder does not have. An absent function makes suites that need it fail with kUnsupported.

@@ -100,10 +100,47 @@ constexpr const char* kReplicas = "CREATE TABLE replicas(id TEXT PRIMARY KEY, se
 constexpr const char* kRunLedgers =
     "CREATE TABLE run_ledgers(message TEXT PRIMARY KEY, tenant TEXT NOT NULL, ledger TEXT NOT NULL, created_us INTEGER NOT NULL) STRICT;";
 
-constexpr std::array<Migration, 3> kMigrations = {{
+// Variants and what became of them. A rollout's counts and an answer's variant are written with the usage of the answer; a person is a
+// unit of a rollout at most once.
+constexpr const char* kReleases = R"sql(
+CREATE TABLE variants(
+  name TEXT NOT NULL, number INTEGER NOT NULL, digest TEXT NOT NULL, spec TEXT NOT NULL, created_us INTEGER NOT NULL,
+  created_by TEXT NOT NULL, dataset TEXT NOT NULL, report TEXT NOT NULL, note TEXT NOT NULL, PRIMARY KEY(name, number),
+  UNIQUE(name, digest)) STRICT;
+CREATE TABLE release_aliases(
+  name TEXT NOT NULL, alias TEXT NOT NULL, digest TEXT NOT NULL, version INTEGER NOT NULL, PRIMARY KEY(name, alias)) STRICT;
+CREATE TABLE release_alias_log(
+  name TEXT NOT NULL, seq INTEGER NOT NULL, alias TEXT NOT NULL, digest TEXT NOT NULL, at_us INTEGER NOT NULL, actor TEXT NOT NULL,
+  reason TEXT NOT NULL, PRIMARY KEY(name, seq)) STRICT;
+CREATE TABLE rollouts(
+  id TEXT PRIMARY KEY, name TEXT NOT NULL, plan TEXT NOT NULL, champion TEXT NOT NULL, candidate TEXT NOT NULL, suites TEXT NOT NULL,
+  state TEXT NOT NULL, is_over INTEGER NOT NULL, version INTEGER NOT NULL, created_us INTEGER NOT NULL, updated_us INTEGER NOT NULL) STRICT;
+CREATE INDEX rollouts_name ON rollouts(name, created_us);
+CREATE INDEX rollouts_over ON rollouts(is_over);
+CREATE TABLE rollout_events(
+  rollout TEXT NOT NULL, seq INTEGER NOT NULL, at_us INTEGER NOT NULL, kind TEXT NOT NULL, surface TEXT NOT NULL, text TEXT NOT NULL,
+  PRIMARY KEY(rollout, seq)) STRICT;
+CREATE TABLE rollout_counts(
+  rollout TEXT NOT NULL, surface TEXT NOT NULL, arm INTEGER NOT NULL, metric TEXT NOT NULL, n INTEGER NOT NULL, n_bad INTEGER NOT NULL,
+  PRIMARY KEY(rollout, surface, arm, metric)) STRICT;
+CREATE TABLE rollout_units(rollout TEXT NOT NULL, unit TEXT NOT NULL, PRIMARY KEY(rollout, unit)) STRICT;
+CREATE TABLE answered_by(
+  tenant TEXT NOT NULL, request_id TEXT NOT NULL, message TEXT NOT NULL, variant TEXT NOT NULL, rollout TEXT NOT NULL,
+  surface TEXT NOT NULL, unit TEXT NOT NULL, candidate INTEGER NOT NULL, rated INTEGER NOT NULL, at_us INTEGER NOT NULL,
+  PRIMARY KEY(tenant, request_id)) STRICT;
+CREATE INDEX answered_by_message ON answered_by(tenant, message);
+CREATE INDEX answered_by_at ON answered_by(at_us);
+CREATE TABLE variant_hours(
+  variant TEXT NOT NULL, surface TEXT NOT NULL, tenant TEXT NOT NULL, hour INTEGER NOT NULL, metric TEXT NOT NULL, value INTEGER NOT NULL,
+  PRIMARY KEY(variant, surface, tenant, hour, metric)) STRICT;
+CREATE INDEX variant_hours_hour ON variant_hours(hour);
+)sql";
+
+constexpr std::array<Migration, 4> kMigrations = {{
     {1, "identity, usage, audit, conversations, feedback", kFirst, kFirstTriggers, kFirstTriggersPostgres},
     {2, "replicas", kReplicas, "", ""},
     {3, "ledgers of agents", kRunLedgers, "", ""},
+    {4, "variants, aliases, rollouts", kReleases, "", ""},
 }};
 
 void replace_all(std::string* text, std::string_view from, std::string_view to) {

@@ -42,6 +42,26 @@ bool equal_in_constant_time(std::string_view a, std::string_view b) {
   return a.size() == b.size() && sodium_memcmp(a.data(), b.data(), a.size()) == 0;
 }
 
+std::string seal_text(const ServerSecret::DerivedKey& key, std::string_view context, std::string_view text) {
+  constexpr size_t kNonce = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES;
+  std::string out(kNonce + text.size() + crypto_aead_xchacha20poly1305_ietf_ABYTES, '\0');
+  auto* const bytes = reinterpret_cast<unsigned char*>(out.data());
+  random_bytes({bytes, kNonce});
+  CHECK(crypto_aead_xchacha20poly1305_ietf_encrypt(bytes + kNonce, nullptr, data_of(text), text.size(), data_of(context), context.size(), nullptr, bytes, key.data()) == 0);
+  return out;
+}
+
+std::optional<std::string> open_sealed(const ServerSecret::DerivedKey& key, std::string_view context, std::string_view sealed) {
+  constexpr size_t kNonce = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES, kTag = crypto_aead_xchacha20poly1305_ietf_ABYTES;
+  if (sealed.size() < kNonce + kTag) return std::nullopt;
+  std::string out(sealed.size() - kNonce - kTag, '\0');
+  if (crypto_aead_xchacha20poly1305_ietf_decrypt(reinterpret_cast<unsigned char*>(out.data()), nullptr, nullptr, data_of(sealed) + kNonce, sealed.size() - kNonce,
+                                                 data_of(context), context.size(), data_of(sealed), key.data()) != 0) {
+    return std::nullopt;
+  }
+  return out;
+}
+
 SigningKey signing_key(const ServerSecret::DerivedKey& seed) {
   SigningKey key;
   CHECK(crypto_sign_seed_keypair(key.public_key.data(), key.secret.data(), seed.data()) == 0);

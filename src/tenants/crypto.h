@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -24,6 +25,11 @@ struct SigningKey {
 SigningKey signing_key(const ServerSecret::DerivedKey& seed);
 std::string sign(const SigningKey& key, std::string_view text);  // 64 bytes
 bool verify_signature(const std::array<uint8_t, 32>& public_key, std::string_view text, std::string_view signature);
+
+// XChaCha20-Poly1305 with a random nonce, which stands before the ciphertext. `context` is authenticated, not stored: opening needs the same.
+std::string seal_text(const ServerSecret::DerivedKey& key, std::string_view context, std::string_view text);
+// nullopt: another key, another context, or bytes that were touched.
+std::optional<std::string> open_sealed(const ServerSecret::DerivedKey& key, std::string_view context, std::string_view sealed);
 
 std::string hex(std::string_view bytes);
 // Empty when `text` is not an even number of lower-case hex digits.

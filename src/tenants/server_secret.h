@@ -16,7 +16,7 @@ class ServerSecret {
  public:
   static constexpr size_t kBytes = 32;
   using DerivedKey = std::array<uint8_t, 32>;
-  enum class Purpose : uint64_t { kKeyHash = 1, kCacheNamespace = 2, kAuditChain = 3, kAuditSignature = 4, kSession = 5, kCursor = 6 };
+  enum class Purpose : uint64_t { kKeyHash = 1, kCacheNamespace = 2, kAuditChain = 3, kAuditSignature = 4, kSession = 5, kCursor = 6, kCanary = 7, kVault = 8, kVaultIds = 9 };
 
   static ServerSecret fresh();
   // Reads `path`; kNotFound, kDataLoss, and kFailedPrecondition when others may read the file.

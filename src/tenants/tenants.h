@@ -28,6 +28,7 @@
 namespace firesteel {
 
 class Store;
+class Transaction;
 
 // Who calls. A value; holds no secret.
 struct Principal {
@@ -199,6 +200,9 @@ class Tenants {
   // --- audit ---------------------------------------------------------------------------------------------------------------------
   // Appends an action that is not one of the above. `details`: a JSON object. `chain`: a tenant, or empty for the system's chain.
   Status audit(const TenantId& chain, const Actor& actor, const std::string& action, const std::string& target, const std::string& details);
+  // The same, with `work` in the same transaction: both are stored or neither. For management of records that this folder does not know.
+  Status audited(const TenantId& chain, const Actor& actor, const std::string& action, const std::string& target, const std::string& details,
+                 const std::function<Status(Transaction&)>& work);
   // Rows after `after_seq` in order, at most `limit`.
   Result<std::vector<AuditEntry>> audit_rows(const TenantId& chain, int64_t after_seq, int64_t limit);
   // Checks every chain against its hashes, its head, its signed checkpoints and the checkpoints that were copied elsewhere

@@ -384,12 +384,17 @@ std::string usage_csv(const std::vector<UsageRow>& rows) {
 }
 
 Status Tenants::audit(const TenantId& chain, const Actor& actor, const std::string& action, const std::string& target, const std::string& details) {
+  return audited(chain, actor, action, target, details, nullptr);
+}
+
+Status Tenants::audited(const TenantId& chain, const Actor& actor, const std::string& action, const std::string& target, const std::string& details,
+                        const std::function<Status(Transaction&)>& work) {
   for (const auto& [text, max_bytes] : {std::pair<const std::string&, size_t>(actor.name, 256), {action, 128}, {target, 512}, {details, 64 << 10}}) {
     if (text.size() > max_bytes || !is_valid_utf8(text) || text.find('\0') != std::string::npos) {
       return Error{ErrorCode::kInvalidArgument, fmt::format("audit: a text is longer than {} bytes or not UTF-8", max_bytes)};
     }
   }
-  return impl_->audited(chain, actor, action, target, details, nullptr);
+  return impl_->audited(chain, actor, action, target, details, work);
 }
 
 Result<std::vector<AuditEntry>> Tenants::audit_rows(const TenantId& chain, int64_t after_seq, int64_t limit) {
