@@ -60,6 +60,7 @@ App::App(ServerContext* context) : context_(*context) {
   add_session_routes(context, &router_);
   add_conversation_routes(context, &router_);
   add_admin_routes(context, &router_);
+  add_release_routes(context, &router_);
   add_web_routes(context, &router_);
   context_.metrics.registry().add_collector([context] {
     context->metrics.set_load(context->generator.stats());

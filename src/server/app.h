@@ -35,6 +35,7 @@ void add_dialect_routes(ServerContext* context, Router* router);       // /v1/..
 void add_session_routes(ServerContext* context, Router* router);       // /firesteel/v1/session
 void add_conversation_routes(ServerContext* context, Router* router);  // /firesteel/v1/conversations, turns, feedback, export, import
 void add_admin_routes(ServerContext* context, Router* router);         // /firesteel/v1/admin
+void add_release_routes(ServerContext* context, Router* router);       // /firesteel/v1/admin/releases
 void add_web_routes(ServerContext* context, Router* router);           // pages and their files
 
 }  // namespace firesteel

@@ -6,6 +6,7 @@
 #include "server/app.h"
 #include "server/conversation_json.h"
 #include "server/own_api.h"
+#include "server/release_routing.h"
 #include "server/turn_routes.h"
 
 namespace firesteel {
@@ -227,14 +228,11 @@ HttpReply import_all(ServerContext* context, Call& call) {
   return json_response(200, Json(Json::Object{{"imported", n_imported}, {"skipped", n_skipped}}).dump());
 }
 
-HttpReply put_feedback(ServerContext* context, Call& call) {
-  const std::optional<MessageId> id = id_of<MessageId>(call);
-  if (!id) return not_found(call);
+// thumb, reason and correction of a rating, about whatever `feedback` names already.
+HttpReply put_rating(ServerContext* context, Call& call, Feedback feedback) {
   const Result<Json> body = read_json_body(call);
   if (!body.ok()) return own_error(call, own_api_error(body.error()));
   const Json* thumb = body->find("thumb");
-  Feedback feedback;
-  feedback.message = *id;
   if (thumb != nullptr && *thumb == Json("up")) feedback.thumb = 1;
   else if (thumb != nullptr && *thumb == Json("down")) feedback.thumb = -1;
   else if (thumb != nullptr && !thumb->is_null()) return own_error(call, bad_field("thumb", "expected up, down or null"));
@@ -247,7 +245,24 @@ HttpReply put_feedback(ServerContext* context, Call& call) {
   feedback.consent = call.principal->consent;
   const Result<Feedback> stored = Conversations(context->store).put_feedback(owner_of(call), feedback, now_us());
   if (!stored.ok()) return store_error(call, stored.error());
+  if (context->releases != nullptr) context->releases->controller->rate(call.principal->tenant.str(), feedback.request_id, feedback.message.str(), feedback.thumb);
   return json_response(200, feedback_json(&*stored).dump());
+}
+
+HttpReply put_feedback(ServerContext* context, Call& call) {
+  const std::optional<MessageId> id = id_of<MessageId>(call);
+  if (!id) return not_found(call);
+  Feedback feedback;
+  feedback.message = *id;
+  return put_rating(context, call, std::move(feedback));
+}
+
+// Of an answer that came over the API and is not stored: by the x-request-id of its response.
+HttpReply put_request_feedback(ServerContext* context, Call& call) {
+  Feedback feedback;
+  feedback.request_id = call.request.path_parameters.at(0);
+  if (!feedback.request_id.starts_with("req_") || feedback.request_id.size() > 64) return not_found(call);
+  return put_rating(context, call, std::move(feedback));
 }
 
 }  // namespace
@@ -267,6 +282,7 @@ void add_conversation_routes(ServerContext* context, Router* router) {
   add(HttpMethod::kGet, "/firesteel/v1/export", "conversations.export", kChat, 0, export_all);
   add(HttpMethod::kPost, "/firesteel/v1/import", "conversations.import", kChat, kImportBytesMax, import_all);
   add(HttpMethod::kPut, "/firesteel/v1/messages/{}/feedback", "feedback.put", Scope::kFeedback, 1u << 20, put_feedback);
+  add(HttpMethod::kPut, "/firesteel/v1/requests/{}/feedback", "feedback.put_request", Scope::kFeedback, 1u << 20, put_request_feedback);
   add_turn_routes(context, router);
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/mapped_file.h"
 #include "server/app_fixture.h"
+#include "server/release_routing.h"
 
 namespace firesteel {
 namespace {
@@ -24,6 +25,10 @@ std::set<std::string> metric_names(const std::string& text) {
 
 TEST_F(AppTest, TheDashboardKnowsTheMetrics) {
   start();
+  ASSERT_TRUE(Registry(*store_, *tenants_).create("fake", {}, {}, {"test"}).ok());
+  ReleaseDesk desk(&generator_, std::make_unique<ReleaseController>(*store_, *tenants_, ServerSecret::fresh()));
+  ASSERT_TRUE(desk.controller->tick(false).ok());
+  context_->releases = &desk;
   ask("POST", "/v1/chat/completions", key(), R"({"messages":[{"role":"user","content":"hi there"}]})");
   ask("GET", "/v1/models");  // an error
   const std::string metrics = ask("GET", "/metrics", key(Scope::kMetrics)).body;
@@ -34,7 +39,8 @@ TEST_F(AppTest, TheDashboardKnowsTheMetrics) {
   const std::set<std::string> asked = metric_names(*dashboard);
   EXPECT_GT(asked.size(), 15u);
   for (const std::string& name : asked) EXPECT_EQ(there.count(name), 1u) << name << " is in the dashboard, not in /metrics";
-  for (const char* const label : {"model_name=", "status=", "code=", "finished_reason=", "route=", "le="}) {
+  context_->releases = nullptr;
+  for (const char* const label : {"model_name=", "variant=", "surface=", "status=", "code=", "finished_reason=", "route=", "le="}) {
     EXPECT_NE(metrics.find(label), std::string::npos) << label;
   }
 }

@@ -10,9 +10,12 @@
 #include "server/app.h"
 #include "server/dialects/dialects.h"
 #include "server/generation_reply.h"
+#include "server/release_routing.h"
 
 namespace firesteel {
 namespace {
+
+constexpr size_t kReleaseBodyMax = 4u << 20;  // larger bodies are taken to say everything themselves
 
 // Finished answers of /v1/responses, of all tenants, in memory: the newest, within a number per tenant and bytes for all.
 class ResponseMemory {
@@ -86,6 +89,11 @@ std::optional<ApiError> make_exchange_context(ServerContext* context, const std:
   out->request_id = call.request.request_id;
   out->model_id = options.model_id;
   out->aliases = options.aliases;
+  if (context->releases != nullptr) {
+    for (std::string& name : context->releases->controller->names()) {
+      if (call.principal->may_use_model(name.substr(0, name.find('@')))) out->aliases.push_back(std::move(name));
+    }
+  }
   out->now_unix_s = wall_clock().now_us() / 1'000'000;
   if (getrandom(&out->random_seed, sizeof out->random_seed, 0) != sizeof out->random_seed) {
     out->random_seed = static_cast<uint64_t>(system_clock().now_us());
@@ -143,11 +151,19 @@ void add_dialect_routes(ServerContext* context, Router* router) {
                           return error_response(*error, errors, call.request.request_id);
                         }
                         ExchangeOrError parsed = parse(call.request, exchange_context);
-                        std::string().swap(call.request.body);
+                        const std::string body = std::exchange(call.request.body, {});
                         if (const ApiError* error = std::get_if<ApiError>(&parsed)) {
                           return error_response(*error, errors, call.request.request_id);
                         }
-                        return start_generation(context, call, std::move(std::get<Exchange>(parsed)));
+                        Exchange exchange = std::move(std::get<Exchange>(parsed));
+                        GenerationHooks hooks;
+                        if (context->releases != nullptr) {
+                          const Result<Json> said = body.size() <= kReleaseBodyMax ? Json::parse(body) : Result<Json>(Json());
+                          if (const auto error = apply_release(context, call, exchange.model, "api", said.ok() ? *said : Json(), "", &exchange, &hooks)) {
+                            return error_response(*error, errors, call.request.request_id);
+                          }
+                        }
+                        return start_generation(context, call, std::move(exchange), std::move(hooks));
                       }));
   };
   const auto answer = [&](HttpMethod method, std::string_view path, std::string_view name, Dialect dialect, AnswerFn compute, bool metered = false) {

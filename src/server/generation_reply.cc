@@ -93,6 +93,7 @@ class GenerationReply final : public PendingReply {
     FinishFn finish;
     bool cancel_is_done = false;
     bool error_is_done = false;
+    bool observed = false;             // text_head is wanted
     int64_t n_context_tokens = 0;      // of a fork: computed by this request, though its branches found them computed
     std::shared_ptr<CancelHandle> cancel;
   };
@@ -122,6 +123,7 @@ class GenerationReply final : public PendingReply {
 
   void pump(std::string* bytes);
   void note_token();
+  void note_text(size_t choice, const GenerateEvent& event);
   void on_done(size_t choice, GenerateEvent event, std::string* bytes);
   void settle();
   void forget_streams();
@@ -136,6 +138,7 @@ class GenerationReply final : public PendingReply {
   std::vector<std::optional<Usage>> usage_;   // of choices that are done
   TokenCounts tokens_;
   std::string finish_reason_;
+  std::string text_head_;
   std::shared_ptr<Settling> settling_ = std::make_shared<Settling>();
   std::string held_;             // of an answer that does not stream
   const int64_t start_us_;
@@ -155,7 +158,13 @@ void GenerationReply::add_usage(const Usage& usage, bool counts_prompt, TokenCou
   tokens->generated += usage.generated_tokens;
 }
 
+void GenerationReply::note_text(size_t choice, const GenerateEvent& event) {
+  constexpr size_t kBytesMax = 2048;
+  if (work_.observed && choice == 0 && !event.thinking && text_head_.size() < kBytesMax) text_head_ += event.text;
+}
+
 void GenerationReply::on_done(size_t choice, GenerateEvent event, std::string* bytes) {
+  note_text(choice, event);
   if (choice == 0) event.usage.cached_tokens = std::max<int64_t>(0, event.usage.cached_tokens - work_.n_context_tokens);
   usage_[choice] = event.usage;
   add_usage(event.usage, work_.counts_prompt[choice] != 0, &tokens_);
@@ -197,6 +206,7 @@ void GenerationReply::pump(std::string* bytes) {
         break;
       }
       if (event->kind == GenerateEvent::Kind::kToken) note_token();
+      note_text(i, *event);
       work_.exchange.encoder->event(i, *event, bytes);
     }
     all_done = all_done && usage_[i].has_value();
@@ -211,6 +221,7 @@ GenerationOutcome GenerationReply::outcome(bool client_left) const {
   outcome.first_token_us = first_token_us_;
   outcome.total_us = system_clock().now_us() - start_us_;
   outcome.client_left = client_left;
+  outcome.text_head = text_head_;
   return outcome;
 }
 
@@ -406,9 +417,11 @@ HttpReply start_generation(ServerContext* context, const Call& call, Exchange ex
   work.headers.insert(work.headers.end(), exchange.headers.begin(), exchange.headers.end());
   work.cancel_is_done = hooks.cancel_is_done;
   work.error_is_done = hooks.error_is_done;
+  work.observed = hooks.observe != nullptr;
   work.cancel = std::move(hooks.cancel);
   work.finish = [context, admission, request_id, model = context->options.model_id, endpoint = call.route.name(),
-                 before = std::move(hooks.before_settle)](const GenerationOutcome& outcome, std::function<void(Status)> done) {
+                 before = std::move(hooks.before_settle), observe = std::move(hooks.observe)](const GenerationOutcome& outcome, std::function<void(Status)> done) {
+    if (observe) observe(outcome);
     UsageRecord record;
     record.request_id = request_id;
     record.model = model;

@@ -28,6 +28,7 @@ struct GenerationOutcome {
   std::string finish_reason;   // of the first choice; "cancelled" when the client left
   int64_t first_token_us = 0, total_us = 0;
   bool client_left = false;
+  std::string text_head = {};  // beginning of the first choice's answer, without thinking; only when somebody observes
 };
 
 // Called once per accepted request, on the I/O thread or a worker; must not wait. `done` may be called from any thread, once.
@@ -54,6 +55,8 @@ struct GenerationHooks {
   bool cancel_is_done = false;
   bool error_is_done = false;   // so is kError: other choices go on
   std::shared_ptr<CancelHandle> cancel = {};
+  // Told once, when the request has ended, before its usage is settled; must not wait.
+  std::function<void(const GenerationOutcome& outcome)> observe = {};
 };
 
 // Worker. Fills flow and cache namespace from the caller; `endpoint` is the route's name.

@@ -44,6 +44,8 @@ struct ServerOptions {
   std::function<std::string(std::string_view answer)> answer_key = {};
 };
 
+struct ReleaseDesk;   // release_routing.h
+
 struct ServerContext {
   ServerContext(Generator* generator_in, Tenants* tenants_in, Store* store_in, Log* log_in, ServerOptions options_in)
       : generator(*generator_in), tenants(*tenants_in), store(*store_in), log(*log_in), options(std::move(options_in)),
@@ -57,6 +59,7 @@ struct ServerContext {
   const int64_t started_unix_us;
   ServerMetrics metrics;
   std::atomic<bool> draining{false};
+  ReleaseDesk* releases = nullptr;   // set before serving, outlives it; nullptr: names are answered as they are
 
   // Work that may wait, from the I/O thread. False when there is no server any more or its queue is full.
   bool run_on_worker(std::function<void()> task) FS_EXCLUDES(mutex) {

@@ -15,6 +15,7 @@
 #include "server/generation_reply.h"
 #include "server/own_api.h"
 #include "server/own_tools.h"
+#include "server/release_routing.h"
 #include "store/run_ledgers.h"
 
 namespace firesteel {
@@ -352,6 +353,7 @@ HttpReply run_turn(ServerContext* context, const std::shared_ptr<RunningTurns>& 
   const ServerOptions& options = context->options;
   bool known = !*model || **model == options.model_id;
   for (const std::string& alias : options.aliases) known = known || **model == alias;
+  known = known || (context->releases != nullptr && context->releases->controller->knows(**model) && call.principal->may_use_model((*model)->substr(0, (*model)->find('@'))));
   if (!known || !call.principal->may_use_model(options.model_id)) {
     return own_error(call, {.kind = ApiErrorKind::kNotFound, .message = "there is no such model, or this key may not use it", .param = "model", .code = "model_not_found"});
   }
@@ -456,6 +458,8 @@ HttpReply run_turn(ServerContext* context, const std::shared_ptr<RunningTurns>& 
   hooks.before_settle = [context, turn, running](const GenerationOutcome& outcome, std::function<void(Status)> done) {
     remember(context, turn, running, outcome, std::move(done));
   };
+  const std::string asked_model = model->value_or(options.model_id);
+  if (const auto error = apply_release(context, call, asked_model, "web", *body, turn->answer.id.str(), &exchange, &hooks)) return own_error(call, *error);
   const std::shared_ptr<CancelHandle> cancel = hooks.cancel;
   HttpReply reply = start_generation(context, call, std::move(exchange), std::move(hooks));
   if (std::holds_alternative<HttpResponse>(reply)) return reply;  // refused: the question was not stored, so it can be sent again

@@ -8,7 +8,7 @@ useWorld();
 
 test("every page in light and dark, on a desktop and on a phone: no violation, nothing too wide", async () => {
   for (const options of [{}, { dark: true }, { phone: true }]) await onPage({ path: "/admin/", ...options }, async (page) => {
-    for (const name of ["", "usage", "keys", "models", "audit", "system"]) {
+    for (const name of ["", "usage", "keys", "models", "releases", "audit", "system"]) {
       await page.goto(`${world.base}/admin/${name}`);
       await page.waitForSelector(".page h1");
       await page.waitForSelector(".page table");
@@ -156,3 +156,19 @@ test("a key without the scope is told so; the menu works on a phone", async () =
     assert.equal(await page.locator(".menu[open]").count(), 0);
   });
 });
+
+test("releases: regressions first, gates with what they need, promotion against a gate asks for a reason", () => onPage({ path: "/admin/releases" }, async (page) => {
+  await page.waitForSelector(".forest tbody tr >> nth=3");
+  assert.match(await page.locator(".forest tbody tr").first().textContent(), /merged cells/);
+  assert.equal(await page.locator(".steps").count(), 3);
+  assert.match(await page.locator("table:has(caption:text-is('Gates')) tbody tr").first().textContent(), /Failed/);
+  await page.click(".verdict .btn");
+  await page.click("dialog .btn.main");
+  assert.ok(await page.locator("dialog[open]").count(), "an empty reason is not taken");
+  await page.fill("#release-reason", "seen by hand");
+  await page.click("dialog .btn.main");
+  await page.waitForSelector(".toast:has-text('finance 15')");
+  await page.click("text=Roll back >> nth=0");
+  await page.click("dialog .btn.danger");
+  await page.waitForSelector(".toast:has-text('finance 14')");
+}));

@@ -72,6 +72,12 @@ export function adminRoutes() {
       const found = audit.filter((a) => a.seq < before && (!query.get("tenant") || a.tenant === query.get("tenant")));
       return { body: { data: found.slice(0, limit), has_more: found.length > limit } };
     }
+    if (path === "/releases") return { body: releases(now) };
+    const release = path.match(/^\/releases\/([^/]+)\/(promote|rollback)$/);
+    if (release && method === "POST") {
+      if (release[2] === "promote" && !sent.reason) return { status: 400, body: { error: { message: "reason: it has not passed every gate", code: "invalid_request" } } };
+      return { body: { champion: "a".repeat(64), number: release[2] === "promote" ? 15 : 14 } };
+    }
     if (path === "/audit/verify") return { body: { ok: true, checked: 45 } };
     if (path === "/system") return { body: { version: "0.1.0", commit: "4652792", started_at: now - 12.17 * DAY, uptime_s: 12.17 * 86400,
       checks: [{ name: "Store", state: "good", detail: "SQLite, 14 MB, integrity checked 2 h ago" }, { name: "Disk", state: "warn", detail: "9 % free, 4.1 GB" }, { name: "Listener", state: "good", detail: "127.0.0.1:8080, loopback only" }],
@@ -93,4 +99,29 @@ function overview(now, period) {
   });
   return { requests_per_s: 6.4, ttft_ms: { p50: 88, p95: 182, p99: 268 }, itl_ms: { p50: 20.8, p95: 28.4, p99: 36.1 }, n_running: 23, n_waiting: 2, kv_used_bytes: 0.99e9, kv_max_bytes: 2.147e9,
     errors: { context_length_exceeded: 61, insufficient_quota: 38, client_closed: 207, internal: 0 }, series, version: "0.1.0", model: "kindling", uptime_s: 12.17 * 86400, ready: true };
+}
+
+// A rollout in the middle: one surface on its way, one held, one gone back.
+function releases(now) {
+  const us = (minutes) => (now - minutes * 60e3) * 1000;
+  const digest = (n) => String(n).repeat(8).padEnd(64, "0");
+  const variant = (number, aliases, adapter, dataset, note) => ({ name: "finance", number, digest: digest(number), aliases, base: "3f9c71ab".padEnd(32, "0"), adapter, chat_template: "", system: "", settings: {},
+    created_us: us(9000), created_by: "operator", dataset, report: "", note });
+  const line = (suite, slice, n, champion, candidate, low, high, reading) => ({ suite, slice, n, champion, candidate, low, high, reading });
+  const step = (name, percent, state, n = 0, min = 0) => ({ name, percent, state, n, min });
+  return { serves_releases: true, variants: [variant(15, ["candidate"], "a81e40cc", "loans@7", "DPO, rank 16"), variant(14, ["champion"], "77d01b42", "loans@6", "SFT, rank 16"), variant(13, ["previous"], "1b42c9f5", "loans@5", "SFT, rank 8")],
+    rollouts: [{ id: "ro_1", name: "finance", champion: digest(14), candidate: digest(15), status: "running", reason: "", created_us: us(300), updated_us: us(3),
+      surfaces: [
+        { name: "web", phase: "canary", reason: "", since_us: us(90), share: 0.05, answers: 2106, steps: [step("Shadow", 0, "done", 6020, 2000), step("", 1, "done"), step("", 5, "now", 902, 1500), step("", 25, "next", 0, 1500), step("All", 0, "next")] },
+        { name: "partner:alder", phase: "canary", reason: "", since_us: us(90), share: 0.01, answers: 240, steps: [step("Shadow", 0, "done", 2240, 2000), step("", 1, "held"), step("", 10, "next", 0, 500), step("", 50, "next", 0, 500), step("All", 0, "next")] },
+        { name: "terminal", phase: "back", reason: "live slow on terminal: 31.0 % instead of 5.2 % over 612 answers", since_us: us(30), share: 0, answers: 612, steps: [step("", 10, "back"), step("", 25, "next", 0, 500), step("All", 0, "next")] }],
+      gates: [
+        { gate: "live slow", surface: "terminal", needs: "worse by less than 3.0 points", verdict: "fail", n: 612, difference: 0.258, low: 0.19, high: 0.33, note: "31.0 % instead of 5.2 % over 612 answers" },
+        { gate: "live thumbs_down", surface: "web", needs: "worse by less than 2.0 points", verdict: "not enough evidence", n: 902, difference: -0.008, low: -0.06, high: 0.05, note: "" },
+        { gate: "suite finance/tables", surface: "", needs: "low end over -3.0 points", verdict: "not enough evidence", n: 118, difference: -0.026, low: -0.059, high: 0.007, note: "about 260 more items like these would settle it" },
+        { gate: "suite finance/all", surface: "", needs: "low end over 0", verdict: "pass", n: 2164, difference: 0.022, low: 0.013, high: 0.031, note: "" }],
+      suites: [line("finance/all", "topic=tables with merged cells", 118, 0.712, 0.686, -0.059, 0.007, "not enough evidence"), line("finance/all", "topic=long answers", 204, 0.642, 0.637, -0.021, 0.011, "no difference"),
+        line("finance/all", "", 2164, 0.689, 0.711, 0.013, 0.031, "better"), line("finance/all", "topic=interest", 612, 0.66, 0.704, 0.026, 0.062, "better")],
+      events: [{ at_us: us(30), kind: "rolled_back", surface: "terminal", text: "live slow on terminal: 31.0 % instead of 5.2 % over 612 answers, needs worse by less than 3.0 points" },
+        { at_us: us(90), kind: "step", surface: "web", text: "1 % to 5 % after 1204 answers, no gate failed" }, { at_us: us(300), kind: "started", surface: "", text: "finance 15 against champion 14, by operator" }] }] };
 }

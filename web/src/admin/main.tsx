@@ -8,14 +8,16 @@ import { Bones, Icon, Logo, Notice, SignIn, Spoken, Tag, ThemeButton, Toast } fr
 import { TenantsAndKeys } from "./keys";
 import { Overview } from "./overview";
 import { useLoaded } from "./parts";
+import { Releases } from "./releases";
 import { Audit, Models, SystemPage } from "./trust";
 import type { System } from "./types";
 import { Usage } from "./usage";
 
-interface Page { path: string; name: string; group: "Serve" | "Trust"; view: ComponentType }
+interface Page { path: string; name: string; group: "Serve" | "Improve" | "Trust"; view: ComponentType }
 const PAGES: Page[] = [
   { path: "", name: "Overview", group: "Serve", view: Overview }, { path: "usage", name: "Usage", group: "Serve", view: Usage },
   { path: "keys", name: "Tenants and keys", group: "Serve", view: TenantsAndKeys }, { path: "models", name: "Models", group: "Serve", view: Models },
+  { path: "releases", name: "Releases", group: "Improve", view: Releases },
   { path: "audit", name: "Audit", group: "Trust", view: Audit }, { path: "system", name: "System", group: "Trust", view: SystemPage },
 ];
 
@@ -36,7 +38,7 @@ function go(event: MouseEvent, to: string): void {
 function Nav({ label, done }: { label: string; done?: () => void }): VNode {
   return (
     <nav class="nav" aria-label={label}>
-      {(["Serve", "Trust"] as const).map((group) => [<h2 key={group}>{group}</h2>, PAGES.filter((page) => page.group === group).map((page) => (
+      {(["Serve", "Improve", "Trust"] as const).map((group) => [<h2 key={group}>{group}</h2>, PAGES.filter((page) => page.group === group).map((page) => (
         <a key={page.path} href={`/admin/${page.path}`} aria-current={path.value === page.path ? "page" : undefined} onClick={(event) => { go(event, page.path); done?.(); }}>{page.name}</a>
       ))])}
     </nav>

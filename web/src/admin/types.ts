@@ -32,3 +32,19 @@ export interface System {
   version: string; commit?: string; started_at: number; uptime_s: number; checks: { name: string; state: "good" | "warn" | "bad"; detail: string }[];
   config: { name: string; value: string; origin: string }[];
 }
+
+export interface Variant {
+  name: string; number: number; digest: string; aliases: string[]; base: string; adapter: string; chat_template: string; system: string; settings: Record<string, unknown>;
+  created_us: number; created_by: string; dataset: string; report: string; note: string;
+}
+export interface SuiteLine { suite: string; slice: string; n: number; champion: number; candidate: number; low: number; high: number; reading: "better" | "worse" | "no difference" | "not enough evidence" }
+export interface Gate { gate: string; surface: string; needs: string; verdict: "pass" | "fail" | "not enough evidence"; n: number; difference: number; low: number; high: number; note: string }
+export interface Surface {
+  name: string; phase: string; reason: string; since_us: number; share: number; answers: number;
+  steps: { name: string; percent?: number; state: "done" | "now" | "next" | "back" | "held"; n: number; min: number }[];
+}
+export interface Rollout {
+  id: string; name: string; champion: string; candidate: string; status: "gate" | "running" | "ready" | "promoted" | "blocked" | "rolled_back" | "undecided" | "cancelled"; reason: string;
+  created_us: number; updated_us: number; surfaces: Surface[]; gates: Gate[]; suites: SuiteLine[]; events: { at_us: number; kind: string; surface: string; text: string }[];
+}
+export interface Releases { variants: Variant[]; rollouts: Rollout[]; serves_releases: boolean }
