@@ -8,6 +8,8 @@ namespace firesteel {
 void add_ask(Command root);
 void add_chat(Command root);
 void add_replay(Command root);
+void add_release(Command root);
+void add_loop(Command root);
 void add_tokenize(Command root);
 void add_logits(Command root);
 void add_perplexity(Command root);

@@ -15,8 +15,12 @@
 #include "commands.h"
 #include "eval/compare.h"
 #include "eval/report.h"
+#include "eval/vault.h"
+#include "eval_commands.h"
 #include "eval_solver.h"
+#include "installation.h"
 #include "load_model.h"
+#include "release/registry.h"
 #include "terminal.h"
 
 namespace firesteel {
@@ -27,7 +31,7 @@ constexpr int64_t kFailuresShown = 40;
 struct RunArguments {
   ModelOptions model;
   std::vector<std::string> suites;
-  std::string data, out, mode;
+  std::string data, out, mode, key, variant, state_dir;
   double temperature = -1;
   int64_t max_tokens = -1, limit = -1, n_parallel = 48, seed = 0, n_votes = 1;
   bool slices = false, json = false, check = false;
@@ -53,8 +57,13 @@ Result<std::vector<Suite>> load_suites(const RunArguments& arguments) {
   const SuiteInputs inputs = make_suite_inputs(data_folder(arguments.data));
   std::vector<Suite> suites;
   for (const std::string& file : files) {
-    FS_TRY(Suite suite, read_suite(file));
-    FS_TRY_VOID(load_items(&suite, inputs, arguments.limit));
+    Suite suite;
+    if (file.ends_with(kSealedEnding)) {
+      FS_TRY(suite, open_vault(file, arguments.key, arguments.limit));
+    } else {
+      FS_TRY(suite, read_suite(file));
+      FS_TRY_VOID(load_items(&suite, inputs, arguments.limit));
+    }
     if (arguments.limit >= 0) suite.source.digest.clear();  // of all items
     for (const Suite& other : suites) {
       if (other.name == suite.name) return Error{ErrorCode::kInvalidArgument, file + ": the name " + suite.name + " is also that of " + other.file};
@@ -69,8 +78,35 @@ Status write_report(const std::string& folder, const Report& report) {
   return write_file_atomic(folder + "/report.html", report_html(report, kFailuresShown));
 }
 
+// "helper@candidate" of the installation's registry.
+Result<Variant> find_variant(const RunArguments& arguments) {
+  const size_t at = arguments.variant.find('@');
+  FS_TRY(const Installation installation, open_installation(state_dir_to_use(arguments.state_dir), 0));
+  Registry registry(*installation.store, *installation.tenants);
+  return registry.find(arguments.variant.substr(0, at), at == std::string::npos ? "champion" : arguments.variant.substr(at + 1));
+}
+
+// As the server uses a variant: its settings where the command says nothing, its system text before the suite's.
+Status use_variant(const Variant& variant, const ModelInfo& info, EvalSettings* settings, std::vector<Suite>* suites) {
+  if (!variant.spec.base.empty() && variant.spec.base != info.digest) {
+    return Error{ErrorCode::kFailedPrecondition, fmt::format("{} {} belongs to another base model; --model names it", variant.name, variant.number)};
+  }
+  const Json& said = variant.spec.settings;
+  if (const Json* t = said.find("temperature"); t != nullptr && !settings->temperature) settings->temperature = t->as_double();
+  if (const Json* n = said.find("max_tokens"); n != nullptr && !settings->max_tokens && n->as_int() > 0) settings->max_tokens = n->as_int();
+  if (const Json* thinking = said.find("thinking"); thinking != nullptr && !settings->mode) settings->mode = thinking->as_bool() ? EvalMode::kThinking : EvalMode::kInstant;
+  for (Suite& suite : *suites) {
+    if (!variant.spec.system.empty()) suite.system = suite.system.empty() ? variant.spec.system : variant.spec.system + "\n\n" + suite.system;
+  }
+  return {};
+}
+
 Result<Report> run(const RunArguments& arguments) {
-  FS_TRY(const std::vector<Suite> suites, load_suites(arguments));
+  FS_TRY(std::vector<Suite> suites, load_suites(arguments));
+  std::optional<Variant> variant;
+  if (!arguments.variant.empty()) {
+    FS_TRY(variant, find_variant(arguments));
+  }
   FS_TRY(const LoadedModel loaded, load_model(arguments.model, /*want_template=*/true));
   if (loaded.tokenizer == nullptr) return Error{ErrorCode::kNotFound, loaded.path + ": has no tokenizer"};
   if (loaded.chat_template == nullptr) return Error{ErrorCode::kFailedPrecondition, loaded.path + ": this model has no chat template"};
@@ -89,12 +125,14 @@ Result<Report> run(const RunArguments& arguments) {
   if (arguments.max_tokens >= 0) settings.max_tokens = arguments.max_tokens;
   settings.seed = static_cast<uint64_t>(arguments.seed);
   settings.n_votes = static_cast<int>(arguments.n_votes);
-  const Solve solve = make_solver(engine.get(), loaded, settings);
-
   const ModelInfo info = engine->info();
+  if (variant) FS_TRY_VOID(use_variant(*variant, info, &settings, &suites));
+  const Solve solve = make_solver(engine.get(), loaded, settings);
+  const std::string identity = variant ? variant->digest : info.digest;  // of what answers
+
   Report report;
-  report.model = info.name;
-  report.model_digest = info.digest;
+  report.model = variant ? fmt::format("{}@{}", variant->name, variant->number) : info.name;
+  report.model_digest = identity;
   report.n_parameters = info.n_parameters;
   report.version = fmt::format("firesteel {} ({})", build_version(), build_commit());
   report.settings = Json::Object{{"seed", arguments.seed}, {"precision", arguments.model.precision}};
@@ -107,13 +145,15 @@ Result<Report> run(const RunArguments& arguments) {
     Progress progress(suite.name, suite.items.size(), arguments.json);
     RunOptions options;
     options.n_parallel = static_cast<int>(arguments.n_parallel);
-    options.settings = Json::Object{{"model", info.digest}, {"mode", eval_mode_name(mode)}, {"system", suite.system}, {"by_logprob", suite.by_logprob},
+    options.settings = Json::Object{{"model", identity}, {"mode", eval_mode_name(mode)}, {"system", suite.system}, {"by_logprob", suite.by_logprob},
                                     {"temperature", settings.temperature.value_or(suite.temperature)}, {"max_tokens", settings.max_tokens.value_or(suite.max_tokens)},
                                     {"seed", arguments.seed}, {"votes", arguments.n_votes}, {"precision", arguments.model.precision}};
-    if (!arguments.out.empty()) options.journal = arguments.out + "/" + file_name_of(suite.name) + ".journal.jsonl";
+    // A sealed suite leaves nothing behind, so an interrupted run begins anew.
+    if (!arguments.out.empty() && !suite.sealed) options.journal = arguments.out + "/" + file_name_of(suite.name) + ".journal.jsonl";
     options.on_progress = [&](size_t n_done, size_t n_right) {
       progress.update(n_done, fmt::format("{} % right", percent(static_cast<double>(n_right) / static_cast<double>(n_done))));
     };
+    if (suite.sealed) FS_TRY_VOID(count_exposure(suite, identity));  // before the first item is shown
     FS_TRY(const SuiteRun done, run_suite(suite, solve, options));
     progress.clear();
     report.suites.push_back(make_suite_report(suite, mode, done));
@@ -148,6 +188,9 @@ void add_eval_run(Command eval) {
   command.choice("--mode", &arguments->mode, {"instant", "thinking", "tools"}, "tools: thinking with the calculator (default: as each suite says)");
   command.text("-o,--out", &arguments->out, "Folder for report.json, report.html and what an interrupted run goes on from");
   command.integer("--limit", &arguments->limit, 1, 1 << 30, "Only the first N items of each suite");
+  command.text("--variant", &arguments->variant, "Answer as NAME@ALIAS of the registry does (firesteel release): its prompt and settings");
+  add_state_option(&command, &arguments->state_dir);
+  command.text("--key", &arguments->key, "Owner's key of sealed suites (files that end with .sealed)", "FIRESTEEL_EVAL_KEY");
   command.text("--data", &arguments->data, "Folder of the external sets (default: data/evals below $FS_SHARED)");
   command.integer("--parallel", &arguments->n_parallel, 1, 512, "Items in flight at a time (default 48); the results do not depend on it");
   command.number("--temperature", &arguments->temperature, 0, 100, "Instead of the suite's, which is mostly 0");
@@ -283,6 +326,64 @@ void add_eval_compare(Command eval) {
   command.run([arguments] { return compare_command(*arguments); });
 }
 
+struct SealArguments {
+  std::string suite, out, key, data;
+  int64_t limit = -1;
+};
+
+Status seal_suite(const SealArguments& arguments) {
+  if (!arguments.out.ends_with(kSealedEnding)) return Error{ErrorCode::kInvalidArgument, "--out " + arguments.out + ": expected a name that ends with " + kSealedEnding};
+  FS_TRY(Suite suite, read_suite(arguments.suite));
+  FS_TRY_VOID(load_items(&suite, make_suite_inputs(data_folder(arguments.data)), arguments.limit));
+  FS_TRY(const bool made, make_vault_key(arguments.key));
+  if (made) fmt::print(stderr, "made the owner's key {} (mode 0600); without it nobody can open what it seals\n", arguments.key);
+  FS_TRY_VOID(seal_vault(suite, arguments.key, arguments.out));
+  fmt::print("{}: {} items of {} sealed\n", arguments.out, suite.items.size(), suite.name);
+  return {};
+}
+
+void add_eval_seal(Command eval) {
+  const auto arguments = std::make_shared<SealArguments>();
+  Command command = eval.subcommand("seal", "Encrypt a suite under an owner's key; only 'eval run' can use it then");
+  command.text("suite", &arguments->suite, "A suite file");
+  command.required("suite");
+  command.text("-o,--out", &arguments->out, "The sealed file, NAME.sealed");
+  command.required("--out");
+  command.text("--key", &arguments->key, "Owner's key; made when it is not there", "FIRESTEEL_EVAL_KEY");
+  command.required("--key");
+  command.integer("--limit", &arguments->limit, 1, 1 << 30, "Only the first N items");
+  command.text("--data", &arguments->data, "Folder of the external sets (default: data/evals below $FS_SHARED)");
+  command.examples("  firesteel eval seal suites/kindling/math.toml --out math.sealed --key owner.key\n"
+                   "  firesteel eval run math.sealed --key owner.key --out results/base");
+  command.run([arguments] {
+    const Status status = seal_suite(*arguments);
+    return status.ok() ? static_cast<int>(kExitOk) : fail(status.error());
+  });
+}
+
+void add_eval_vault(Command eval) {
+  struct VaultArguments { std::string file; bool json = false; };
+  const auto arguments = std::make_shared<VaultArguments>();
+  Command command = eval.subcommand("vault", "Show what a sealed suite tells without its key: name, count, how often which model saw it");
+  command.text("file", &arguments->file, "A sealed file");
+  command.required("file");
+  command.flag("--json", &arguments->json, "Print one JSON object");
+  command.examples("  firesteel eval vault math.sealed");
+  command.run([arguments] {
+    const auto info = read_vault_info(arguments->file);
+    if (!info.ok()) return fail(info.error(), arguments->json);
+    if (arguments->json) {
+      Json::Array seen;
+      for (const VaultExposure& e : info->exposures) seen.push_back(Json::Object{{"version", e.version}, {"n_runs", e.n_runs}, {"n_items", e.n_items}, {"n_max", e.n_max}});
+      fmt::print("{}\n", Json(Json::Object{{"name", info->name}, {"n_items", info->n_items}, {"exposures", std::move(seen)}}).dump());
+      return static_cast<int>(kExitOk);
+    }
+    fmt::print("{}: {} items, sealed\n", info->name, info->n_items);
+    for (const VaultExposure& e : info->exposures) fmt::print("  model {}: {} runs, {} items shown, one at most {} times\n", e.version.substr(0, 16), e.n_runs, e.n_items, e.n_max);
+    return static_cast<int>(kExitOk);
+  });
+}
+
 }  // namespace
 
 void add_eval(Command root) {
@@ -291,6 +392,10 @@ void add_eval(Command root) {
   add_eval_items(eval);
   add_eval_show(eval);
   add_eval_compare(eval);
+  add_eval_seal(eval);
+  add_eval_vault(eval);
+  add_eval_arena(eval);
+  add_eval_import(eval);
 }
 
 }  // namespace firesteel

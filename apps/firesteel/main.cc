@@ -25,6 +25,8 @@ int main(int argc, char** argv) {
   add_train(root);
   add_eval(root);
   add_data(root);
+  add_release(root);
+  add_loop(root);
   add_tenant(root);
   add_key(root);
   add_usage(root);

@@ -22,8 +22,10 @@
 #include "generation.h"
 #include "installation.h"
 #include "load_model.h"
+#include "monitor_loop.h"
 #include "server/app.h"
 #include "server/http_server.h"
+#include "server/release_routing.h"
 #include "server/server_context.h"
 #include "service_manager.h"
 #include "telemetry/log.h"
@@ -38,7 +40,7 @@ struct ServeOptions {
   std::string model_name;
   std::vector<std::string> aliases, hosts, origins;
   std::string tls_certificate, tls_key;
-  std::string log_level;
+  std::string log_level, monitor_file;
   bool no_auth = false, tls_at_proxy = false, vllm_metrics = false;
   int64_t max_sequences = 64, max_queue = 256, kv_mib = 0, drain_s = 30, n_workers = 2;
 };
@@ -214,6 +216,27 @@ Status serve(const ServeOptions& options, const Command& command) {
   server_options.answer_key = [](std::string_view answer) { return answer_key(answer).key; };
   ServerContext context(&agents, installation.tenants.get(), installation.store.get(), &log, std::move(server_options));
 
+  FS_TRY(const ServerSecret secret, load_or_create_secret(state_dir));
+  ReleaseDesk releases(&agents, std::make_unique<ReleaseController>(*installation.store, *installation.tenants, secret,
+                                                                    [&log](const RolloutRecord& rollout, const RolloutEvent& event) {
+                                                                      log.write(event.kind == "rolled_back" ? LogLevel::kWarning : LogLevel::kInfo, "release",
+                                                                                {{"rollout", rollout.id}, {"name", rollout.name}, {"kind", event.kind},
+                                                                                 {"surface", event.surface}, {"text", event.text}});
+                                                                    }));
+  releases.controller->start();
+  context.releases = &releases;
+  std::unique_ptr<MonitorLoop> monitor;
+  if (!options.monitor_file.empty()) {
+    FS_TRY(const std::string text, read_file(options.monitor_file, 1u << 20));
+    FS_TRY(std::vector<MonitorRule> rules, parse_monitor_rules(text, options.monitor_file));
+    monitor = std::make_unique<MonitorLoop>(*installation.store, std::move(rules), [&log](const MonitorAlert& alert, const Status& delivered) {
+      Json::Object fields{{"rule", alert.reading.rule}, {"variant", alert.reading.variant}, {"surface", alert.reading.surface}, {"tenant", alert.reading.tenant},
+                          {"value", alert.reading.value}, {"text", alert.text}};
+      if (!delivered.ok()) fields.emplace_back("webhook_error", delivered.error().message);
+      log.write(alert.begins ? LogLevel::kWarning : LogLevel::kInfo, alert.begins ? "alert" : "alert_over", std::move(fields));
+    });
+  }
+
   raise_descriptor_limit();
   http_options.address = address.host;
   http_options.port = address.port;
@@ -262,6 +285,7 @@ void add_serve(Command root) {
   command.integer("--max-queue", &options->max_queue, 1, 100'000, "Requests that may wait; more are refused with 429 (default 256)");
   command.integer("--workers", &options->n_workers, 1, 64, "Threads that read requests (default 2)");
   command.integer("--drain-seconds", &options->drain_s, 0, 3600, "How long answers under way may take after SIGTERM (default 30)");
+  command.text("--monitor", &options->monitor_file, "Rules (TOML, docs/loop.md) that variants are watched by; alerts go to the log and to webhooks", "FIRESTEEL_MONITOR");
   command.flag("--vllm-metrics", &options->vllm_metrics, "/metrics also has the names that dashboards for vLLM know");
   command.choice("--log", &options->log_level, {"debug", "info", "warning", "error"},
                  "Log lines on stderr as JSON (default: info, at a terminal warning)", "FIRESTEEL_LOG");

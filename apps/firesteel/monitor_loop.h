@@ -1,0 +1,39 @@
+// The rules of monitoring in a running server: once a minute they are read against what variants did; alerts go to the log and to webhooks.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/mutex.h"
+#include "release/monitor.h"
+#include "store/store.h"
+
+namespace firesteel {
+
+// POSTs `body` (JSON) to http://HOST[:PORT]/PATH. No redirects, nothing of the answer is used but its status; 5 s at most for each step.
+// kUnavailable, kInvalidArgument.
+Status post_webhook(const std::string& url, const std::string& body);
+
+class MonitorLoop {
+ public:
+  using Notice = std::function<void(const MonitorAlert& alert, const Status& delivered)>;
+  MonitorLoop(Store& store, std::vector<MonitorRule> rules, Notice notice);
+  ~MonitorLoop();
+  MonitorLoop(const MonitorLoop&) = delete;
+  MonitorLoop& operator=(const MonitorLoop&) = delete;
+
+ private:
+  void run();
+  Store& store_;
+  const std::vector<MonitorRule> rules_;
+  const Notice notice_;
+  MonitorState state_;
+  Mutex mutex_;
+  CondVar changed_;
+  bool stopped_ FS_GUARDED_BY(mutex_) = false;
+  std::thread thread_;
+};
+
+}  // namespace firesteel
