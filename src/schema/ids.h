@@ -50,6 +50,8 @@ struct UserTag { static constexpr std::string_view kPrefix = "usr_"; };
 struct ConversationTag { static constexpr std::string_view kPrefix = "conv_"; };
 struct MessageTag { static constexpr std::string_view kPrefix = "msg_"; };
 struct FeedbackTag { static constexpr std::string_view kPrefix = "fb_"; };
+struct FileTag { static constexpr std::string_view kPrefix = "file-"; };      // as clients of the OpenAI API know them
+struct BatchTag { static constexpr std::string_view kPrefix = "batch_"; };
 
 using TenantId = RecordId<TenantTag>;
 using KeyId = RecordId<KeyTag>;
@@ -57,6 +59,8 @@ using UserId = RecordId<UserTag>;
 using ConversationId = RecordId<ConversationTag>;
 using MessageId = RecordId<MessageTag>;
 using FeedbackId = RecordId<FeedbackTag>;
+using FileId = RecordId<FileTag>;
+using BatchId = RecordId<BatchTag>;
 
 }  // namespace firesteel
 

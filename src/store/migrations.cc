@@ -136,11 +136,36 @@ CREATE TABLE variant_hours(
 CREATE INDEX variant_hours_hour ON variant_hours(hour);
 )sql";
 
-constexpr std::array<Migration, 4> kMigrations = {{
+// Files that clients keep here, in pieces; one that is not ready is being written. A batch is a file of requests that run by and by: the
+// answers of its lines are kept until they become its result file. Finished answers of /v1/responses, with the conversation so far.
+constexpr const char* kPartnerRecords = R"sql(
+CREATE TABLE files(
+  id TEXT PRIMARY KEY, tenant TEXT NOT NULL, purpose TEXT NOT NULL, filename TEXT NOT NULL, n_bytes INTEGER NOT NULL, ready INTEGER NOT NULL,
+  created_us INTEGER NOT NULL, expires_us INTEGER NOT NULL) STRICT;
+CREATE INDEX files_tenant ON files(tenant, created_us, id);
+CREATE INDEX files_expires ON files(expires_us);
+CREATE TABLE file_pieces(file TEXT NOT NULL, seq INTEGER NOT NULL, piece BLOB NOT NULL, PRIMARY KEY(file, seq)) STRICT;
+CREATE TABLE batches(
+  id TEXT PRIMARY KEY, tenant TEXT NOT NULL, key_id TEXT NOT NULL, endpoint TEXT NOT NULL, state TEXT NOT NULL, input_file TEXT NOT NULL,
+  output_file TEXT NOT NULL, error_file TEXT NOT NULL, metadata TEXT NOT NULL, problems TEXT NOT NULL, times TEXT NOT NULL,
+  n_total INTEGER NOT NULL, n_completed INTEGER NOT NULL, n_failed INTEGER NOT NULL, created_us INTEGER NOT NULL, expires_us INTEGER NOT NULL,
+  active INTEGER NOT NULL, runner TEXT NOT NULL, runner_until_us INTEGER NOT NULL) STRICT;
+CREATE INDEX batches_tenant ON batches(tenant, created_us, id);
+CREATE INDEX batches_active ON batches(active, created_us);
+CREATE TABLE batch_results(
+  batch TEXT NOT NULL, line INTEGER NOT NULL, failed INTEGER NOT NULL, result TEXT NOT NULL, PRIMARY KEY(batch, line)) STRICT;
+CREATE TABLE responses(
+  tenant TEXT NOT NULL, id TEXT NOT NULL, response TEXT NOT NULL, messages TEXT NOT NULL, n_bytes INTEGER NOT NULL, created_us INTEGER NOT NULL,
+  PRIMARY KEY(tenant, id)) STRICT;
+CREATE INDEX responses_created ON responses(tenant, created_us);
+)sql";
+
+constexpr std::array<Migration, 5> kMigrations = {{
     {1, "identity, usage, audit, conversations, feedback", kFirst, kFirstTriggers, kFirstTriggersPostgres},
     {2, "replicas", kReplicas, "", ""},
     {3, "ledgers of agents", kRunLedgers, "", ""},
     {4, "variants, aliases, rollouts", kReleases, "", ""},
+    {5, "files, batches, responses", kPartnerRecords, "", ""},
 }};
 
 void replace_all(std::string* text, std::string_view from, std::string_view to) {

@@ -7,6 +7,7 @@
 #include "store/migrations.h"
 #include "store/postgres_server.h"
 #include "store/postgres_store.h"
+#include "store/record_checks.h"
 #include "store/tenancy_checks.h"
 
 namespace firesteel {
@@ -52,6 +53,12 @@ TEST_F(PostgresSlow, ConversationsKeepTenantsApart) {
   search_finds_literally(*store_);
   EXPECT_TRUE(store_->check_integrity().ok());
   EXPECT_EQ(store_->backup("anywhere").error().code, ErrorCode::kUnsupported);
+}
+
+TEST_F(PostgresSlow, FilesBatchesAndResponses) {
+  files_keep_tenants_apart(*store_);
+  batches_run_once(*store_);
+  responses_make_room(*store_);
 }
 
 TEST_F(PostgresSlow, ValuesOfEveryKindComeBack) {

@@ -380,6 +380,15 @@ Result<Principal> Tenants::authenticate(std::string_view secret) {
   });
 }
 
+Result<Principal> Tenants::principal_of(const TenantId& tenant, const KeyId& key) {
+  return impl_->checked_in(impl_->refresh(false), [&]() -> std::shared_ptr<KeyEntry> {
+    Directory& directory = *impl_->directory;
+    MutexLock lock(directory.mutex);
+    const auto found = directory.keys.find(key);
+    return found != directory.keys.end() && found->second->record.tenant == tenant ? found->second : nullptr;
+  });
+}
+
 Result<std::string> Tenants::open_session(const Principal& principal, int64_t ttl_us) {
   std::string token = random_secret(kSessionPrefix);
   const int64_t now_us = impl_->options.wall->now_us();

@@ -148,6 +148,10 @@ class Tenants {
   // reason), kUnavailable. Time does not depend on how much of a secret is right: look-up is by keyed hash.
   Result<Principal> authenticate(std::string_view secret);
 
+  // The principal of a key for work that goes on without its secret (batches). kUnauthenticated once the key, its user or its tenant may
+  // not be used any more; kUnavailable.
+  Result<Principal> principal_of(const TenantId& tenant, const KeyId& key);
+
   // Browser sessions: a random token for the cookie, bound to the principal's key (revoking the key ends it).
   Result<std::string> open_session(const Principal& principal, int64_t ttl_us);
   Result<Principal> authenticate_session(std::string_view token);
