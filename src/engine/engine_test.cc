@@ -11,6 +11,7 @@
 #include "base/mapped_file.h"
 #include "base/rng.h"
 #include "engine/engine_fixture.h"
+#include "kvcache/prefix_tree.h"
 
 namespace firesteel {
 namespace {
@@ -595,6 +596,26 @@ TEST_F(EngineTest, PrefixesAreReusedInsideANamespaceOnly) {
   EXPECT_EQ(answer(request).done.usage.cached_tokens, 0);
   request.use_prefix_cache = false;
   EXPECT_EQ(answer(request).done.usage.cached_tokens, 0);
+}
+
+TEST_F(EngineTest, WhatIsPublishedIsFoundFromEveryNamespaceAndNothingElse) {
+  start();
+  auto published = ask(letters(210, 4), 1);
+  published.cache_namespace = kPublishedNamespace;
+  const Result<std::shared_ptr<Context>> kept = engine_->prefill(published);
+  ASSERT_TRUE(kept.ok()) << kept.error().message;
+  const std::string question = letters(210, 4) + letters(40, 9);
+  auto request = ask(question, 3);
+  request.cache_namespace = {1, 1};
+  const Answer shared = answer(request);
+  EXPECT_EQ(shared.done.usage.cached_tokens, 210);
+  request.cache_namespace = {1, 2};  // what tenant 1 put behind it is not there
+  EXPECT_EQ(answer(request).done.usage.cached_tokens, 210);
+  EXPECT_EQ(answer(request).done.usage.cached_tokens, 249);  // the own one is longer
+  request.use_prefix_cache = false;
+  const Answer alone = answer(request);
+  EXPECT_EQ(alone.done.usage.cached_tokens, 0);
+  EXPECT_EQ(alone.text, shared.text);
 }
 
 TEST_F(EngineTest, AConversationContinuesFromItsLastAnswer) {

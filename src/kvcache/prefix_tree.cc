@@ -70,11 +70,26 @@ int64_t PrefixTree::walk(const Node& root, std::span<const TokenId> tokens, Visi
   return length;
 }
 
+const PrefixTree::Node* PrefixTree::root_for(const PrefixKey& key, std::span<const TokenId> tokens, int64_t* length) const {
+  const Node* best = nullptr;
+  *length = 0;
+  for (const CacheNamespace& where : {key.cache_namespace, kPublishedNamespace}) {
+    const auto root = roots_.find({where, key.model_digest});
+    if (root == roots_.end()) continue;
+    const int64_t n = walk(*root->second, tokens, [](Node*, int64_t) {});
+    if (n <= *length) continue;
+    best = root->second.get();
+    *length = n;
+  }
+  return best;
+}
+
 BlockTable PrefixTree::match(const PrefixKey& key, std::span<const TokenId> tokens) {
   BlockTable table;
-  const auto root = roots_.find(key);
-  if (root == roots_.end()) return table;
-  walk(*root->second, tokens, [&](Node* node, int64_t n) {
+  int64_t length = 0;
+  const Node* const root = root_for(key, tokens, &length);
+  if (root == nullptr) return table;
+  walk(*root, tokens, [&](Node* node, int64_t n) {
     table.append_shared(*pool_, node->block, n);
     touch(node);
   });
@@ -82,8 +97,9 @@ BlockTable PrefixTree::match(const PrefixKey& key, std::span<const TokenId> toke
 }
 
 int64_t PrefixTree::match_length(const PrefixKey& key, std::span<const TokenId> tokens) const {
-  const auto root = roots_.find(key);
-  return root == roots_.end() ? 0 : walk(*root->second, tokens, [](Node*, int64_t) {});
+  int64_t length = 0;
+  root_for(key, tokens, &length);
+  return length;
 }
 
 void PrefixTree::touch(Node* node) {

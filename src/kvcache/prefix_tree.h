@@ -5,7 +5,8 @@
 // multiples of 64 wherever they came from, reuse never changes the order of a sum: hit or miss, the bytes are the same.
 //
 // Eviction takes leaves that nobody else references, cheapest to lose first: GreedyDual (Young 1994), that is least recently used
-// weighted by the cost of computing the block again, which grows with its depth. A lookup never crosses a key.
+// weighted by the cost of computing the block again, which grows with its depth. A lookup never crosses a key, but for what the operator
+// published for everybody: prompts of kPublishedNamespace, which no tenant has, are found from every namespace of the same model.
 // Owned by the engine thread; no locks.
 #pragma once
 
@@ -30,6 +31,9 @@ struct PrefixKey {
   std::string model_digest;
   auto operator<=>(const PrefixKey&) const = default;
 };
+
+// What is computed under it (Engine::prefill, by the operator alone) may be shared with everybody. Namespaces of tenants are keyed hashes.
+inline constexpr CacheNamespace kPublishedNamespace{~uint64_t{0}, ~uint64_t{0}};
 
 class PrefixTree {
  public:
@@ -95,6 +99,8 @@ class PrefixTree {
   static std::pair<Node*, int64_t> best_child(const Node& parent, std::span<const TokenId> tokens);
   template <typename Visit>
   static int64_t walk(const Node& root, std::span<const TokenId> tokens, Visit&& visit);
+  // The tree of the key or the published one, whichever knows more of `tokens`; nullptr when neither knows anything.
+  const Node* root_for(const PrefixKey& key, std::span<const TokenId> tokens, int64_t* length) const;
   void touch(Node* node);
   void set_tokens(Node* node, std::span<const TokenId> tokens, KvBlockId block);
   void remove_leaf(Node* node);
