@@ -57,6 +57,8 @@ App::App(ServerContext* context) : context_(*context) {
   add_system_routes(context, &router_);
   add_dialect_routes(context, &router_);
   add_fork_routes(context, &router_);
+  add_file_routes(context, &router_);
+  add_batch_routes(context, &router_);
   add_session_routes(context, &router_);
   add_conversation_routes(context, &router_);
   add_admin_routes(context, &router_);
@@ -192,6 +194,9 @@ void App::on_finished(const HttpRecord& record) {
                       {"bytes_in", static_cast<int64_t>(record.bytes_received)},
                       {"bytes_out", static_cast<int64_t>(record.bytes_sent)}};
   if (record.request != nullptr) fields.emplace_back("peer", record.request->peer);
+  if (const std::string* parent = record.request == nullptr ? nullptr : record.request->header("traceparent"); parent != nullptr && parse_traceparent(*parent)) {
+    fields.emplace_back("trace_id", parent->substr(3, 32));
+  }
   if (record.disconnected) fields.emplace_back("disconnected", true);
   context_.log.write(LogLevel::kInfo, "request", std::move(fields));
 }

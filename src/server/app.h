@@ -32,6 +32,8 @@ class App final : public HttpHandler {
 // Each adds its routes; the table is in these functions.
 void add_system_routes(ServerContext* context, Router* router);        // /livez /readyz /health /metrics
 void add_dialect_routes(ServerContext* context, Router* router);       // /v1/... /api/...
+void add_file_routes(ServerContext* context, Router* router);          // /v1/files
+void add_batch_routes(ServerContext* context, Router* router);         // /v1/batches
 void add_session_routes(ServerContext* context, Router* router);       // /firesteel/v1/session
 void add_conversation_routes(ServerContext* context, Router* router);  // /firesteel/v1/conversations, turns, feedback, export, import
 void add_admin_routes(ServerContext* context, Router* router);         // /firesteel/v1/admin

@@ -1,106 +1,19 @@
 // The APIs that clients already speak: from a route to the dialect's function and on to the pump.
 #include <sys/random.h>
 
-#include <list>
-#include <map>
 #include <utility>
 
 #include "base/clock.h"
-#include "base/mutex.h"
 #include "server/app.h"
-#include "server/dialects/dialects.h"
+#include "server/dialect_routes.h"
 #include "server/generation_reply.h"
 #include "server/release_routing.h"
+#include "server/response_records.h"
 
 namespace firesteel {
 namespace {
 
 constexpr size_t kReleaseBodyMax = 4u << 20;  // larger bodies are taken to say everything themselves
-
-// Finished answers of /v1/responses, of all tenants, in memory: the newest, within a number per tenant and bytes for all.
-class ResponseMemory {
- public:
-  std::optional<ResponseStore::Stored> find(const TenantId& tenant, const std::string& id) {
-    MutexLock lock(mutex_);
-    const auto found = entries_.find({tenant.str(), id});
-    if (found == entries_.end()) return std::nullopt;
-    return found->second.stored;
-  }
-  void put(const TenantId& tenant, const std::string& id, ResponseStore::Stored stored) {
-    const size_t n_bytes = stored.response.dump().size() + stored.messages.dump().size();
-    MutexLock lock(mutex_);
-    const Key key{tenant.str(), id};
-    remove(key);
-    order_.push_back(key);
-    entries_.emplace(key, Entry{std::move(stored), n_bytes, std::prev(order_.end())});
-    n_bytes_ += n_bytes;
-    while (n_bytes_ > kBytesMax || entries_.size() > kEntriesMax) {
-      const Key oldest = order_.front();
-      remove(oldest);
-    }
-  }
-  bool erase(const TenantId& tenant, const std::string& id) {
-    MutexLock lock(mutex_);
-    return remove({tenant.str(), id});
-  }
-
- private:
-  static constexpr size_t kBytesMax = 64u << 20, kEntriesMax = 4096;
-  using Key = std::pair<std::string, std::string>;
-  struct Entry {
-    ResponseStore::Stored stored;
-    size_t n_bytes;
-    std::list<Key>::iterator place;
-  };
-  bool remove(const Key& key) FS_REQUIRES(mutex_) {
-    const auto found = entries_.find(key);
-    if (found == entries_.end()) return false;
-    n_bytes_ -= found->second.n_bytes;
-    order_.erase(found->second.place);
-    entries_.erase(found);
-    return true;
-  }
-  Mutex mutex_;
-  std::map<Key, Entry> entries_ FS_GUARDED_BY(mutex_);
-  std::list<Key> order_ FS_GUARDED_BY(mutex_);
-  size_t n_bytes_ FS_GUARDED_BY(mutex_) = 0;
-};
-
-class TenantResponses final : public ResponseStore {
- public:
-  TenantResponses(std::shared_ptr<ResponseMemory> memory, TenantId tenant) : memory_(std::move(memory)), tenant_(std::move(tenant)) {}
-  std::optional<Stored> find(const std::string& id) override { return memory_->find(tenant_, id); }
-  void put(const std::string& id, Stored stored) override { memory_->put(tenant_, id, std::move(stored)); }
-  bool erase(const std::string& id) override { return memory_->erase(tenant_, id); }
-
- private:
-  const std::shared_ptr<ResponseMemory> memory_;
-  const TenantId tenant_;
-};
-
-// What both kinds of dialect function get. An error when the key may not use the model.
-std::optional<ApiError> make_exchange_context(ServerContext* context, const std::shared_ptr<ResponseMemory>& memory, const Call& call,
-                                              ExchangeContext* out) {
-  const ServerOptions& options = context->options;
-  bool may = call.principal->may_use_model(options.model_id);
-  for (const std::string& alias : options.aliases) may = may || call.principal->may_use_model(alias);
-  if (!may) return ApiError{.kind = ApiErrorKind::kNotFound, .message = "this key may use no model that is served here", .code = "model_not_found"};
-  out->generator = &context->generator;
-  out->request_id = call.request.request_id;
-  out->model_id = options.model_id;
-  out->aliases = options.aliases;
-  if (context->releases != nullptr) {
-    for (std::string& name : context->releases->controller->names()) {
-      if (call.principal->may_use_model(name.substr(0, name.find('@')))) out->aliases.push_back(std::move(name));
-    }
-  }
-  out->now_unix_s = wall_clock().now_us() / 1'000'000;
-  if (getrandom(&out->random_seed, sizeof out->random_seed, 0) != sizeof out->random_seed) {
-    out->random_seed = static_cast<uint64_t>(system_clock().now_us());
-  }
-  out->responses = std::make_shared<TenantResponses>(memory, call.principal->tenant);
-  return std::nullopt;
-}
 
 // What an answer without events used, as its dialect says it.
 int64_t prompt_tokens_of(const HttpResponse& response) {
@@ -111,12 +24,42 @@ int64_t prompt_tokens_of(const HttpResponse& response) {
   return count != nullptr && count->is_int() ? count->as_int() : 0;
 }
 
-// Computes an answer that uses the engine without a stream: admitted, and settled before it is sent.
+}  // namespace
+
+std::optional<ApiError> make_exchange_context(ServerContext* context, const Principal& principal, const std::string& request_id, ExchangeContext* out) {
+  const ServerOptions& options = context->options;
+  bool may = principal.may_use_model(options.model_id);
+  for (const std::string& alias : options.aliases) may = may || principal.may_use_model(alias);
+  if (!may) return ApiError{.kind = ApiErrorKind::kNotFound, .message = "this key may use no model that is served here", .code = "model_not_found"};
+  out->generator = &context->generator;
+  out->request_id = request_id;
+  out->model_id = options.model_id;
+  out->aliases = options.aliases;
+  if (context->releases != nullptr) {
+    for (std::string& name : context->releases->controller->names()) {
+      if (principal.may_use_model(name.substr(0, name.find('@')))) out->aliases.push_back(std::move(name));
+    }
+  }
+  out->now_unix_s = wall_clock().now_us() / 1'000'000;
+  if (getrandom(&out->random_seed, sizeof out->random_seed, 0) != sizeof out->random_seed) {
+    out->random_seed = static_cast<uint64_t>(system_clock().now_us());
+  }
+  out->responses = make_response_records(&context->store, principal.tenant);
+  return std::nullopt;
+}
+
+std::optional<HttpResponse> take_place(ServerContext* context, const Call& call, Admission* place) {
+  AdmissionOrRefusal admitted = context->tenants.admit(*call.principal, 0, 0, context->options.model_id);
+  if (const Refusal* refusal = std::get_if<Refusal>(&admitted)) return error_response(to_api_error(*refusal), call.route.dialect(), call.request.request_id);
+  *place = std::move(std::get<Admission>(admitted));
+  return std::nullopt;
+}
+
 HttpReply compute_metered(ServerContext* context, const Call& call, const ExchangeContext& exchange_context, AnswerFn compute) {
   const Dialect errors = call.route.dialect();
   const std::string& request_id = call.request.request_id;
   // The count is known only afterwards; four bytes a token is what text of most languages has.
-  AdmissionOrRefusal admitted = context->tenants.admit(*call.principal, static_cast<int64_t>(call.request.body.size() / 4), 0);
+  AdmissionOrRefusal admitted = context->tenants.admit(*call.principal, static_cast<int64_t>(call.request.body.size() / 4), 0, context->options.model_id);
   if (const Refusal* refusal = std::get_if<Refusal>(&admitted)) return error_response(to_api_error(*refusal), errors, request_id);
   const int64_t start_us = system_clock().now_us();
   ReplyOrError reply = compute(call.request, exchange_context);
@@ -138,19 +81,19 @@ HttpReply compute_metered(ServerContext* context, const Call& call, const Exchan
   return std::move(response);
 }
 
-}  // namespace
-
 void add_dialect_routes(ServerContext* context, Router* router) {
-  const auto memory = std::make_shared<ResponseMemory>();
   const auto generate = [&](std::string_view path, std::string_view name, Dialect dialect, ParseFn parse) {
     router->add(Route(HttpMethod::kPost, path, name, RouteAccess::needs(Scope::kInference), RouteLimits(context->options.prompt_body_bytes_max),
-                      dialect, [context, memory, parse](Call& call) -> HttpReply {
+                      dialect, [context, parse](Call& call) -> HttpReply {
                         ExchangeContext exchange_context;
                         const Dialect errors = call.route.dialect();
-                        if (const auto error = make_exchange_context(context, memory, call, &exchange_context)) {
+                        if (const auto error = make_exchange_context(context, *call.principal, call.request.request_id, &exchange_context)) {
                           return error_response(*error, errors, call.request.request_id);
                         }
+                        Admission place;
+                        if (std::optional<HttpResponse> refused = take_place(context, call, &place)) return std::move(*refused);
                         ExchangeOrError parsed = parse(call.request, exchange_context);
+                        place = Admission();
                         const std::string body = std::exchange(call.request.body, {});
                         if (const ApiError* error = std::get_if<ApiError>(&parsed)) {
                           return error_response(*error, errors, call.request.request_id);
@@ -169,10 +112,10 @@ void add_dialect_routes(ServerContext* context, Router* router) {
   const auto answer = [&](HttpMethod method, std::string_view path, std::string_view name, Dialect dialect, AnswerFn compute, bool metered = false) {
     const uint64_t body_bytes_max = method == HttpMethod::kPost ? context->options.prompt_body_bytes_max : 0;
     router->add(Route(method, path, name, RouteAccess::needs(Scope::kInference), RouteLimits(body_bytes_max), dialect,
-                      [context, memory, compute, metered](Call& call) -> HttpReply {
+                      [context, compute, metered](Call& call) -> HttpReply {
                         ExchangeContext exchange_context;
                         const Dialect errors = call.route.dialect();
-                        if (const auto error = make_exchange_context(context, memory, call, &exchange_context)) {
+                        if (const auto error = make_exchange_context(context, *call.principal, call.request.request_id, &exchange_context)) {
                           return error_response(*error, errors, call.request.request_id);
                         }
                         if (metered) return compute_metered(context, call, exchange_context, compute);

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -27,7 +28,7 @@ class ReplyEncoder {
   virtual void begin(std::string* out) = 0;                                              // all requests were accepted
   virtual void event(size_t choice, const GenerateEvent& event, std::string* out) = 0;   // events of one choice come in order
   virtual void end(std::string* out) = 0;                                                // every choice had its kDone: the last bytes
-  // Instead of end(): a kDone with kError or kCancelled, which event() must not see. When the exchange does not stream this appends
+  // Instead of end() (or after one whose bytes were not sent): a kDone with kError or kCancelled, which event() must not see. When the exchange does not stream this appends
   // nothing (it only closes what is to be recorded): the caller answers with error_response().
   virtual void fail(const ApiError& error, std::string* out) = 0;
   virtual void heartbeat(std::string* out) = 0;                                          // streaming and nothing was sent for a while
@@ -38,6 +39,8 @@ struct ForkWork {
   Prompt context;
   std::vector<BranchRequest> branches;
 };
+
+class ResponseStore;
 
 // One accepted request of a dialect.
 struct Exchange {
@@ -52,6 +55,7 @@ struct Exchange {
   // What the client calls what the generator calls "prompt", "constraint" ...: see to_api_error below.
   std::vector<std::pair<std::string, std::string>> parameter_names = {};
   std::unique_ptr<ReplyEncoder> encoder;
+  std::shared_ptr<ResponseStore> records = nullptr;   // what the encoder's end() puts there is durable before its bytes go out
 };
 
 // A refusal of submit() in the client's words.
@@ -71,9 +75,10 @@ class ResponseStore {
     Json messages;   // the conversation up to and with this answer, as a ChatPrompt has it
   };
   virtual ~ResponseStore() = default;
-  virtual std::optional<Stored> find(const std::string& id) = 0;
-  virtual void put(const std::string& id, Stored stored) = 0;
-  virtual bool erase(const std::string& id) = 0;   // false when it is not there
+  virtual Result<Stored> find(const std::string& id) = 0;           // kNotFound, kUnavailable
+  virtual void put(const std::string& id, Stored stored) = 0;       // does not wait: durable after commit()
+  virtual void commit(std::function<void(Status)> done) = 0;        // `done` is called once, from any thread; must not wait
+  virtual Status erase(const std::string& id) = 0;                  // kNotFound, kUnavailable
 };
 
 // What a dialect may know of the world when it parses. Borrowed for the call, but for `responses`, which an encoder may keep.

@@ -6,8 +6,10 @@
 
 #include <fmt/format.h>
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "server/api_error.h"
+#include "server/request_trace.h"
 
 namespace firesteel {
 namespace {
@@ -94,6 +96,8 @@ class GenerationReply final : public PendingReply {
     bool cancel_is_done = false;
     bool error_is_done = false;
     bool observed = false;             // text_head is wanted
+    bool background = false;
+    Span span;
     int64_t n_context_tokens = 0;      // of a fork: computed by this request, though its branches found them computed
     std::shared_ptr<CancelHandle> cancel;
   };
@@ -127,6 +131,7 @@ class GenerationReply final : public PendingReply {
   void on_done(size_t choice, GenerateEvent event, std::string* bytes);
   void settle();
   void forget_streams();
+  void end_span(const GenerationOutcome& result);
   GenerationOutcome outcome(bool client_left) const;
   static void add_usage(const Usage& usage, bool counts_prompt, TokenCounts* tokens);
   static void reap(const std::shared_ptr<Work>& work, GenerationOutcome outcome, std::vector<char> done);
@@ -141,6 +146,7 @@ class GenerationReply final : public PendingReply {
   std::string text_head_;
   std::shared_ptr<Settling> settling_ = std::make_shared<Settling>();
   std::string held_;             // of an answer that does not stream
+  std::string tail_;             // the last bytes, made before they may go out: exchanges with records
   const int64_t start_us_;
   int64_t first_token_us_ = 0, last_token_us_ = 0;
 };
@@ -167,6 +173,7 @@ void GenerationReply::on_done(size_t choice, GenerateEvent event, std::string* b
   note_text(choice, event);
   if (choice == 0) event.usage.cached_tokens = std::max<int64_t>(0, event.usage.cached_tokens - work_.n_context_tokens);
   usage_[choice] = event.usage;
+  if (event.report != nullptr) add_agent_spans(*event.report, wall_clock().now_us() - (system_clock().now_us() - start_us_), work_.span);
   add_usage(event.usage, work_.counts_prompt[choice] != 0, &tokens_);
   if (choice == 0) finish_reason_ = finish_reason_name(event.reason);
   if (event.reason == FinishReason::kError && work_.error_is_done) {
@@ -184,6 +191,7 @@ void GenerationReply::on_done(size_t choice, GenerateEvent event, std::string* b
 }
 
 void GenerationReply::note_token() {
+  if (work_.background) return;
   const int64_t now_us = system_clock().now_us();
   if (first_token_us_ == 0) {
     first_token_us_ = now_us - start_us_;
@@ -231,6 +239,19 @@ void GenerationReply::forget_streams() {
   work_.cancel->streams_.clear();
 }
 
+void GenerationReply::end_span(const GenerationOutcome& result) {
+  Span& span = work_.span;
+  if (!span.recording()) return;
+  span.set("gen_ai.usage.input_tokens", result.tokens.prompt);
+  span.set("gen_ai.usage.output_tokens", result.tokens.generated);
+  span.set("gen_ai.usage.cache_read.input_tokens", result.tokens.cached);
+  span.set("gen_ai.response.finish_reasons", Json::Array{result.finish_reason});
+  if (result.first_token_us > 0) span.set("gen_ai.response.time_to_first_chunk", static_cast<double>(result.first_token_us) * 1e-6);
+  if (error_) span.fail(std::to_string(http_status(error_->kind, work_.exchange.dialect)));
+  else if (result.client_left) span.fail("client_left");
+  span.end();
+}
+
 void GenerationReply::settle() {
   phase_ = Phase::kSettling;
   forget_streams();
@@ -243,8 +264,11 @@ void GenerationReply::settle() {
   }
   sum.generated_tokens = tokens_.generated;
   const GenerationOutcome result = outcome(false);
-  work_.context->metrics.on_generated(result.finish_reason, sum, result.total_us);
+  if (work_.background) work_.context->metrics.on_background_generated(result.finish_reason);
+  else work_.context->metrics.on_generated(result.finish_reason, sum, result.total_us);
+  end_span(result);
   work_.streams.clear();  // choices that go on after an error of another are stopped here
+  if (work_.exchange.records != nullptr && !error_) work_.exchange.encoder->end(&tail_);
   FinishFn finish = std::exchange(work_.finish, {});
   finish(result, [settling = settling_](Status status) {
     settling->stored = status.ok();
@@ -273,7 +297,8 @@ PendingReply::State GenerationReply::poll(HttpResponse* head, std::string* bytes
                       .code = "store_unavailable"};
   }
   if (!error_) {
-    exchange.encoder->end(out);
+    if (exchange.records != nullptr) *out += tail_;
+    else exchange.encoder->end(out);
     if (!exchange.stream) head->body = std::move(held_);
     return State::kDone;
   }
@@ -303,7 +328,8 @@ GenerationReply::~GenerationReply() {
   GenerationOutcome partial = outcome(true);
   std::vector<char> done;
   for (const std::optional<Usage>& usage : usage_) done.push_back(usage.has_value() ? 1 : 0);
-  work_.context->metrics.on_generated("cancelled", Usage{.generated_tokens = partial.tokens.generated}, partial.total_us);
+  if (!work_.background) work_.context->metrics.on_generated("cancelled", Usage{.generated_tokens = partial.tokens.generated}, partial.total_us);
+  end_span(partial);
   ServerContext* const context = work_.context;
   auto work = std::make_shared<Work>(std::move(work_));
   if (context->run_on_worker([work, partial, done] { reap(work, partial, done); })) return;
@@ -346,7 +372,11 @@ void add_rate_headers(const RateView& requests, const RateView& tokens, HttpHead
 
 HttpReply start_generation(ServerContext* context, const Call& call, Exchange exchange, GenerationHooks hooks) {
   const std::string& request_id = call.request.request_id;
-  const auto refuse = [&](const ApiError& error) { return error_response(error, exchange.dialect, request_id); };
+  Span span = start_request_span(*context, call, exchange);
+  const auto refuse = [&](const ApiError& error) {
+    span.fail(std::to_string(http_status(error.kind, exchange.dialect)));
+    return error_response(error, exchange.dialect, request_id);
+  };
   if (context->draining) return refuse({.kind = ApiErrorKind::kUnavailable, .message = "the server is stopping; try again"});
   const Principal& principal = *call.principal;
 
@@ -384,7 +414,7 @@ HttpReply start_generation(ServerContext* context, const Call& call, Exchange ex
     work.n_prompt_tokens += *n;
     work.counts_prompt.assign(exchange.fork->branches.size(), 1);
   }
-  AdmissionOrRefusal admitted = context->tenants.admit(principal, work.n_prompt_tokens, n_generated_max);
+  AdmissionOrRefusal admitted = context->tenants.admit(principal, work.n_prompt_tokens, n_generated_max, context->options.model_id);
   if (const Refusal* refusal = std::get_if<Refusal>(&admitted)) return refuse(to_api_error(*refusal));
   const auto admission = std::make_shared<Admission>(std::move(std::get<Admission>(admitted)));
 
@@ -415,12 +445,26 @@ HttpReply start_generation(ServerContext* context, const Call& call, Exchange ex
   work.headers.insert(work.headers.end(), call.cors.begin(), call.cors.end());
   add_rate_headers(admission->requests(), admission->tokens(), &work.headers);
   work.headers.insert(work.headers.end(), exchange.headers.begin(), exchange.headers.end());
+  work.span = std::move(span);
+  work.background = hooks.background;
   work.cancel_is_done = hooks.cancel_is_done;
   work.error_is_done = hooks.error_is_done;
   work.observed = hooks.observe != nullptr;
   work.cancel = std::move(hooks.cancel);
+  if (exchange.records != nullptr) {
+    CHECK(!hooks.before_settle);
+    hooks.before_settle = [records = exchange.records](const GenerationOutcome& outcome, std::function<void(Status)> done) {
+      if (outcome.client_left) return done({});
+      records->commit(std::move(done));
+    };
+  }
   work.finish = [context, admission, request_id, model = context->options.model_id, endpoint = call.route.name(),
-                 before = std::move(hooks.before_settle), observe = std::move(hooks.observe)](const GenerationOutcome& outcome, std::function<void(Status)> done) {
+                 background = hooks.background, before = std::move(hooks.before_settle),
+                 observe = std::move(hooks.observe)](const GenerationOutcome& outcome, std::function<void(Status)> done) {
+    if (outcome.client_left && background) {
+      *admission = Admission();
+      return done({});
+    }
     if (observe) observe(outcome);
     UsageRecord record;
     record.request_id = request_id;

@@ -57,6 +57,9 @@ struct GenerationHooks {
   std::shared_ptr<CancelHandle> cancel = {};
   // Told once, when the request has ended, before its usage is settled; must not wait.
   std::function<void(const GenerationOutcome& outcome)> observe = {};
+  // Work that nobody waits for. Dropped before its end it is as if it never ran: somebody runs it again from the start, and that run is
+  // billed. Its times are not among those that metrics and Retry-After go by.
+  bool background = false;
 };
 
 // Worker. Fills flow and cache namespace from the caller; `endpoint` is the route's name.

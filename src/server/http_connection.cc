@@ -345,6 +345,10 @@ bool Connection::step_pending() {
     put_piece(bytes);
     return true;
   }
+  if (state == PendingReply::State::kBroken) {
+    abort();
+    return false;
+  }
   pending_.reset();
   if (!stream_open_) {
     respond(head);

@@ -34,6 +34,7 @@ class PendingReply {
     kWaiting,  // nothing to say yet: poll again after the waker rang
     kOpen,     // `head` (status and headers) is set; pieces of the body were appended to `bytes`, more will come
     kDone,     // the end. Without kOpen before, `head` is the whole answer
+    kBroken,   // after kOpen: the rest cannot be told, so the connection ends without looking complete
   };
   virtual State poll(HttpResponse* head, std::string* bytes) = 0;
   // An open stream said nothing for a while: something that readers skip.

@@ -17,6 +17,7 @@
 #include "server/server_metrics.h"
 #include "store/store.h"
 #include "telemetry/log.h"
+#include "telemetry/trace.h"
 #include "tenants/tenants.h"
 
 namespace firesteel {
@@ -40,6 +41,7 @@ struct ServerOptions {
   uint64_t prompt_body_bytes_max = 32u << 20;
   std::vector<ConfigEntry> config = {};
   std::string model_path = "";
+  std::shared_ptr<const Tracer> tracer = {};   // null: no spans
   // What an answer says, however it is written: equal keys agree. Empty: no votes (POST /v1/fork, join "vote").
   std::function<std::string(std::string_view answer)> answer_key = {};
 };
@@ -70,6 +72,15 @@ struct ServerContext {
     MutexLock lock(mutex);
     http = server;
   }
+  // Who runs batches hears at once that there is one; without anybody it waits in the store.
+  void on_batch(std::function<void()> notify) FS_EXCLUDES(mutex) {
+    MutexLock lock(mutex);
+    batch_made = std::move(notify);
+  }
+  void notify_batches() FS_EXCLUDES(mutex) {
+    MutexLock lock(mutex);
+    if (batch_made) batch_made();
+  }
   HttpServerStats http_stats() FS_EXCLUDES(mutex) {
     MutexLock lock(mutex);
     return http == nullptr ? HttpServerStats{} : http->stats();
@@ -78,6 +89,7 @@ struct ServerContext {
  private:
   Mutex mutex;
   HttpServer* http FS_GUARDED_BY(mutex) = nullptr;
+  std::function<void()> batch_made FS_GUARDED_BY(mutex);
 };
 
 }  // namespace firesteel

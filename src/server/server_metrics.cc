@@ -63,10 +63,14 @@ void ServerMetrics::on_gap(int64_t duration_us) {
   history_.add_gap(now_s(), seconds(duration_us));
 }
 
-void ServerMetrics::on_generated(const std::string& finish_reason, const Usage& usage, int64_t total_us) {
+void ServerMetrics::on_background_generated(const std::string& finish_reason) {
   MetricLabels labels = model_;
   labels.emplace_back("finished_reason", finish_reason);
   registry_.counter("firesteel_request_success_total", "Finished requests by reason", labels).add();
+}
+
+void ServerMetrics::on_generated(const std::string& finish_reason, const Usage& usage, int64_t total_us) {
+  on_background_generated(finish_reason);
   total_.observe(seconds(total_us));
   queue_.observe(seconds(usage.queued_us));
   if (usage.first_token_us > 0) {

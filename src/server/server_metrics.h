@@ -21,6 +21,8 @@ class ServerMetrics {
   void on_gap(int64_t duration_us);
   // One request that the generator accepted has ended.
   void on_generated(const std::string& finish_reason, const Usage& usage, int64_t total_us);
+  // The same of background work, whose times say nothing about how long anybody waits.
+  void on_background_generated(const std::string& finish_reason);
   void on_error(const std::string& code);
   void set_load(const GeneratorStats& stats);
   void set_connections(const HttpServerStats& stats);

@@ -11,6 +11,7 @@
 #include "base/mutex.h"
 #include "base/utf8.h"
 #include "server/conversation_json.h"
+#include "server/dialect_routes.h"
 #include "server/dialects/images.h"
 #include "server/generation_reply.h"
 #include "server/own_api.h"
@@ -387,6 +388,8 @@ HttpReply run_turn(ServerContext* context, const std::shared_ptr<RunningTurns>& 
     content = std::move(parts).value();
   }
 
+  Admission place;
+  if (std::optional<HttpResponse> refused = take_place(context, call, &place)) return std::move(*refused);
   // The conversation as the model's template takes it: thinking of earlier answers is left out.
   ChatPrompt prompt;
   Json::Array rendered;
@@ -461,6 +464,7 @@ HttpReply run_turn(ServerContext* context, const std::shared_ptr<RunningTurns>& 
   const std::string asked_model = model->value_or(options.model_id);
   if (const auto error = apply_release(context, call, asked_model, "web", *body, turn->answer.id.str(), &exchange, &hooks)) return own_error(call, *error);
   const std::shared_ptr<CancelHandle> cancel = hooks.cancel;
+  place = Admission();
   HttpReply reply = start_generation(context, call, std::move(exchange), std::move(hooks));
   if (std::holds_alternative<HttpResponse>(reply)) return reply;  // refused: the question was not stored, so it can be sent again
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/check.h"
 #include "base/rng.h"
 #include "server/dialects/json_writer.h"
 #include "server/own_tools.h"
@@ -183,37 +184,63 @@ void read_tools(const BodyReader& body, bool flat, Generation* out) {
   }
 }
 
-void require_call(std::string_view name, Generation* out) {
+namespace {
+
+// A schema moved into the definitions of another one, where it is called `prefix`.
+void move_into_definitions(Json schema, const std::string& prefix, Json* definitions) {
+  for (const char* key : {"$defs", "definitions"}) {
+    const Json* inner = schema.find(key);
+    if (inner == nullptr || !inner->is_object()) continue;
+    for (const auto& [inner_name, definition] : inner->as_object()) {
+      Json moved = definition;
+      move_references(&moved, prefix);
+      definitions->set(prefix + "_" + inner_name, std::move(moved));
+    }
+    auto& members = schema.as_object();
+    members.erase(std::find_if(members.begin(), members.end(), [&](const Json::Member& m) { return m.first == key; }));
+  }
+  move_references(&schema, prefix);
+  definitions->set(prefix, std::move(schema));
+}
+
+// {"name": "f", "arguments": {...}} for each tool of that name; empty: for each.
+Json::Array call_schemas(std::string_view name, const std::vector<Tool>& tools, Json* definitions) {
   Json::Array calls;
-  Json definitions = Json::Object{};
-  for (size_t i = 0; i < out->tool_list.size(); ++i) {
-    const Tool& tool = out->tool_list[i];
+  for (size_t i = 0; i < tools.size(); ++i) {
+    const Tool& tool = tools[i];
     if (!name.empty() && tool.name != name) continue;
     const std::string prefix = "tool" + std::to_string(i);
-    Json parameters = tool.parameters.is_null() ? Json(Json::Object{{"type", "object"}, {"additionalProperties", false}}) : tool.parameters;
-    for (const char* key : {"$defs", "definitions"}) {
-      const Json* inner = parameters.find(key);
-      if (inner == nullptr || !inner->is_object()) continue;
-      for (const auto& [inner_name, definition] : inner->as_object()) {
-        Json moved = definition;
-        move_references(&moved, prefix);
-        definitions.set(prefix + "_" + inner_name, std::move(moved));
-      }
-      auto& members = parameters.as_object();
-      members.erase(std::find_if(members.begin(), members.end(), [&](const Json::Member& m) { return m.first == key; }));
-    }
-    move_references(&parameters, prefix);
-    definitions.set(prefix, std::move(parameters));
+    move_into_definitions(tool.parameters.is_null() ? Json(Json::Object{{"type", "object"}, {"additionalProperties", false}}) : tool.parameters, prefix, definitions);
     Json properties = Json::Object{{"name", Json::Object{{"const", tool.name}}}, {"arguments", Json::Object{{"$ref", "#/$defs/" + prefix}}}};
     calls.push_back(Json::Object{{"type", "object"},
                                  {"properties", std::move(properties)},
                                  {"required", Json::Array{"name", "arguments"}},
                                  {"additionalProperties", false}});
   }
+  return calls;
+}
+
+}  // namespace
+
+void require_call(std::string_view name, Generation* out) {
+  Json definitions = Json::Object{};
+  Json::Array calls = call_schemas(name, out->tool_list, &definitions);
   Json schema = calls.size() == 1 ? std::move(calls.front()) : Json(Json::Object{{"anyOf", std::move(calls)}});
   schema.set("$defs", std::move(definitions));
   out->constraint = Constraint{Constraint::Kind::kJsonSchema, schema.dump()};
   out->format.only_call = true;
+}
+
+void allow_call_or_format(Generation* out) {
+  // Any object is a call's form, too: the parser of answers tells them apart by the tool's name.
+  if (out->constraint->kind != Constraint::Kind::kJsonSchema) return;
+  Result<Json> schema = Json::parse(out->constraint->text);
+  CHECK(schema.ok());  // it was a member of the body
+  Json definitions = Json::Object{};
+  Json::Array choices = call_schemas({}, out->tool_list, &definitions);
+  move_into_definitions(std::move(*schema), "answer", &definitions);
+  choices.push_back(Json::Object{{"$ref", "#/$defs/answer"}});
+  out->constraint->text = Json(Json::Object{{"anyOf", std::move(choices)}, {"$defs", std::move(definitions)}}).dump();
 }
 
 void read_response_format(const BodyReader& body, std::string_view name, bool flat, Generation* out) {

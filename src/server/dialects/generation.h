@@ -74,6 +74,8 @@ void read_tools(const BodyReader& body, bool flat, Generation* out);
 void add_tool(const BodyReader& place, std::string_view schema_name, Generation* out);
 // Every answer is a call of one of the tools; `name` empty: of any.
 void require_call(std::string_view name, Generation* out);
+// The answer is a call of one of the tools or has the form that the constraint says so far.
+void allow_call_or_format(Generation* out);
 
 // {"type": "text" | "json_object" | "json_schema", ...}; the schema lies in "json_schema" or (flat) beside the type.
 void read_response_format(const BodyReader& body, std::string_view name, bool flat, Generation* out);

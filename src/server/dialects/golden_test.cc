@@ -121,12 +121,14 @@ ModelInfo model_info(bool thinks) {
 
 class MapResponses final : public ResponseStore {
  public:
-  std::optional<Stored> find(const std::string& id) override {
+  Result<Stored> find(const std::string& id) override {
     const auto found = stored_.find(id);
-    return found == stored_.end() ? std::nullopt : std::optional<Stored>(found->second);
+    if (found == stored_.end()) return Error{ErrorCode::kNotFound, "no such response"};
+    return found->second;
   }
+  void commit(std::function<void(Status)> done) override { done({}); }
   void put(const std::string& id, Stored stored) override { stored_[id] = std::move(stored); }
-  bool erase(const std::string& id) override { return stored_.erase(id) > 0; }
+  Status erase(const std::string& id) override { return stored_.erase(id) > 0 ? Status() : Status(Error{ErrorCode::kNotFound, "no such response"}); }
 
  private:
   std::map<std::string, Stored> stored_;

@@ -146,9 +146,13 @@ TEST_F(Images, HaveALimitTogether) {
 
 class OneResponse final : public ResponseStore {
  public:
-  std::optional<Stored> find(const std::string&) override { return stored; }
+  Result<Stored> find(const std::string&) override {
+    if (!stored) return Error{ErrorCode::kNotFound, "no such response"};
+    return *stored;
+  }
+  void commit(std::function<void(Status)> done) override { done({}); }
   void put(const std::string&, Stored value) override { stored = std::move(value); }
-  bool erase(const std::string&) override { return false; }
+  Status erase(const std::string&) override { return Error{ErrorCode::kNotFound, "no such response"}; }
   std::optional<Stored> stored;
 };
 

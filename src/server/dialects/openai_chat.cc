@@ -31,7 +31,7 @@ constexpr Parameter kChat[] = {
     {"logit_bias", Support::kSupported, "token ids to -100..100"},
     {"logprobs"},
     {"top_logprobs", Support::kSupported, "0 to 20, with logprobs"},
-    {"response_format", Support::kSupported, "text, json_object, json_schema; without tools, or with tool_choice none"},
+    {"response_format", Support::kSupported, "text, json_object, json_schema; with tools the answer is one call or has that form; tool_choice required: reported as ignored"},
     {"tools", Support::kSupported, "of type function, at most 128"},
     {"tool_choice", Support::kSupported, "none, auto, required, or one function; required gives exactly one call"},
     {"parallel_tool_calls"},
@@ -250,9 +250,8 @@ ExchangeOrError parse_openai_chat(const HttpRequest& request, const ExchangeCont
   for (const Tool& tool : generation.tool_list) generation.format.tool_names.push_back(tool.name);
   if (const auto parallel = body.boolean("parallel_tool_calls")) generation.format.parallel = *parallel;
   read_tool_choice(body, &generation);
-  if (has_format && !generation.tool_list.empty()) {
-    body.fail("response_format", "together with tools: only with tool_choice none", "unsupported_parameter");
-  }
+  if (has_format && generation.format.only_call) body.note_ignored("response_format");  // every answer is a call
+  else if (has_format && !generation.tool_list.empty()) allow_call_or_format(&generation);
   read_effort(body, "reasoning_effort", info, &generation);
   read_extension(body, info, &generation);
   read_openai_bookkeeping(body);

@@ -18,13 +18,13 @@ constexpr Parameter kResponses[] = {
     {"input", Support::kSupported, "a string, or items: messages (of users also with input_image, a data URI), function_call, function_call_output, reasoning"},
     {"instructions"},
     {"previous_response_id", Support::kSupported, "of a stored response of the same tenant"},
-    {"store", Support::kSupported, "default true: kept in memory, the oldest forgotten first"},
+    {"store", Support::kSupported, "default true: kept for 30 days, of a tenant the newest 10,000"},
     {"stream"},
     {"stream_options", Support::kSupported, "include_obfuscation is ignored"},
     {"max_output_tokens", Support::kSupported, "absent: until the context is full"},
     {"temperature", Support::kSupported, "0 to 2; default: the model's, or 1"},
     {"top_p", Support::kSupported, "0 to 1; default: the model's, or 1"},
-    {"text", Support::kSupported, "format text, json_object, json_schema (without tools); verbosity is ignored"},
+    {"text", Support::kSupported, "format text, json_object, json_schema (with tools: one call or that form; tool_choice required: reported as ignored); verbosity is ignored"},
     {"tools", Support::kSupported, "of type function, at most 128"},
     {"tool_choice", Support::kSupported, "none, auto, required, or one function"},
     {"parallel_tool_calls"},
@@ -211,6 +211,11 @@ ApiError no_response(const std::string& id) {
   return {.kind = ApiErrorKind::kNotFound, .message = "there is no response " + describe(Json(id)), .param = {}, .code = "response_not_found"};
 }
 
+ApiError records_error(const Error& error) {
+  if (error.code != ErrorCode::kUnavailable) return to_api_error(error);
+  return {.kind = ApiErrorKind::kUnavailable, .message = "the server's storage does not work at the moment; try again", .param = {}, .code = "store_unavailable"};
+}
+
 }  // namespace
 
 extern const ParameterTable kOpenAiResponsesTable;
@@ -231,8 +236,9 @@ ExchangeOrError parse_openai_responses(const HttpRequest& request, const Exchang
   Json::Array conversation;
   const auto previous = body.string("previous_response_id");
   if (previous && state.ok()) {
-    const auto stored = context.responses == nullptr ? std::nullopt : context.responses->find(*previous);
-    if (!stored || !stored->messages.is_array()) {
+    const Result<ResponseStore::Stored> stored = context.responses == nullptr ? Error{ErrorCode::kNotFound, ""} : context.responses->find(*previous);
+    if (!stored.ok() && stored.error().code != ErrorCode::kNotFound) return records_error(stored.error());
+    if (!stored.ok() || !stored->messages.is_array()) {
       body.fail("previous_response_id", "there is no response " + describe(Json(*previous)), "previous_response_not_found");
       state.error->kind = ApiErrorKind::kNotFound;
       return *state.error;
@@ -261,7 +267,8 @@ ExchangeOrError parse_openai_responses(const HttpRequest& request, const Exchang
   for (const Tool& tool : generation.tool_list) generation.format.tool_names.push_back(tool.name);
   if (const auto parallel = body.boolean("parallel_tool_calls")) generation.format.parallel = *parallel;
   read_tool_choice(body, &generation);
-  if (has_format && !generation.tool_list.empty()) body.fail("text.format", "together with tools: only with tool_choice none", "unsupported_parameter");
+  if (has_format && generation.format.only_call) body.note_ignored("text");  // every answer is a call
+  else if (has_format && !generation.tool_list.empty()) allow_call_or_format(&generation);
   if (const auto reasoning = body.object("reasoning")) {
     reasoning->check({"reasoning", kReasoning});
     read_effort(*reasoning, "effort", info, &generation);
@@ -296,6 +303,7 @@ ExchangeOrError parse_openai_responses(const HttpRequest& request, const Exchang
   writer.member("top_logprobs", 0).member("top_p", generation.sampling.top_p).member("truncation", "disabled");
   writer.member("service_tier", "default").member("user", member_or(*json, "user", {})).end_object();
   echo.report = extension_report(generation, seed, state.ignored);
+  if (store) exchange.records = context.responses;
   exchange.encoder = make_response_encoder(generation, stream.on, std::move(echo), store ? context.responses : nullptr, std::move(conversation));
   exchange.requests = make_requests(std::move(generation), seed, context);
   return exchange;
@@ -303,14 +311,15 @@ ExchangeOrError parse_openai_responses(const HttpRequest& request, const Exchang
 
 ReplyOrError answer_openai_response_get(const HttpRequest& request, const ExchangeContext& context) {
   const std::string id = request.path_parameters.empty() ? std::string() : request.path_parameters.front();
-  const auto stored = context.responses == nullptr ? std::nullopt : context.responses->find(id);
-  if (!stored) return no_response(id);
+  const Result<ResponseStore::Stored> stored = context.responses == nullptr ? Error{ErrorCode::kNotFound, ""} : context.responses->find(id);
+  if (!stored.ok()) return stored.error().code == ErrorCode::kNotFound ? no_response(id) : records_error(stored.error());
   return json_response(200, stored->response.dump());
 }
 
 ReplyOrError answer_openai_response_delete(const HttpRequest& request, const ExchangeContext& context) {
   const std::string id = request.path_parameters.empty() ? std::string() : request.path_parameters.front();
-  if (context.responses == nullptr || !context.responses->erase(id)) return no_response(id);
+  const Status erased = context.responses == nullptr ? Error{ErrorCode::kNotFound, ""} : context.responses->erase(id);
+  if (!erased.ok()) return erased.error().code == ErrorCode::kNotFound ? no_response(id) : records_error(erased.error());
   std::string out;
   JsonWriter(&out).begin_object().member("id", id).member("object", "response").member("deleted", true).end_object();
   return json_response(200, std::move(out));

@@ -1,0 +1,65 @@
+// response_format together with tools: the answer is one call or has the form.
+#include <gtest/gtest.h>
+
+#include "base/json.h"
+#include "server/dialects/dialect_testing.h"
+
+namespace firesteel {
+namespace {
+
+constexpr const char* kTools = R"("tools":[{"type":"function","function":{"name":"weather","parameters":{"type":"object","properties":{"city":{"$ref":"#/$defs/city"}},
+  "$defs":{"city":{"enum":["Paris"]}},"required":["city"],"additionalProperties":false}}}])";
+constexpr const char* kFormat = R"("response_format":{"type":"json_schema","json_schema":{"name":"x","schema":{"type":"object","properties":{"n":{"$ref":"#/$defs/n"}},
+  "$defs":{"n":{"type":"integer"}},"required":["n"],"additionalProperties":false}}})";
+
+std::string body(const std::string& more, const char* format = kFormat) {
+  return std::string(R"({"messages":[{"role":"user","content":"q"}],)") + kTools + "," + format + more + "}";
+}
+
+class FormatWithTools : public ::testing::Test {
+ protected:
+  Outcome ask(const std::string& answer, const std::string& request) {
+    FakeGenerator generator([&](const FakeGenerator::Question&) -> Result<std::string> { return answer; });
+    return run_exchange(parse_openai_chat, post(request), test_context(&generator), Dialect::kOpenAi);
+  }
+  static Json choice(const Outcome& outcome) { return Json::parse(outcome.body).value().find("choices")->as_array().at(0); }
+};
+
+TEST_F(FormatWithTools, TheConstraintIsOneOfBoth) {
+  const Outcome outcome = ask(R"({"n": 1})", body(""));
+  ASSERT_EQ(outcome.status, 200) << outcome.body;
+  const std::optional<Constraint>& constraint = outcome.requests.at(0).constraint;
+  ASSERT_TRUE(constraint.has_value());
+  const Json schema = Json::parse(constraint->text).value();
+  ASSERT_EQ(schema.find("anyOf")->as_array().size(), 2u);
+  // References of both lead into definitions of their own.
+  const Json& definitions = *schema.find("$defs");
+  EXPECT_EQ(*definitions.find("tool0")->find("properties")->find("city"), Json(Json::Object{{"$ref", "#/$defs/tool0_city"}}));
+  EXPECT_EQ(*definitions.find("answer")->find("properties")->find("n"), Json(Json::Object{{"$ref", "#/$defs/answer_n"}}));
+  EXPECT_NE(definitions.find("tool0_city"), nullptr);
+  EXPECT_NE(definitions.find("answer_n"), nullptr);
+  EXPECT_EQ(*choice(outcome).find("message")->find("content"), Json(R"({"n": 1})"));
+  EXPECT_EQ(*choice(outcome).find("finish_reason"), Json("stop"));
+}
+
+TEST_F(FormatWithTools, ACallIsACall) {
+  for (const char* const format : {kFormat, R"("response_format":{"type":"json_object"})"}) {
+    const Outcome outcome = ask(R"({"name": "weather", "arguments": {"city": "Paris"}})", body("", format));
+    ASSERT_EQ(outcome.status, 200) << outcome.body;
+    EXPECT_EQ(*choice(outcome).find("finish_reason"), Json("tool_calls"));
+    EXPECT_EQ(*choice(outcome).find("message")->find("tool_calls")->as_array().at(0).find("function")->find("name"), Json("weather"));
+  }
+}
+
+TEST_F(FormatWithTools, NoneAndRequiredDecideAlone) {
+  const Outcome none = ask(R"({"n": 1})", body(R"(,"tool_choice":"none")"));
+  ASSERT_EQ(none.status, 200);
+  EXPECT_EQ(Json::parse(none.requests.at(0).constraint->text).value().find("anyOf"), nullptr);
+  const Outcome required = ask(R"({"name":"weather","arguments":{"city":"Paris"}})", body(R"(,"tool_choice":"required")"));
+  ASSERT_EQ(required.status, 200);
+  ASSERT_NE(required.header("x-firesteel-ignored"), nullptr);
+  EXPECT_EQ(*required.header("x-firesteel-ignored"), "response_format");
+}
+
+}  // namespace
+}  // namespace firesteel
