@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/mutex.h"
 #include "base/rng.h"
 #include "build_info.h"
 #include "commands.h"
@@ -27,6 +28,7 @@ namespace {
 
 struct BenchOptions {
   ModelOptions model;
+  int64_t n_streams = 0, n_stream_prompt = 32;
   int64_t n_prompt = 512, n_generate = 128, depth = 0, n_branch_tokens = 64, n_startup = 16, n_repetitions = 5;
   std::vector<int64_t> branches, prefixes;
   bool json = false;
@@ -45,6 +47,7 @@ class Bench {
   Status prefill();
   Status decode(int64_t depth);
   Status branch(int64_t prefix, int64_t n_branches);
+  Status streams();
   Status startup();
   struct Child {
     double first_byte_ms = 0;  // from before it was started
@@ -135,6 +138,7 @@ Status Bench::run() {
   for (const int64_t prefix : options_.prefixes) {
     for (const int64_t n : options_.branches) FS_TRY_VOID(branch(prefix, n));
   }
+  if (options_.n_streams > 0) FS_TRY_VOID(streams());
   memory();
   return {};
 }
@@ -226,6 +230,78 @@ Status Bench::branch(int64_t prefix, int64_t n_branches) {
   return {};
 }
 
+// Independent requests at the same moment, read by one thread as a server would: what `firesteel_load streams` sees over HTTP, without HTTP.
+Status Bench::streams() {
+  std::vector<double> rates, gaps_ms, firsts_ms;
+  for (int64_t round = -1; round < options_.n_repetitions; ++round) {
+    Mutex mutex;
+    CondVar changed;
+    bool rung = false;
+    struct Reader {
+      std::unique_ptr<TokenStream> stream;
+      int64_t last_us = 0;
+      bool done = false;
+    };
+    std::vector<Reader> readers;
+    const int64_t start_us = system_clock().now_us();
+    for (int64_t i = 0; i < options_.n_streams; ++i) {
+      GenerateRequest request;
+      request.prompt = TokenPrompt{random_tokens(options_.n_stream_prompt, static_cast<uint64_t>((round + 2) * 100'000 + i))};
+      request.sampling.temperature = 0;
+      request.stop = exactly(options_.n_generate);
+      request.flow = FlowId{1};
+      Reader reader;
+      FS_TRY(reader.stream, engine_->submit(std::move(request)));
+      readers.push_back(std::move(reader));
+    }
+    for (Reader& reader : readers) {
+      reader.stream->set_waker([&] {
+        MutexLock lock(mutex);
+        rung = true;
+        changed.notify_one();
+      });
+    }
+    int64_t n_tokens = 0;
+    for (size_t n_open = readers.size(); n_open > 0;) {
+      {
+        MutexLock lock(mutex);
+        while (!rung) changed.wait(mutex);
+        rung = false;
+      }
+      for (Reader& reader : readers) {
+        while (!reader.done) {
+          const std::optional<GenerateEvent> event = reader.stream->try_next();
+          if (!event) break;
+          if (event->kind == GenerateEvent::Kind::kDone) {
+            reader.done = true;
+            --n_open;
+            if (event->reason == FinishReason::kError) return event->error;
+            break;
+          }
+          const int64_t now_us = system_clock().now_us();
+          ++n_tokens;
+          if (round >= 0) (reader.last_us == 0 ? firsts_ms : gaps_ms).push_back(static_cast<double>(now_us - (reader.last_us == 0 ? start_us : reader.last_us)) * 1e-3);
+          reader.last_us = now_us;
+        }
+      }
+    }
+    for (Reader& reader : readers) reader.stream->set_waker({});
+    if (round >= 0) rates.push_back(static_cast<double>(n_tokens) / seconds_since(start_us));
+  }
+  const auto quantile = [](std::vector<double>* values, double q) {
+    std::sort(values->begin(), values->end());
+    return values->empty() ? 0 : (*values)[std::min(values->size() - 1, static_cast<size_t>(q * static_cast<double>(values->size())))];
+  };
+  Json extra;
+  extra.set("gap_ms_p50", quantile(&gaps_ms, 0.5));
+  extra.set("gap_ms_p99", quantile(&gaps_ms, 0.99));
+  extra.set("first_token_ms_p50", quantile(&firsts_ms, 0.5));
+  extra.set("first_token_ms_p99", quantile(&firsts_ms, 0.99));
+  const std::string remark = fmt::format("gaps p50 {:.2f} ms, p99 {:.2f} ms", quantile(&gaps_ms, 0.5), quantile(&gaps_ms, 0.99));
+  report(fmt::format("streams/n={}/prompt={}/tokens={}", options_.n_streams, options_.n_stream_prompt, options_.n_generate), "tok/s", rates, std::move(extra), remark);
+  return {};
+}
+
 // Runs this program as a user would, and times the way to its first byte of output.
 Status Bench::startup() {
   if (loaded_.tokenizer == nullptr) return {};
@@ -308,7 +384,8 @@ Status bench(const BenchOptions& options) {
   const int64_t n_branches = options.branches.empty() ? 0 : *std::max_element(options.branches.begin(), options.branches.end());
   const int64_t prefix = options.prefixes.empty() ? 0 : *std::max_element(options.prefixes.begin(), options.prefixes.end());
   const int64_t longest = std::max({options.n_prompt + 1, std::max<int64_t>(options.depth, 1) + 1 + options.n_generate,
-                                    n_branches > 0 ? prefix + 1 + options.n_branch_tokens : 0});
+                                    n_branches > 0 ? prefix + 1 + options.n_branch_tokens : 0,
+                                    options.n_streams > 0 ? options.n_stream_prompt + options.n_generate : 0});
   const int64_t trained = loaded.model->config().context_length;
   const int64_t context = options.model.context_length > 0 ? options.model.context_length : std::max(trained, int64_t{0});
   if (longest > context) {
@@ -317,11 +394,12 @@ Status bench(const BenchOptions& options) {
   }
   // Memory for the longest sequence, and for every branch's own blocks (its last one partly filled).
   const KvLayout layout = loaded.model->kv_layout(kv_type_to_use(options.model, loaded.model->default_kv_type()));
-  const int64_t n_blocks = 2 * (longest / kKvBlockTokens + 2) + (n_branches + 1) * (options.n_branch_tokens / kKvBlockTokens + 3);
+  const int64_t n_blocks = 2 * (longest / kKvBlockTokens + 2) + (n_branches + 1) * (options.n_branch_tokens / kKvBlockTokens + 3) +
+                           options.n_streams * ((options.n_stream_prompt + options.n_generate) / kKvBlockTokens + 3);
   Engine::Options engine_options;
   engine_options.context_length = longest;
   engine_options.kv_bytes_max = static_cast<uint64_t>(n_blocks) * layout.block_bytes();
-  engine_options.max_sequences = static_cast<int>(std::max<int64_t>(n_branches, 1));
+  engine_options.max_sequences = static_cast<int>(std::max<int64_t>({n_branches, options.n_streams, 1}));
   engine_options.table = table;
   ModelOptions model_options = options.model;
   model_options.context_length = longest;
@@ -341,6 +419,8 @@ void add_bench(Command root) {
   command.integers("--branches", &options->branches, 1, 256, "Numbers of branches forked from one prefix, such as 1,2,4,8,16");
   command.integers("--prefix", &options->prefixes, 1, 1 << 20, "Lengths of that prefix, such as 512,1024");
   command.integer("--branch-tokens", &options->n_branch_tokens, 1, 1 << 16, "Tokens of each branch (default 64)");
+  command.integer("--streams", &options->n_streams, 0, 512, "Independent requests at once, each --generate tokens long: tokens per second and gaps between tokens");
+  command.integer("--stream-prompt", &options->n_stream_prompt, 1, 1 << 20, "Prompt tokens of each (default 32)");
   command.integer("--startup-prompt", &options->n_startup, 0, 4096, "Prompt tokens of the start-up measure; 0 leaves it out (default 16)");
   command.integer("-r,--repetitions", &options->n_repetitions, 1, 1000, "Counted runs of each measure, after one that is not (default 5)");
   add_engine_options(&command, &options->model);

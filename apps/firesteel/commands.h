@@ -32,6 +32,8 @@ void add_train_model(Command train);
 void add_data_show(Command data);
 void add_datasets(Command data);  // ingest, scrub ... erase
 void add_data_synth(Command data);  // synth, kinds, check
+// Below doctor:
+void add_doctor_isolation(Command doctor);
 // Below models:
 void add_models_verify(Command models);
 void add_models_convert(Command models);

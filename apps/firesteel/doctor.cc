@@ -187,6 +187,7 @@ void add_doctor(Command root) {
       "  firesteel doctor\n"
       "  firesteel doctor --model MODEL.gguf --json\n"
       "Measures read bandwidth for about a second.");
+  add_doctor_isolation(command);
   command.run([options] {
     const int n_threads = threads_to_use(options->model);
     Report report;

@@ -7,8 +7,10 @@
 #include <cerrno>
 #include <charconv>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <memory>
+#include <thread>
 
 #include <fmt/format.h>
 
@@ -21,14 +23,18 @@
 #include "commands.h"
 #include "generation.h"
 #include "installation.h"
+#include "kvcache/prefix_tree.h"
 #include "load_model.h"
 #include "monitor_loop.h"
 #include "server/app.h"
+#include "server/batch_runner.h"
 #include "server/http_server.h"
 #include "server/release_routing.h"
 #include "server/server_context.h"
 #include "service_manager.h"
 #include "telemetry/log.h"
+#include "telemetry/otlp_exporter.h"
+#include "telemetry/trace.h"
 
 namespace firesteel {
 namespace {
@@ -41,6 +47,9 @@ struct ServeOptions {
   std::vector<std::string> aliases, hosts, origins;
   std::string tls_certificate, tls_key;
   std::string log_level, monitor_file;
+  std::string otlp_endpoint;
+  std::vector<std::string> published;
+  double trace_ratio = 1;
   bool no_auth = false, tls_at_proxy = false, vllm_metrics = false;
   int64_t max_sequences = 64, max_queue = 256, kv_mib = 0, drain_s = 30, n_workers = 2;
 };
@@ -127,6 +136,51 @@ Result<Principal> anonymous_principal(Installation* installation) {
   return installation->tenants->authenticate(key.secret);
 }
 
+std::string environment(const char* name) {
+  const char* const value = std::getenv(name);
+  return value == nullptr ? std::string() : value;
+}
+
+// Null without an endpoint. Names of the environment are those of OpenTelemetry's specification.
+Result<std::shared_ptr<OtlpExporter>> make_exporter(const ServeOptions& options) {
+  const std::string traces = environment("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT");
+  const std::string base = options.otlp_endpoint;
+  if (base.empty() && traces.empty()) return std::shared_ptr<OtlpExporter>();
+  OtlpOptions otlp;
+  FS_TRY_VOID(parse_otlp_url(base.empty() ? traces : base, /*is_base=*/!base.empty(), &otlp));
+  FS_TRY(otlp.headers, parse_otel_list(environment("OTEL_EXPORTER_OTLP_HEADERS")));
+  const std::string service = environment("OTEL_SERVICE_NAME");
+  otlp.resource = {{"service.name", service.empty() ? "firesteel" : service}, {"service.version", build_version()}};
+  FS_TRY(const auto resource, parse_otel_list(environment("OTEL_RESOURCE_ATTRIBUTES")));
+  for (const auto& [name, value] : resource) {
+    if (name != "service.name" || service.empty()) otlp.resource.emplace_back(name, value);
+  }
+  return std::make_shared<OtlpExporter>(std::move(otlp), build_version());
+}
+
+// A flag counts; else OTEL_TRACES_SAMPLER and its argument; else everything, but for callers that decided otherwise.
+Result<Tracer::Sampling> read_sampling(const ServeOptions& options, const Command& command) {
+  Tracer::Sampling sampling{.ratio = options.trace_ratio};
+  std::string name = environment("OTEL_TRACES_SAMPLER");
+  if (command.was_given("--trace-ratio") || name.empty()) return sampling;
+  constexpr std::string_view kParentBased = "parentbased_";
+  sampling.follows_parent = name.substr(0, kParentBased.size()) == kParentBased;
+  if (sampling.follows_parent) name.erase(0, kParentBased.size());
+  if (name == "always_on") return sampling;
+  if (name == "always_off") {
+    sampling.ratio = 0;
+    return sampling;
+  }
+  const std::string argument = environment("OTEL_TRACES_SAMPLER_ARG");
+  if (name != "traceidratio") return Error{ErrorCode::kInvalidArgument, "OTEL_TRACES_SAMPLER: expected always_on, always_off or traceidratio, each also with parentbased_ before it"};
+  if (argument.empty()) return sampling;
+  const auto [end, error] = std::from_chars(argument.data(), argument.data() + argument.size(), sampling.ratio);
+  if (error != std::errc() || end != argument.data() + argument.size() || !(sampling.ratio >= 0 && sampling.ratio <= 1)) {
+    return Error{ErrorCode::kInvalidArgument, "OTEL_TRACES_SAMPLER_ARG: expected a number from 0 to 1"};
+  }
+  return sampling;
+}
+
 void print_welcome(const std::string& url, const std::string& model, const Installation& installation, bool no_auth) {
   fmt::print("Firesteel answers at {}  (model {})\n", url, model);
   std::string header;
@@ -145,6 +199,25 @@ void print_welcome(const std::string& url, const std::string& model, const Insta
              url, header, model, url,
              no_auth ? "\"none\"" : fmt::format("open(\"{}\").read().strip()", installation.bootstrap.admin_key_path));
   std::fflush(stdout);
+}
+
+// System prompts that every tenant may share: computed once, and kept as long as the contexts live.
+Result<std::vector<std::shared_ptr<Context>>> publish_prefixes(const ServeOptions& options, Engine* engine) {
+  std::vector<std::shared_ptr<Context>> contexts;
+  for (const std::string& path : options.published) {
+    FS_TRY(std::string text, read_file(path, 1u << 20));
+    while (!text.empty() && text.back() == '\n') text.pop_back();  // of the editor, not of the prompt
+    GenerateRequest request;
+    ChatPrompt prompt;
+    prompt.messages = Json::Array{Json::Object{{"role", "system"}, {"content", std::move(text)}}};
+    prompt.template_variables = Json::Object{{"add_generation_prompt", false}};
+    request.prompt = std::move(prompt);
+    request.cache_namespace = kPublishedNamespace;
+    Result<std::shared_ptr<Context>> context = engine->prefill(std::move(request));
+    if (!context.ok()) return Error{context.error().code, "--publish-prefix " + path + ": " + context.error().message};
+    contexts.push_back(std::move(*context));
+  }
+  return contexts;
 }
 
 // Until SIGTERM or SIGINT; meanwhile the service manager hears that we live.
@@ -191,6 +264,7 @@ Status serve(const ServeOptions& options, const Command& command) {
   engine_options.kv_bytes_max = static_cast<uint64_t>(options.kv_mib) << 20;
   FS_TRY(const std::unique_ptr<Engine> engine, create_engine(loaded, options.model, engine_options));
   const auto kv_tokens = static_cast<int64_t>(engine->stats().kv_bytes_max / std::max<uint64_t>(engine->kv_layout().block_bytes(), 1)) * kKvBlockTokens;
+  FS_TRY(const std::vector<std::shared_ptr<Context>> published, publish_prefixes(options, engine.get()));
   const std::string state_dir = state_dir_to_use(options.state_dir);
   FS_TRY(Installation installation, open_installation(state_dir, kv_tokens));
 
@@ -210,12 +284,25 @@ Status serve(const ServeOptions& options, const Command& command) {
   if (options.no_auth) {
     FS_TRY(server_options.anonymous, anonymous_principal(&installation));
   }
+  const Result<std::shared_ptr<OtlpExporter>> exporter = make_exporter(options);
+  if (!exporter.ok()) return exporter.error();
+  if (*exporter != nullptr) {
+    FS_TRY(const Tracer::Sampling sampling, read_sampling(options, command));
+    server_options.tracer = std::make_shared<const Tracer>(*exporter, sampling);
+  }
   const std::string model_id = server_options.model_id;
   // Lanes of subagents use the tools that the model was trained with.
   AgentGenerator agents(engine.get(), {.tools = tools_to_offer("auto", {}, loaded)});
   server_options.answer_key = [](std::string_view answer) { return answer_key(answer).key; };
   ServerContext context(&agents, installation.tenants.get(), installation.store.get(), &log, std::move(server_options));
 
+  if (*exporter != nullptr) {
+    context.metrics.registry().add_collector([&context, spans = *exporter] {
+      MetricRegistry& registry = context.metrics.registry();
+      registry.counter("firesteel_spans_total", "Spans for the collector by what became of them", {{"outcome", "exported"}}).set(spans->counts().exported);
+      registry.counter("firesteel_spans_total", "Spans for the collector by what became of them", {{"outcome", "dropped"}}).set(spans->counts().dropped);
+    });
+  }
   FS_TRY(const ServerSecret secret, load_or_create_secret(state_dir));
   ReleaseDesk releases(&agents, std::make_unique<ReleaseController>(*installation.store, *installation.tenants, secret,
                                                                     [&log](const RolloutRecord& rollout, const RolloutEvent& event) {
@@ -245,6 +332,7 @@ Status serve(const ServeOptions& options, const Command& command) {
   const std::string scheme = http_options.tls != nullptr ? "https" : "http";
   FS_TRY(const std::unique_ptr<HttpServer> server, HttpServer::start(std::make_shared<App>(&context), std::move(http_options)));
   context.attach(server.get());
+  BatchRunner batches(&context, {.n_lines = static_cast<int>(std::clamp<int64_t>(options.max_sequences / 8, 1, 8))});
   const std::string shown = address.host.find(':') == std::string::npos ? address.host : "[" + address.host + "]";
   print_welcome(fmt::format("{}://{}:{}", scheme, shown, server->port()), model_id, installation, options.no_auth);
   log.write(LogLevel::kInfo, "started", {{"model", model_id}, {"address", shown}, {"port", int64_t{server->port()}}, {"version", build_version()}});
@@ -256,7 +344,9 @@ Status serve(const ServeOptions& options, const Command& command) {
   pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);  // the second one ends the program
   log.write(LogLevel::kInfo, "draining", {});
   context.draining = true;
+  std::thread batches_end([&] { batches.stop(options.drain_s * 1000); });
   server->drain(options.drain_s * 1000);
+  batches_end.join();
   context.attach(nullptr);
   return {};
 }
@@ -287,6 +377,10 @@ void add_serve(Command root) {
   command.integer("--drain-seconds", &options->drain_s, 0, 3600, "How long answers under way may take after SIGTERM (default 30)");
   command.text("--monitor", &options->monitor_file, "Rules (TOML, docs/loop.md) that variants are watched by; alerts go to the log and to webhooks", "FIRESTEEL_MONITOR");
   command.flag("--vllm-metrics", &options->vllm_metrics, "/metrics also has the names that dashboards for vLLM know");
+  command.texts("--publish-prefix", &options->published, "A file with a system prompt that all tenants share: computed at the start and always warm; may be repeated");
+  command.text("--otlp-endpoint", &options->otlp_endpoint, "Send spans to this OpenTelemetry collector, such as http://127.0.0.1:4318 (default: none)",
+               "OTEL_EXPORTER_OTLP_ENDPOINT");
+  command.number("--trace-ratio", &options->trace_ratio, 0, 1, "Part of the requests that have spans, where the caller's trace does not say (default 1)");
   command.choice("--log", &options->log_level, {"debug", "info", "warning", "error"},
                  "Log lines on stderr as JSON (default: info, at a terminal warning)", "FIRESTEEL_LOG");
   command.examples(
