@@ -73,7 +73,9 @@ test("highlight: the pieces join to the code again", async () => {
 });
 
 test("niceTop and the chart's axis", async () => {
-  const { niceTop } = await load("admin/chart.tsx");
+  const { line, niceTop } = await load("admin/chart.tsx");
+  assert.equal(line([null, 5, null, 1, 2], 10), "M150.0 80.0 h0 M450.0 144.0 L600.0 128.0", "a value alone is a dot");
+  assert.equal(line([10], 10), "M300.0 0.0 h0");
   for (const [most, top] of [[0, 1], [1, 1], [1.1, 1.2], [7, 8], [640, 800], [1113, 1200], [99, 100], [0.03, 0.03]]) assert.ok(Math.abs(niceTop(most) - top) < 1e-9, `${most} gives ${niceTop(most)}`);
 });
 

@@ -18,23 +18,29 @@ const ticks = (top: number): number[] => {
   return Array.from({ length: n + 1 }, (_, i) => top - (top / n) * i);
 };
 
-function line(values: Series["values"], top: number): string {
-  let out = "", pen = false;
+/** Stretches between gaps, each a list of points. A series of one value lies in the middle. */
+function stretches(values: Series["values"], top: number): [number, number][][] {
+  const out: [number, number][][] = [];
+  let open = false;
   values.forEach((value, i) => {
-    if (value === null || value === undefined || !Number.isFinite(value)) { pen = false; return; }
-    out += `${pen ? "L" : "M"}${((i / Math.max(1, values.length - 1)) * W).toFixed(1)} ${(H - (Math.max(0, value) / top) * H).toFixed(1)} `;
-    pen = true;
+    if (value === null || value === undefined || !Number.isFinite(value)) { open = false; return; }
+    const x = values.length === 1 ? W / 2 : (i / (values.length - 1)) * W;
+    if (!open) out.push([]);
+    out.at(-1)!.push([x, H - (Math.max(0, value) / top) * H]);
+    open = true;
   });
   return out;
 }
 
+/** A value alone between gaps is a dot: a line of no length with a round end. */
+export function line(values: Series["values"], top: number): string {
+  return stretches(values, top).map((points) => points.map(([x, y], i) => `${i ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join(" ") + (points.length === 1 ? " h0" : "")).join(" ");
+}
+
 /** The same, closed to the axis; each stretch between gaps by itself. */
 function area(values: Series["values"], top: number): string {
-  return line(values, top).split("M").filter(Boolean).map((part) => {
-    const points = part.trim().split(" ").filter(Boolean);
-    const firstX = points[0]!, lastX = points.at(-2)!.replace("L", "");
-    return `M${part}L${lastX} ${H} L${firstX} ${H} Z`;
-  }).join(" ");
+  return stretches(values, top).filter((points) => points.length > 1)
+    .map((points) => `M${points[0]![0].toFixed(1)} ${H} ${points.map(([x, y]) => `L${x.toFixed(1)} ${y.toFixed(1)}`).join(" ")} L${points.at(-1)![0].toFixed(1)} ${H} Z`).join(" ");
 }
 
 function Frame({ top, format, labels, summary, children }: { top: number; format: (n: number) => string; labels: string[]; summary: string; children: ComponentChildren }): VNode {

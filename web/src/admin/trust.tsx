@@ -74,7 +74,7 @@ export function Audit(): VNode {
       </form>
       <Waiting of={first}>{entries.length === 0 ? <div class="empty"><h2>No entries</h2><p class="dim">Sign-ins and changes are written here.</p></div> : <>
         <Table caption="Audit log" hover columns={[{ title: "Entry" }, { title: "When" }, { title: "Tenant" }, { title: "Who" }, { title: "Did" }, { title: "To" }, { title: "Detail" }, { title: "Hash" }]}
-          rows={entries.map((one) => ({ key: String(one.seq), cells: [count(one.seq), dateTime(one.t), one.tenant, one.actor, <code>{one.action}</code>, one.object, one.detail ?? "", <code title={one.hash}>{one.hash.slice(0, 12)}</code>] }))} />
+          rows={entries.map((one) => ({ key: String(one.seq), cells: [count(one.seq), dateTime(one.t), <span class="detail">{one.tenant}</span>, <span class="detail">{one.actor}</span>, <code>{one.action}</code>, <span class="detail">{one.object}</span>, <span class="detail">{one.detail ?? ""}</span>, <code title={one.hash}>{one.hash.slice(0, 12)}</code>] }))} />
         {(hasMore.value ?? first.data.value?.has_more) && <p class="note"><button type="button" class="btn sm" onClick={() => void older()}>Show older</button></p>}
       </>}</Waiting>
     </>
