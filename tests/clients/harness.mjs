@@ -7,14 +7,15 @@ import { join } from 'node:path';
 const here = import.meta.dirname ?? new URL('.', import.meta.url).pathname;
 
 // Gives {url, key, model, close()}. Arguments go to `firesteel serve`; with some, the server is always one of our own. bytes: with a model of
-// random weights that can say any byte, for constrained answers; the other one knows words of stories only.
-export async function startServer({ bytes = false, args = [] } = {}) {
-  if (process.env.FIRESTEEL_URL && args.length === 0) {
+// random weights that can say any byte, for constrained answers; the other one knows words of stories only. state: a folder to go on with,
+// which stays (then kill() ends the server as a power switch would, and another one may begin on it).
+export async function startServer({ bytes = false, args = [], state: given } = {}) {
+  if (process.env.FIRESTEEL_URL && args.length === 0 && !given) {
     const { FIRESTEEL_URL: url, FIRESTEEL_API_KEY: key } = process.env;
     const list = await (await fetch(`${url}/v1/models`, { headers: { authorization: `Bearer ${key}` } })).json();
     return { url, key, model: list.data[0].id, close: async () => {} };
   }
-  const state = mkdtempSync(join(tmpdir(), 'firesteel-clients-'));
+  const state = given ?? mkdtempSync(join(tmpdir(), 'firesteel-clients-'));
   let model = process.env.FS_MODEL;
   if (bytes) {
     model = join(state, 'bytes.gguf');
@@ -40,10 +41,15 @@ export async function startServer({ bytes = false, args = [] } = {}) {
     url,
     key: readFileSync(keyFile, 'utf8').trim(),
     model: 'story',
+    kill: () => new Promise((resolve) => {
+      child.removeAllListeners('exit');
+      child.on('exit', resolve);
+      child.kill('SIGKILL');
+    }),
     close: () => new Promise((resolve) => {
       child.removeAllListeners('exit');
       child.on('exit', () => {
-        rmSync(state, { recursive: true, force: true });
+        if (!given) rmSync(state, { recursive: true, force: true });
         resolve();
       });
       child.kill('SIGTERM');

@@ -126,6 +126,21 @@ test('chat: a required tool call parses, streamed and whole, and its result come
   assert.equal(typeof next.choices[0].message.content, 'string');
 });
 
+test('chat: a schema together with tools: one call, or JSON of the schema', async () => {
+  const schema = { type: 'object', properties: { animal: { enum: ['dog', 'cat'] } }, required: ['animal'], additionalProperties: false };
+  const kinds = new Set();
+  for (let seed = 1; seed <= 8; ++seed) {
+    const answer = await constrained.chat.completions.create(ask({
+      tools: [weather], response_format: { type: 'json_schema', json_schema: { name: 'pet', strict: true, schema } }, max_completion_tokens: 400, seed,
+    }));
+    const { message, finish_reason: reason } = answer.choices[0];
+    kinds.add(reason);
+    if (reason === 'tool_calls') assert.ok(['Paris', 'Rome'].includes(JSON.parse(message.tool_calls[0].function.arguments).city));
+    else assert.ok(['dog', 'cat'].includes(JSON.parse(message.content).animal));
+  }
+  assert.ok(!kinds.has('length'));
+});
+
 test('embeddings: the client asks for base64 and reads floats', async () => {
   const both = await client.embeddings.create({ model: server.model, input: ['a dog', 'a cat'] });
   assert.equal(both.data.length, 2);
