@@ -11,6 +11,7 @@
 
 #include "base/json.h"
 #include "base/mapped_file.h"
+#include "answering.h"
 #include "build_info.h"
 #include "commands.h"
 #include "eval/compare.h"
@@ -87,14 +88,14 @@ Result<Variant> find_variant(const RunArguments& arguments) {
 }
 
 // As the server uses a variant: its settings where the command says nothing, its system text before the suite's.
-Status use_variant(const Variant& variant, const ModelInfo& info, EvalSettings* settings, std::vector<Suite>* suites) {
+Status use_variant(const Variant& variant, const ModelInfo& info, bool has_tools, EvalSettings* settings, std::vector<Suite>* suites) {
   if (!variant.spec.base.empty() && variant.spec.base != info.digest) {
     return Error{ErrorCode::kFailedPrecondition, fmt::format("{} {} belongs to another base model; --model names it", variant.name, variant.number)};
   }
   const Json& said = variant.spec.settings;
   if (const Json* t = said.find("temperature"); t != nullptr && !settings->temperature) settings->temperature = t->as_double();
   if (const Json* n = said.find("max_tokens"); n != nullptr && !settings->max_tokens && n->as_int() > 0) settings->max_tokens = n->as_int();
-  if (const Json* thinking = said.find("thinking"); thinking != nullptr && !settings->mode) settings->mode = thinking->as_bool() ? EvalMode::kThinking : EvalMode::kInstant;
+  if (const Json* thinking = said.find("thinking"); thinking != nullptr && !settings->mode) settings->mode = !thinking->as_bool() ? EvalMode::kInstant : has_tools ? EvalMode::kTools : EvalMode::kThinking;
   for (Suite& suite : *suites) {
     if (!variant.spec.system.empty()) suite.system = suite.system.empty() ? variant.spec.system : variant.spec.system + "\n\n" + suite.system;
   }
@@ -126,7 +127,7 @@ Result<Report> run(const RunArguments& arguments) {
   settings.seed = static_cast<uint64_t>(arguments.seed);
   settings.n_votes = static_cast<int>(arguments.n_votes);
   const ModelInfo info = engine->info();
-  if (variant) FS_TRY_VOID(use_variant(*variant, info, &settings, &suites));
+  if (variant) FS_TRY_VOID(use_variant(*variant, info, !tools_to_offer("auto", {}, loaded).empty(), &settings, &suites));
   const Solve solve = make_solver(engine.get(), loaded, settings);
   const std::string identity = variant ? variant->digest : info.digest;  // of what answers
 

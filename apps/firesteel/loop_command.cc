@@ -18,7 +18,7 @@ void add_loop(Command root) {
   demo.integer("--seed", numbers.get(), 0, 1'000'000, "Of people and problems (default 1)");
   demo.integer("--people", &options->n_people, 20, 100'000, "How many people there are (default 400)");
   demo.integer("--ratings", &options->n_ratings, 40, 100'000, "Answers that are rated before the first dataset (default 240)");
-  demo.integer("--items", &options->n_suite, 20, 500, "Items of the sealed suite (default 80)");
+  demo.integer("--items", &options->n_suite, 20, 500, "Items of the sealed suite (default 120)");
   const auto no_tune = std::make_shared<bool>(false);
   demo.flag("--no-tune", no_tune.get(), "Do not tune: the candidate differs by its settings");
   demo.examples("  firesteel loop demo --out loop-demo");

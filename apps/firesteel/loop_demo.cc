@@ -38,6 +38,11 @@ std::string answer_text(const Json& body) {
   return message == nullptr ? std::string() : text_of(message->find("content"));
 }
 
+std::string finish_of(const Json& body) {
+  const Json* choices = body.find("choices");
+  return choices == nullptr || !choices->is_array() || choices->as_array().empty() ? std::string() : text_of(choices->as_array().front().find("finish_reason"));
+}
+
 class Demo {
  public:
   explicit Demo(const DemoOptions& options) : options_(options), state_(options.folder + "/state") {}
@@ -142,7 +147,9 @@ class Demo {
         line.set("grader", "regex");
       } else {
         line.set("answer", std::move(answers));
-        line.set("grader", item.grading.kind == Grading::Kind::kNumber ? "number" : "exact");
+        Json grader(Json::Object{{"kind", grading_kind_name(item.grading.kind)}});
+        if (!item.grading.unit.empty()) grader.set("unit", item.grading.unit);
+        line.set("grader", std::move(grader));
       }
       Json slices(Json::Object{});
       for (const auto& [name, value] : item.slices) slices.set(name, value);
@@ -174,7 +181,7 @@ class Demo {
     seen.answer = answer_text(answer.body);
     seen.request_id = answer.request_id;
     seen.variant = answer.variant.substr(0, answer.variant.find(' '));
-    const bool good = talk ? seen.answer.size() > 40 : fulfils(wish_, *seen.item, seen.answer);
+    const bool good = talk ? finish_of(answer.body) == "stop" : fulfils(wish_, *seen.item, seen.answer);
     seen.liked = rng.uniform() < 0.05 ? !good : good;
     seen.rated = rng.uniform() < chance_to_rate;
     if (seen.rated) {
@@ -280,7 +287,7 @@ class Demo {
     const std::string plan = fmt::format(
         "name = \"{}\"\npromote = \"auto\"\nmax_answers = {}\nslow_ms = 20000\n\n"
         "[[surface]]\nname = \"api\"\nshadow = 10\nsteps = [10, 50]\nmin_answers = 30\n\n"
-        "[[gate]]\nkind = \"suite\"\nsuite = \"helper/*\"\nneeds = \"not_worse\"\nmargin = 0.05\n\n"
+        "[[gate]]\nkind = \"suite\"\nsuite = \"helper/*\"\nneeds = \"not_worse\"\nmargin = 0.08\n\n"
         "[[gate]]\nkind = \"live\"\nmetric = \"thumbs_down\"\nmargin = 0.05\nmin = 40\n\n"
         "[[gate]]\nkind = \"live\"\nmetric = \"errors\"\nmargin = 0.05\nmin = 60\nexpected = 0.01\n\n"
         "[[gate]]\nkind = \"live\"\nmetric = \"cut\"\nmargin = 0.1\nmin = 60\nexpected = 0.05\n",
@@ -354,7 +361,7 @@ class Demo {
 
   Status bad_variant_in_the_canary() {
     step("Another one: answers are limited to save work. The suite asks nothing that needs long answers; people do");
-    FS_TRY_VOID(make_bad({"--set", tunes_ ? "max_tokens=14" : "max_tokens=160", "--note", "short of breath"}));
+    FS_TRY_VOID(make_bad({"--set", tunes_ ? "max_tokens=24" : "max_tokens=48", "--note", "short of breath"}));
     FS_TRY_VOID(evaluate("candidate", "report-short"));
     FS_TRY(const Json started, command_json(with_state({"release", "start", options_.folder + "/plan.toml", "--champion-report", options_.folder + "/report-champion-2/report.json",
                                                         "--candidate-report", options_.folder + "/report-short/report.json"})));

@@ -14,7 +14,7 @@ struct DemoOptions {
   uint64_t seed = 1;
   int64_t n_people = 400;
   int64_t n_ratings = 240;     // answers that people look at before the first dataset
-  int64_t n_suite = 80;        // sealed items
+  int64_t n_suite = 120;       // sealed items
   int64_t n_answers_max = 2500;  // of each rollout
   bool tune = true;            // DPO where this program can; otherwise the candidate thinks before it answers
 };

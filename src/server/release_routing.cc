@@ -125,6 +125,10 @@ void apply_variant(const VariantSpec& spec, const Json& body, GenerateRequest* r
                                                              !says(body, {"reasoning_effort", "reasoning", "thinking", "think", "mode", "firesteel"})) {
     request->stop.thinking_budget = thinking->as_bool() ? -1 : 0;
     chat->template_variables.set("enable_thinking", thinking->as_bool());
+    if (!thinking->as_bool() && request->tools) {  // the server's own, which go with thinking (own_tools.h)
+      request->tools.reset();
+      chat->tools = Json();
+    }
   }
 }
 
