@@ -366,8 +366,11 @@ Result<RolloutRecord> Registry::advance_stored(const std::string& id, const Acto
   std::vector<RolloutEvent> events;
   advance(record.plan, now, wall_.now_us(), &state, &events);
   if (state == record.state && events.empty()) return record;
-  FS_TRY_VOID(save(record, state, events, actor));
-  return rollout(id);
+  const Status saved = save(record, state, events, actor);
+  FS_TRY(RolloutRecord after, rollout(id));
+  // A server and a command may move it at the same moment: the first has done the work.
+  if (!saved.ok() && (saved.error().code != ErrorCode::kFailedPrecondition || after.version == record.version)) return saved.error();
+  return after;
 }
 
 }  // namespace firesteel

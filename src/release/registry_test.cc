@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <thread>
 
 #include "base/rng.h"
@@ -120,6 +121,30 @@ TEST_F(RegistryTest, ARolloutPromotesByWhatIsStored) {
   EXPECT_EQ(champion(), b.digest);
   EXPECT_EQ(registry_->find("kindling", "previous").value().digest, a.digest);
   EXPECT_TRUE(tenants_->verify_audit("").value().front().ok());
+}
+
+// A server's loop and the command line meet at every start of a rollout.
+TEST_F(RegistryTest, TwoMayMoveARolloutAtTheSameMoment) {
+  create("a");
+  for (int round = 0; round < 6; ++round) {
+    create("b" + std::to_string(round));
+    std::atomic<bool> stop{false};
+    std::atomic<int> n_failed{0};
+    std::thread other([&] {
+      Registry registry(*store_, *tenants_, wall_);
+      while (!stop) {
+        const auto running = registry.rollouts("kindling", true, 1);
+        if (running.ok() && !running->empty() && !registry.advance_stored(running->front().id, actor_).ok()) ++n_failed;
+      }
+    });
+    const auto started = registry_->start(parse_plan(kPlan, "plan").value(), {}, actor_);
+    stop = true;
+    other.join();
+    ASSERT_TRUE(started.ok()) << started.error().message;
+    EXPECT_EQ(n_failed, 0);
+    EXPECT_EQ(started->state.status, RolloutStatus::kRunning);
+    ASSERT_TRUE(registry_->roll_back("kindling", "next", actor_).ok());
+  }
 }
 
 TEST_F(RegistryTest, ABadCandidateGoesBackByItself) {
