@@ -3,7 +3,7 @@
 #include <string>
 #include <string_view>
 
-#include "agents/calculator.h"
+#include "tools/calculator.h"
 #include "base/check.h"
 #include "base/utf8.h"
 

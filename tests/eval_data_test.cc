@@ -7,7 +7,7 @@
 
 #include <gtest/gtest.h>
 
-#include "agents/calculator.h"
+#include "tools/calculator.h"
 #include "base/number_literals.h"
 #include "data/synth.h"
 #include "eval/grader.h"

@@ -5,7 +5,9 @@
 #include <vector>
 
 #include "agents/agent_generator.h"
-#include "agents/calculator.h"
+#include "store/document_index.h"
+#include "tools/calculator.h"
+#include "tools/documents_tool.h"
 #include "agents/run_record.h"
 #include "server/app_fixture.h"
 
@@ -24,6 +26,8 @@ class ServerToolsTest : public AppTest {
       temperature_ = question.sampling.temperature;
       max_tokens_ = question.stop.max_tokens;
       if (has(question.prompt, "too long")) return Error{ErrorCode::kInvalidArgument, "the prompt is too long"};
+      if (has(question.prompt, "passage 1")) return std::string("Three months [1].");
+      if (has(question.prompt, "lease")) return std::string("<tool_call>\n{\"name\": \"documents\", \"arguments\": {\"query\": \"notice\"}}\n</tool_call>");
       if (has(question.prompt, "plain")) return std::string("no tools needed");
       if (has(question.prompt, "391")) return std::string("It is 391.");
       return std::string(kCall);
@@ -33,7 +37,7 @@ class ServerToolsTest : public AppTest {
     info.has_chat_template = true;
     info.sampling.temperature = 0;
     model_->set_info(info);
-    agents_ = std::make_unique<AgentGenerator>(model_.get(), AgentGenerator::Options{.tools = {make_calculator()}});
+    agents_ = std::make_unique<AgentGenerator>(model_.get(), AgentGenerator::Options{.tools = {make_calculator()}, .more_tools = {make_documents(store_.get())}});
     options_.log_requests = false;
     context_ = std::make_unique<ServerContext>(agents_.get(), tenants_.get(), store_.get(), &log_, options_);
     server_ = HttpServer::start(std::make_shared<App>(context_.get()), {}).value();
@@ -113,12 +117,25 @@ TEST_F(ServerToolsTest, TheCallerDecides) {
   EXPECT_TRUE(has(ask_with(R"("firesteel": {"tools": ["calculator"]})").body, "391"));
   const HttpResponse unknown = ask_with(R"("firesteel": {"tools": ["shell"]})");
   EXPECT_EQ(unknown.status, 400);
-  EXPECT_TRUE(has(unknown.body, "this server's tools (calculator)")) << unknown.body;
+  EXPECT_TRUE(has(unknown.body, "this server's tools (calculator, documents)")) << unknown.body;
   EXPECT_EQ(ask_with(R"("logprobs": true, "firesteel": {"tools": ["calculator"]})").status, 400);
   EXPECT_EQ(post("/v1/completions", R"({"prompt": "x", "firesteel": {"tools": ["calculator"]}})").status, 400);
   // What it says of sampling wins.
   ask_with(R"("temperature": 0.5)");
   EXPECT_EQ(temperature_, 0.5);
+}
+
+TEST_F(ServerToolsTest, DocumentsAreTheTenantsAndNeedTheirScope) {
+  const StoredPassage passage{"Notice", "Notice must be given three months before."};
+  ASSERT_TRUE(DocumentIndex(*store_).add(tenant_, "lease.md", "", 1, {passage}, 1).ok());
+  const char* const body = R"({"messages": [{"role": "user", "content": "What does the lease say of notice?"}], "firesteel": {"tools": ["documents"]}})";
+  const auto ask_as = [&](const std::string& secret) { return ask("POST", "/v1/chat/completions", secret, body); };
+  const HttpResponse answer = ask_as(key(Scope::kInference | Scope::kFiles));
+  ASSERT_EQ(answer.status, 200) << answer.body;
+  EXPECT_TRUE(has(answer.body, "Three months [1].")) << answer.body;
+  EXPECT_TRUE(has(answer.body, "[1] lease.md, passage 1 (Notice)")) << answer.body;
+  EXPECT_TRUE(has(ask_as(key(Scope::kInference | Scope::kFiles, {}, other_tenant_)).body, "no passage holds"));
+  EXPECT_EQ(ask_as(key(Scope::kInference)).status, 403);
 }
 
 TEST_F(ServerToolsTest, MaxTokensHoldsOverAllRounds) {

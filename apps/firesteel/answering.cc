@@ -7,7 +7,6 @@
 
 #include <fmt/format.h>
 
-#include "agents/calculator.h"
 #include "terminal.h"
 
 namespace firesteel {
@@ -72,15 +71,17 @@ class Screen {
 
 }  // namespace
 
-void add_tools_option(Command* command, std::string* tools) {
-  command->choice("--tools", tools, {"auto", "none", "calculator"}, "What the model may call: auto is the calculator for models trained with it");
+namespace {
+
+// A person at the terminal decides about a call that acts, when strangers' text has been read.
+bool confirm_on_terminal(const PlannedCall& call, const std::string& source) {
+  if (!is_terminal(STDIN_FILENO) || !is_terminal(STDERR_FILENO)) return false;
+  fmt::print(stderr, "\n{} wants to run {} after text from {} was read. Allow this call? [y/N] ", "The model", printable(call.name + " " + call.arguments.dump()), printable(source));
+  char answer[16] = {};
+  return std::fgets(answer, sizeof answer, stdin) != nullptr && (answer[0] == 'y' || answer[0] == 'Y');
 }
 
-AgentTools tools_to_offer(const std::string& choice, const GenerationOptions& generation, const LoadedModel& loaded) {
-  const bool automatic = choice == "auto" && generation.mode != "instant" && is_kindling(*loaded.checkpoint);
-  if (choice != "calculator" && !automatic) return {};
-  return {make_calculator()};
-}
+}  // namespace
 
 Result<ConversationAnswer> answer_conversation(Generator* generator, GenerateRequest request, const AgentTools& tools, bool quiet,
                                                const std::function<void(TokenStream*)>& on_stream) {
@@ -89,7 +90,9 @@ Result<ConversationAnswer> answer_conversation(Generator* generator, GenerateReq
   hooks.on_text = [&](std::string_view text, bool thinking) { screen.text(text, thinking); };
   hooks.on_result = [&](const ToolCall& call) { screen.result(call); };
   hooks.on_stream = on_stream;
-  auto answer = run_tool_loop(generator, std::move(request), tools, {}, hooks);
+  ToolSurroundings around;
+  around.gate = std::make_shared<TaintGate>(TaintGate::Policy{.plan = {}, .confirm = confirm_on_terminal});
+  auto answer = run_tool_loop(generator, std::move(request), tools, {}, hooks, nullptr, std::move(around));
   screen.finish();
   if (!answer.ok()) return std::move(answer).error();
   if (answer->end != ToolLoopAnswer::End::kAnswered && !quiet) {

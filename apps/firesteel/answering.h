@@ -9,12 +9,9 @@
 #include "command_line.h"
 #include "generation.h"
 #include "load_model.h"
+#include "tool_options.h"
 
 namespace firesteel {
-
-// --tools: "auto" (what the model was trained to use: the calculator for Kindling when it may think), "none", "calculator".
-void add_tools_option(Command* command, std::string* tools);
-AgentTools tools_to_offer(const std::string& choice, const GenerationOptions& generation, const LoadedModel& loaded);
 
 struct ConversationAnswer {
   Answer answer;

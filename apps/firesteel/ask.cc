@@ -13,6 +13,7 @@
 #include "commands.h"
 #include "generation.h"
 #include "input.h"
+#include "interrupt.h"
 #include "lanes_view.h"
 #include "load_model.h"
 #include "machine.h"
@@ -29,7 +30,7 @@ struct AskOptions {
   std::vector<std::string> prompt;
   std::vector<std::string> images;
   std::string system;
-  std::string tools = "auto";
+  ToolOptions tools;
   AgentOptions agents;
   bool raw = false, stats = false, json = false;
   int64_t start_us = 0;
@@ -84,6 +85,7 @@ void print_json(const AskOptions& options, const ConversationAnswer& given, cons
 }
 
 Status ask(const AskOptions& options) {
+  InterruptWatcher interrupt;  // before every other thread
   std::string text;
   for (const std::string& word : options.prompt) text += (text.empty() ? "" : " ") + word;
   if (text == "-") {
@@ -122,14 +124,18 @@ Status ask(const AskOptions& options) {
     });
   } else {
     // A form that the whole answer must have leaves no room for calls.
-    const bool has_form = request.constraint.has_value() && options.tools == "auto";
-    const AgentTools tools = has_form ? AgentTools() : tools_to_offer(options.tools, options.generation, loaded);
+    const bool has_form = request.constraint.has_value() && options.tools.tools == "auto";
+    AgentTools tools;
+    if (!has_form) {
+      FS_TRY(tools, tools_to_offer(options.tools, options.generation, loaded));
+    }
     request.use_prefix_cache = agents || !tools.empty();  // without calls there will be no second request
     request.agents = agents;
     if (agents) {
-      FS_TRY(given.answer, answer_by_agents(engine.get(), std::move(request), tools, options.json));
+      FS_TRY(given.answer, answer_by_agents(engine.get(), std::move(request), tools, options.json, &interrupt));
     } else {
-      FS_TRY(given, answer_conversation(engine.get(), std::move(request), tools, options.json));
+      FS_TRY(given, answer_conversation(engine.get(), std::move(request), tools, options.json,
+                                        [&interrupt](TokenStream* stream) { stream != nullptr ? interrupt.arm(stream) : interrupt.disarm(); }));
     }
   }
   const Answer& answer = given.answer;
@@ -138,6 +144,8 @@ Status ask(const AskOptions& options) {
     if (!options.json && !answer.text.empty()) std::fputc('\n', stdout);
     return answer.done.error;
   }
+  // Stopped by a person: what there was has been shown, its ledger follows, and the exit code says that it is not whole.
+  const bool was_stopped = answer.done.reason == FinishReason::kCancelled;
   if (options.json) {
     print_json(options, given, loaded, seed, load_us);
   } else {
@@ -148,6 +156,7 @@ Status ask(const AskOptions& options) {
   if (options.stats) {
     fmt::print(stderr, "{}, finish {}, seed {}\n", describe_usage(answer.done.usage, load_us), finish_reason_name(answer.done.reason), seed);
   }
+  if (was_stopped && !options.json) return Error{ErrorCode::kCancelled, "stopped; what was written until then is not the whole answer"};
   return {};
 }
 
@@ -167,7 +176,7 @@ void add_ask(Command root) {
   add_vision_option(&command, &options->model);
   add_generation_options(&command, &options->generation);
   add_constraint_options(&command, &options->constraint);
-  add_tools_option(&command, &options->tools);
+  add_tool_options(&command, &options->tools);
   add_agent_options(&command, &options->agents);
   add_engine_options(&command, &options->model);
   command.flag("--stats", &options->stats, "Prompt tokens, time to first token since start, tok/s and peak memory, on stderr");
@@ -194,7 +203,7 @@ void add_ask(Command root) {
     const Result<std::optional<AgentParams>> agents = agent_params(options->agents, options->generation.mode);
     if (!agents.ok()) return fail_usage(agents.error().message);
     if (options->raw && *agents) return fail_usage("agents need a conversation: leave out --raw, or --agents, --strategy and --mode");
-    if (options->raw && options->tools == "calculator") return fail_usage("--tools has no place in a --raw prompt: leave one of them out");
+    if (options->raw && options->tools.tools != "auto" && options->tools.tools != "none") return fail_usage("--tools has no place in a --raw prompt: leave one of them out");
     const Status status = ask(*options);
     return status.ok() ? kExitOk : fail(status.error(), options->json);
   });

@@ -45,11 +45,12 @@ Result<std::optional<AgentParams>> agent_params(const AgentOptions& options, con
   return std::optional<AgentParams>(params);
 }
 
-Result<Answer> answer_by_agents(Generator* generator, GenerateRequest request, AgentTools tools, bool quiet) {
+Result<Answer> answer_by_agents(Generator* generator, GenerateRequest request, AgentTools tools, bool quiet, InterruptWatcher* interrupt) {
   AgentGenerator agents(generator, {.tools = std::move(tools)});
   FS_TRY(const std::unique_ptr<TokenStream> stream, agents.submit(std::move(request)));
   Answer answer;
   LanesView view(quiet);
+  if (interrupt != nullptr) interrupt->arm(stream.get());  // Ctrl-C ends all lanes; their ledger is still told
   while (std::optional<GenerateEvent> event = stream->next()) {
     if (event->kind == GenerateEvent::Kind::kAgent) {
       view.event(*event->report);
@@ -58,6 +59,7 @@ Result<Answer> answer_by_agents(Generator* generator, GenerateRequest request, A
     (event->thinking ? answer.thinking : answer.text) += event->text;
     if (event->kind == GenerateEvent::Kind::kDone) answer.done = std::move(*event);
   }
+  if (interrupt != nullptr) interrupt->disarm();
   view.fold();
   if (!quiet) {
     std::fwrite(answer.text.data(), 1, answer.text.size(), stdout);

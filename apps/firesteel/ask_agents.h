@@ -6,10 +6,11 @@
 #include <optional>
 #include <string>
 
-#include "agents/tool.h"
+#include "tools/tool.h"
 #include "api/generator.h"
 #include "command_line.h"
 #include "generation.h"
+#include "interrupt.h"
 
 namespace firesteel {
 
@@ -26,7 +27,7 @@ void add_agent_options(Command* command, AgentOptions* options);
 Result<std::optional<AgentParams>> agent_params(const AgentOptions& options, const std::string& mode);
 
 // Answers the request (whose `agents` is set) over the generator, which is one engine; the ledger is the report of `done`. Lanes are shown
-// on stderr unless quiet; then the answer is written to stdout, without a line end.
-Result<Answer> answer_by_agents(Generator* generator, GenerateRequest request, AgentTools tools, bool quiet);
+// on stderr unless quiet; Ctrl-C (interrupt, where there is one) ends them all; then the answer is written to stdout, without a line end.
+Result<Answer> answer_by_agents(Generator* generator, GenerateRequest request, AgentTools tools, bool quiet, InterruptWatcher* interrupt = nullptr);
 
 }  // namespace firesteel

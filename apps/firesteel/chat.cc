@@ -41,7 +41,7 @@ struct ChatOptions {
   GenerationOptions generation;
   std::string system;
   std::string load_file;
-  std::string tools = "auto";
+  ToolOptions tools;
   bool stats = false;
   int64_t start_us = 0;
 };
@@ -280,8 +280,9 @@ bool Chat::answer() {
   request.stop = stop_params(options_.generation);
   const bool on_terminal = editor_.on_terminal();
   const auto on_stream = [this](TokenStream* stream) { stream != nullptr ? interrupt_->arm(stream) : interrupt_->disarm(); };
-  const AgentTools tools = tools_to_offer(options_.tools, options_.generation, loaded_);
-  const Result<ConversationAnswer> given = answer_conversation(engine_, std::move(request), tools, /*quiet=*/false, on_stream);
+  const Result<AgentTools> tools = tools_to_offer(options_.tools, options_.generation, loaded_);
+  const Result<ConversationAnswer> given =
+      tools.ok() ? answer_conversation(engine_, std::move(request), *tools, /*quiet=*/false, on_stream) : Result<ConversationAnswer>(tools.error());
   if (!given.ok()) {
     note(given.error().message + (given.error().code == ErrorCode::kInvalidArgument ? " (/clear forgets the conversation)" : ""));
     failed_ = true;
@@ -341,7 +342,7 @@ void add_chat(Command root) {
   command.text("--chat-template", &options->model.chat_template_file, "Use this Jinja file instead of the model's own template");
   add_vision_option(&command, &options->model);
   add_generation_options(&command, &options->generation);
-  add_tools_option(&command, &options->tools);
+  add_tool_options(&command, &options->tools);
   add_engine_options(&command, &options->model);
   command.flag("--stats", &options->stats, "Counts and speed after every answer");
   command.examples(

@@ -127,7 +127,8 @@ Result<Report> run(const RunArguments& arguments) {
   settings.seed = static_cast<uint64_t>(arguments.seed);
   settings.n_votes = static_cast<int>(arguments.n_votes);
   const ModelInfo info = engine->info();
-  if (variant) FS_TRY_VOID(use_variant(*variant, info, !tools_to_offer("auto", {}, loaded).empty(), &settings, &suites));
+  FS_TRY(const AgentTools own_tools, tools_to_offer({}, {}, loaded));
+  if (variant) FS_TRY_VOID(use_variant(*variant, info, !own_tools.empty(), &settings, &suites));
   const Solve solve = make_solver(engine.get(), loaded, settings);
   const std::string identity = variant ? variant->digest : info.digest;  // of what answers
 

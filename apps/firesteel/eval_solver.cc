@@ -4,7 +4,7 @@
 #include <map>
 #include <set>
 
-#include "agents/calculator.h"
+#include "tools/calculator.h"
 #include "agents/tool_loop.h"
 #include "base/clock.h"
 #include "base/mapped_file.h"

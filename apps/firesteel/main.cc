@@ -4,6 +4,7 @@
 
 #include "build_info.h"
 #include "commands.h"
+#include "mcp_command.h"
 
 int main(int argc, char** argv) {
   using namespace firesteel;
@@ -27,6 +28,7 @@ int main(int argc, char** argv) {
   add_data(root);
   add_release(root);
   add_loop(root);
+  add_mcp(root);
   add_tenant(root);
   add_key(root);
   add_usage(root);

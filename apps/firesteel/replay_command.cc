@@ -21,7 +21,8 @@ constexpr uint64_t kLedgerBytesMax = 64u << 20;
 
 struct ReplayOptions {
   ModelOptions model;
-  std::string what, state_dir, tools = "auto";
+  std::string what, state_dir;
+  ToolOptions tools;
   bool json = false;
 };
 
@@ -51,7 +52,7 @@ Result<bool> replay(const ReplayOptions& options) {
   }
   LanesView view(options.json);
   AgentRun::Options run;
-  run.tools = tools_to_offer(options.tools, {}, loaded);
+  FS_TRY(run.tools, tools_to_offer(options.tools, {}, loaded));
   run.on_event = [&view](const AgentEvent& event) { view.event(event.to_json()); };
   FS_TRY(const ReplayResult result, replay_run(engine.get(), ledger, std::move(run)));
   view.fold();
@@ -88,7 +89,7 @@ void add_replay(Command root) {
   add_model_option(&command, &options->model);
   command.text("--chat-template", &options->model.chat_template_file, "Use this Jinja file instead of the model's own template, as the answer did");
   add_state_option(&command, &options->state_dir);
-  add_tools_option(&command, &options->tools);
+  add_tool_options(&command, &options->tools);
   add_engine_options(&command, &options->model);
   command.flag("--json", &options->json, "Print one JSON object: whether it is the same, what differs, the ledger");
   command.examples(

@@ -46,10 +46,11 @@ struct ServeOptions {
   std::string model_name;
   std::vector<std::string> aliases, hosts, origins;
   std::string tls_certificate, tls_key;
-  std::string log_level, monitor_file;
+  std::string log_level, monitor_file, mcp_file;
   std::string otlp_endpoint;
   std::vector<std::string> published;
   double trace_ratio = 1;
+  bool sandbox = false;
   bool no_auth = false, tls_at_proxy = false, vllm_metrics = false;
   int64_t max_sequences = 64, max_queue = 256, kv_mib = 0, drain_s = 30, n_workers = 2;
 };
@@ -292,7 +293,12 @@ Status serve(const ServeOptions& options, const Command& command) {
   }
   const std::string model_id = server_options.model_id;
   // Lanes of subagents use the tools that the model was trained with.
-  AgentGenerator agents(engine.get(), {.tools = tools_to_offer("auto", {}, loaded)});
+  AgentGenerator::Options agent_options;
+  FS_TRY(agent_options.tools, tools_to_offer({}, {}, loaded));
+  std::vector<std::string> notes;
+  FS_TRY(agent_options.more_tools, server_tools(installation.store.get(), options.sandbox, options.mcp_file, &notes));
+  for (const std::string& note : notes) fmt::print(stderr, "firesteel: {}\n", note);
+  AgentGenerator agents(engine.get(), std::move(agent_options));
   server_options.answer_key = [](std::string_view answer) { return answer_key(answer).key; };
   ServerContext context(&agents, installation.tenants.get(), installation.store.get(), &log, std::move(server_options));
 
@@ -381,6 +387,8 @@ void add_serve(Command root) {
   command.text("--otlp-endpoint", &options->otlp_endpoint, "Send spans to this OpenTelemetry collector, such as http://127.0.0.1:4318 (default: none)",
                "OTEL_EXPORTER_OTLP_ENDPOINT");
   command.number("--trace-ratio", &options->trace_ratio, 0, 1, "Part of the requests that have spans, where the caller's trace does not say (default 1)");
+  command.flag("--sandbox", &options->sandbox, "Requests may name the tools python and shell, which run in bubblewrap without network");
+  add_mcp_option(&command, &options->mcp_file);
   command.choice("--log", &options->log_level, {"debug", "info", "warning", "error"},
                  "Log lines on stderr as JSON (default: info, at a terminal warning)", "FIRESTEEL_LOG");
   command.examples(

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "agents/agent_run.h"
-#include "agents/tool.h"
+#include "tools/tool.h"
 #include "api/generator.h"
 #include "base/clock.h"
 

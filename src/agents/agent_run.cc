@@ -144,6 +144,7 @@ AgentRun::AgentRun(Generator* generator, Options options)
   group.deadline_us = options_.replay ? 0 : options_.limits.deadline_us;
   group.parent = options_.parent_group;
   group_ = std::make_shared<RequestGroup>(std::move(group));
+  if (options_.gate == nullptr) options_.gate = std::make_shared<TaintGate>();
   ledger_.budget_tokens = options_.limits.budget_tokens;
   ledger_.lanes.reserve(static_cast<size_t>(options_.limits.n_lanes_max) + 1);
 }
@@ -245,7 +246,8 @@ void AgentRun::run_lane(Lane* lane) {
   static const AgentTools no_tools;
   Signal end;
   end.event = {.kind = AgentEvent::Kind::kEnded, .lane = id};
-  end.answer.emplace(run_tool_loop(&generator, std::move(lane->task.request), lane->task.with_tools ? options_.tools : no_tools, options_.limits.tools, hooks));
+  end.answer.emplace(run_tool_loop(&generator, std::move(lane->task.request), lane->task.with_tools ? options_.tools : no_tools, options_.limits.tools, hooks, nullptr,
+                                   {.gate = options_.gate, .cancelled = [group = lane->group] { return group->cancelled(); }}));
   end.mean_logprob = generator.mean_logprob();
   end.tops = generator.take_tops();
   send(std::move(end));

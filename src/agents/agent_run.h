@@ -73,6 +73,7 @@ class AgentRun {
   struct Options {
     AgentLimits limits;
     AgentTools tools;
+    std::shared_ptr<TaintGate> gate = {};                 // of all lanes: what one has read reaches the others; null: one of its own
     const Clock* clock = nullptr;                         // nullptr: system_clock()
     std::shared_ptr<RequestGroup> parent_group = nullptr;   // whose cancel and budget hold as well
     // Replay of a stored run: lanes are held to the tokens they had then, those that did not run then are skipped, none is cancelled by

@@ -4,7 +4,7 @@
 #include <cctype>
 #include <optional>
 
-#include "agents/units.h"
+#include "tools/units.h"
 #include "base/decimal.h"
 #include "base/json.h"
 #include "base/number_literals.h"

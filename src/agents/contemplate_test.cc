@@ -11,7 +11,7 @@
 
 #include "agents/agent_generator.h"
 #include "agents/answer_key.h"
-#include "agents/calculator.h"
+#include "tools/calculator.h"
 #include "agents/prompts.h"
 #include "agents/run_record.h"
 #include "api/fake_generator.h"

@@ -1,6 +1,7 @@
 #include "agents/tool_loop.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <utility>
 
@@ -59,9 +60,10 @@ Round read_round(TokenStream* stream, const AgentTools& tools, const ToolLoopHoo
   return round;
 }
 
-void run_call(ToolCall* call, const AgentTools& tools, size_t bytes_max) {
+// Pictures go to `images`.
+void run_call(ToolCall* call, const AgentTools& tools, size_t bytes_max, const ToolContext& context, TaintGate* gate, std::vector<ImagePtr>* images) {
   const auto tool = std::find_if(tools.begin(), tools.end(), [&](const auto& one) { return one->name() == call->name; });
-  Result<std::string> result = Error{ErrorCode::kNotFound, ""};
+  Result<ToolResult> result = Error{ErrorCode::kNotFound, ""};
   if (tool == tools.end()) {
     std::string names;
     for (const auto& one : tools) names += (names.empty() ? "" : ", ") + one->name();
@@ -69,10 +71,11 @@ void run_call(ToolCall* call, const AgentTools& tools, size_t bytes_max) {
   } else if (auto arguments = Json::parse(call->arguments, {.depth = 64, .values = 1u << 18}); !arguments.ok()) {
     result = std::move(arguments).error();
   } else {
-    result = (*tool)->run(*arguments);
+    result = run_tool(**tool, *arguments, context, gate);
   }
   call->failed = !result.ok();
-  call->result = result.ok() ? *std::move(result) : "error: " + result.error().message;
+  call->result = result.ok() ? std::move(result->text) : "error: " + result.error().message;
+  if (result.ok()) std::move(result->images.begin(), result->images.end(), std::back_inserter(*images));
   if (call->result.size() > bytes_max) {
     call->result.resize(bytes_max);
     call->result.resize(complete_utf8_prefix(call->result));
@@ -95,7 +98,7 @@ void add_usage(const Usage& usage, const Usage& round_before, Usage* sum) {
   sum->total_us += usage.total_us;
 }
 
-void append_messages(const Round& round, Json::Array* messages) {
+void append_messages(const Round& round, size_t n_images, Json::Array* messages) {
   Json::Array calls;
   for (size_t i = 0; i < round.calls.size(); ++i) {
     const ToolCall& call = round.calls[i];
@@ -109,6 +112,18 @@ void append_messages(const Round& round, Json::Array* messages) {
     const ToolCall& call = round.calls[i];
     messages->push_back(Json::Object{{"role", "tool"}, {"tool_call_id", *ids[i].find("id")}, {"name", call.name}, {"content", call.result}});
   }
+  if (n_images == 0) return;
+  Json::Array parts(n_images, Json::Object{{"type", "image"}});
+  parts.push_back(Json::Object{{"type", "text"}, {"text", "The pictures that the tools gave."}});
+  messages->push_back(Json::Object{{"role", "user"}, {"content", std::move(parts)}});
+}
+
+bool holds_tool_results(const ChatPrompt& chat) {
+  if (!chat.messages.is_array()) return false;
+  return std::any_of(chat.messages.as_array().begin(), chat.messages.as_array().end(), [](const Json& message) {
+    const Json* role = message.find("role");
+    return role != nullptr && *role == Json("tool");
+  });
 }
 
 }  // namespace
@@ -125,12 +140,15 @@ const char* tool_loop_end_name(ToolLoopAnswer::End end) {
 }
 
 Result<ToolLoopAnswer> run_tool_loop(Generator* generator, GenerateRequest request, const AgentTools& tools, const ToolLoopLimits& limits,
-                                     const ToolLoopHooks& hooks, std::unique_ptr<TokenStream> first) {
+                                     const ToolLoopHooks& hooks, std::unique_ptr<TokenStream> first, ToolSurroundings around) {
   auto* chat = std::get_if<ChatPrompt>(&request.prompt);
   if (!tools.empty() && (chat == nullptr || !chat->messages.is_array())) {
     return Error{ErrorCode::kInvalidArgument, "tools need a conversation, found a raw prompt"};
   }
   if (!tools.empty() && chat->tools.is_null()) chat->tools = tools_json(tools);
+  if (around.gate == nullptr) around.gate = std::make_shared<TaintGate>();
+  if (chat != nullptr && holds_tool_results(*chat)) around.gate->taint("the conversation");
+  const std::string owner = request.tools ? request.tools->owner : std::string();
   request.tools.reset();
   const int64_t max_tokens = request.stop.max_tokens;
   Usage round_before;
@@ -167,12 +185,13 @@ Result<ToolLoopAnswer> run_tool_loop(Generator* generator, GenerateRequest reque
     const bool finished = answer.done.reason == FinishReason::kStop || answer.done.reason == FinishReason::kLength;
     if (round.calls.empty() || !finished) return answer;
 
+    std::vector<ImagePtr> images;
     for (ToolCall& call : round.calls) {
       if (++n_seen[{call.name, call.arguments}] > limits.n_identical_max) answer.end = ToolLoopAnswer::End::kIdentical;
       if (static_cast<int>(answer.calls.size()) >= limits.n_calls_max) answer.end = ToolLoopAnswer::End::kCalls;
       if (answer.end != ToolLoopAnswer::End::kAnswered) return answer;
       if (hooks.on_call) hooks.on_call(call);
-      run_call(&call, tools, limits.result_bytes_max);
+      run_call(&call, tools, limits.result_bytes_max, {.owner = owner, .images = request.images, .cancelled = around.cancelled}, around.gate.get(), &images);
       if (hooks.on_result) hooks.on_result(call);
       answer.calls.push_back(call);
     }
@@ -180,7 +199,9 @@ Result<ToolLoopAnswer> run_tool_loop(Generator* generator, GenerateRequest reque
       answer.end = ToolLoopAnswer::End::kRounds;
       return answer;
     }
-    append_messages(round, &chat->messages.as_array());
+    const size_t n_shown = std::min(images.size(), kImagesMax - std::min(kImagesMax, request.images.size()));
+    request.images.insert(request.images.end(), images.begin(), images.begin() + static_cast<std::ptrdiff_t>(n_shown));
+    append_messages(round, n_shown, &chat->messages.as_array());
   }
 }
 

@@ -7,8 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "agents/tool.h"
+#include "tools/tool.h"
 #include "api/generator.h"
+#include "tools/taint_gate.h"
 
 namespace firesteel {
 
@@ -49,14 +50,22 @@ struct ToolLoopHooks {
   std::function<void(TokenStream* stream)> on_stream = {};
 };
 
+// What a loop's tools may see and do beside their arguments.
+struct ToolSurroundings {
+  std::shared_ptr<TaintGate> gate = {};  // shared by all loops of a run; null: one of its own
+  std::function<bool()> cancelled = {};  // for tools that wait
+};
+
 const char* tool_loop_end_name(ToolLoopAnswer::End end);  // "answered", "rounds" ...
 
 // request.prompt must be a ChatPrompt (kInvalidArgument otherwise); the tools are offered in it unless it names some itself. Every round has
 // the request's sampling and its max_tokens; its thinking budget is shared by all rounds. Calls run on this thread. `first`: the stream of
 // the first round, where the caller has submitted it already (with the tools in its prompt). Without tools it is one plain generation.
+// A conversation that holds results of tools already is tainted from the start (taint_gate.h). Pictures that a tool gives are shown to the
+// model in a message after its text. request.tools->owner is whose documents tools may read.
 // Errors: what submit() refuses in the first round; a later refusal and kError end in `done` with what there is. A run that met a limit has
 // its last round's text, and `end` says why.
 Result<ToolLoopAnswer> run_tool_loop(Generator* generator, GenerateRequest request, const AgentTools& tools, const ToolLoopLimits& limits,
-                                     const ToolLoopHooks& hooks, std::unique_ptr<TokenStream> first = nullptr);
+                                     const ToolLoopHooks& hooks, std::unique_ptr<TokenStream> first = nullptr, ToolSurroundings around = {});
 
 }  // namespace firesteel

@@ -5,7 +5,7 @@
 
 #include <gtest/gtest.h>
 
-#include "agents/calculator.h"
+#include "tools/calculator.h"
 #include "api/fake_generator.h"
 
 namespace firesteel {
@@ -37,7 +37,10 @@ class LiarTool final : public AgentTool {
   const std::string& name() const override { return name_; }
   const std::string& description() const override { return name_; }
   Json parameters() const override { return Json::Object{{"type", "object"}}; }
-  Result<std::string> run(const Json&) const override { return says_; }
+  Result<ToolResult> run(const Json&, const ToolContext&) const override {
+    if (!says_.ok()) return says_.error();
+    return ToolResult(*says_);
+  }
 
  private:
   std::string name_ = "calculator";

@@ -68,7 +68,8 @@ ToolRun answer_with_tools(Generator* generator, const GenerateRequest& request, 
   };
   ToolLoopLimits limits;
   limits.n_tokens_max = request.stop.max_tokens;
-  Result<ToolLoopAnswer> answer = run_tool_loop(generator, request, tools, limits, hooks, std::move(first));
+  Result<ToolLoopAnswer> answer = run_tool_loop(generator, request, tools, limits, hooks, std::move(first),
+                                                 {.gate = {}, .cancelled = [group = request.group] { return group != nullptr && group->cancelled(); }});
 
   LaneRecord lane;
   lane.key = lane.role = "answer";

@@ -1,4 +1,5 @@
 #include "server/app.h"
+#include "server/document_routes.h"
 #include "server/fork_routes.h"
 
 #include <sys/random.h>
@@ -56,6 +57,7 @@ void add_security_headers(HttpResponse* response) {
 App::App(ServerContext* context) : context_(*context) {
   add_system_routes(context, &router_);
   add_dialect_routes(context, &router_);
+  add_document_routes(context, &router_);
   add_fork_routes(context, &router_);
   add_file_routes(context, &router_);
   add_batch_routes(context, &router_);

@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "server/api_error.h"
+#include "server/own_tools.h"
 #include "server/request_trace.h"
 
 namespace firesteel {
@@ -379,6 +380,13 @@ HttpReply start_generation(ServerContext* context, const Call& call, Exchange ex
   };
   if (context->draining) return refuse({.kind = ApiErrorKind::kUnavailable, .message = "the server is stopping; try again"});
   const Principal& principal = *call.principal;
+
+  for (const GenerateRequest& request : exchange.requests) {
+    if (!request.tools || principal.may(Scope::kFiles)) continue;
+    for (const std::string& name : request.tools->names) {
+      if (needs_files_scope(name)) return refuse({.kind = ApiErrorKind::kForbidden, .message = "the tool " + name + " needs a key with the scope files", .code = "insufficient_permissions"});
+    }
+  }
 
   GenerationReply::Work work;
   const ModelInfo info = context->generator.info();

@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "api/generator.h"
@@ -21,5 +22,8 @@ Result<OwnTools> read_own_tools(const Json& value, const ModelInfo& info);
 // tools of the client's, a form for the answer, logprobs, raw prompts, and without thinking for a model that can think, which was
 // trained to call them when it does. kInvalidArgument when tools that were named have no place.
 Status use_own_tools(const OwnTools& wanted, const ModelInfo& info, bool reports_calls, GenerateRequest* request);
+
+// Whether the tool reads a tenant's documents, which keys need the scope "files" for.
+inline bool needs_files_scope(std::string_view tool) { return tool == "documents"; }
 
 }  // namespace firesteel

@@ -160,12 +160,27 @@ CREATE TABLE responses(
 CREATE INDEX responses_created ON responses(tenant, created_us);
 )sql";
 
-constexpr std::array<Migration, 5> kMigrations = {{
+// Documents of tenants, and their passages for search. PostgreSQL has no FTS5, so there is no search there.
+constexpr const char* kDocuments = R"sql(
+CREATE TABLE documents(
+  id TEXT PRIMARY KEY, tenant TEXT NOT NULL, name TEXT NOT NULL, title TEXT NOT NULL, n_bytes INTEGER NOT NULL, n_passages INTEGER NOT NULL,
+  created_us INTEGER NOT NULL) STRICT;
+CREATE INDEX documents_tenant ON documents(tenant, created_us);
+CREATE TABLE passages(
+  id INTEGER PRIMARY KEY, tenant TEXT NOT NULL, document TEXT NOT NULL, number INTEGER NOT NULL, heading TEXT NOT NULL, content TEXT NOT NULL,
+  n_words INTEGER NOT NULL) STRICT;
+CREATE INDEX passages_document ON passages(tenant, document);
+)sql";
+constexpr const char* kDocumentsSqlite = "CREATE VIRTUAL TABLE passages_fts USING fts5(heading, content, tokenize = 'unicode61');";
+constexpr const char* kDocumentsPostgres = "CREATE TABLE passages_fts(rowid BIGINT PRIMARY KEY, heading TEXT NOT NULL, content TEXT NOT NULL);";
+
+constexpr std::array<Migration, 6> kMigrations = {{
     {1, "identity, usage, audit, conversations, feedback", kFirst, kFirstTriggers, kFirstTriggersPostgres},
     {2, "replicas", kReplicas, "", ""},
     {3, "ledgers of agents", kRunLedgers, "", ""},
     {4, "variants, aliases, rollouts", kReleases, "", ""},
     {5, "files, batches, responses", kPartnerRecords, "", ""},
+    {6, "documents", kDocuments, kDocumentsSqlite, kDocumentsPostgres},
 }};
 
 void replace_all(std::string* text, std::string_view from, std::string_view to) {

@@ -17,7 +17,7 @@
 #include <string>
 #include <string_view>
 
-#include "agents/tool.h"
+#include "tools/tool.h"
 #include "base/result.h"
 
 namespace firesteel {

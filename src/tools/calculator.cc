@@ -1,11 +1,11 @@
-#include "agents/calculator.h"
+#include "tools/calculator.h"
 
 #include <algorithm>
 #include <array>
 #include <numeric>
 #include <vector>
 
-#include "agents/units.h"
+#include "tools/units.h"
 #include "base/decimal.h"
 
 namespace firesteel {
@@ -295,10 +295,11 @@ class Calculator final : public AgentTool {
     const Json expression = Json::Object{{"type", "string"}, {"description", "for example (2.40 / 3) * 7"}};
     return Json::Object{{"type", "object"}, {"properties", Json::Object{{"expression", expression}}}, {"required", Json::Array{"expression"}}};
   }
-  Result<std::string> run(const Json& arguments) const override {
+  Result<ToolResult> run(const Json& arguments, const ToolContext&) const override {
     const Json* expression = arguments.find("expression");
     if (expression == nullptr || !expression->is_string()) return Error{ErrorCode::kInvalidArgument, "expected the text \"expression\""};
-    return calculate(expression->as_string());
+    FS_TRY(std::string value, calculate(expression->as_string()));
+    return ToolResult(std::move(value));
   }
 
  private:
@@ -316,15 +317,5 @@ Result<std::string> calculate(std::string_view expression) {
 }
 
 std::shared_ptr<const AgentTool> make_calculator() { return std::make_shared<Calculator>(); }
-
-Json tools_json(const AgentTools& tools) {
-  if (tools.empty()) return {};
-  Json::Array out;
-  for (const auto& tool : tools) {
-    const Json function = Json::Object{{"name", tool->name()}, {"description", tool->description()}, {"parameters", tool->parameters()}};
-    out.push_back(Json::Object{{"type", "function"}, {"function", function}});
-  }
-  return out;
-}
 
 }  // namespace firesteel

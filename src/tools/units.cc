@@ -1,4 +1,4 @@
-#include "agents/units.h"
+#include "tools/units.h"
 
 #include <algorithm>
 #include <iterator>

@@ -1,4 +1,4 @@
-#include "agents/calculator.h"
+#include "tools/calculator.h"
 
 #include <string>
 #include <utility>
@@ -100,9 +100,9 @@ TEST(Calculator, AgreesWithFloatingPointOnRandomTrees) {
 TEST(Calculator, ToolTakesAnyArguments) {
   const auto tool = make_calculator();
   EXPECT_EQ(tool->name(), "calculator");
-  EXPECT_EQ(*tool->run(Json::Object{{"expression", "54 - 28"}}), "26");
+  EXPECT_EQ(tool->run(Json::Object{{"expression", "54 - 28"}}, {})->text, "26");
   for (const char* arguments : {"{}", "[]", "null", "7", R"({"expression": 7})", R"({"expression": null})", R"({"Expression": "1+1"})"}) {
-    EXPECT_FALSE(tool->run(*Json::parse(arguments)).ok()) << arguments;
+    EXPECT_FALSE(tool->run(*Json::parse(arguments), {}).ok()) << arguments;
   }
   const Json described = tools_json({tool});
   ASSERT_TRUE(described.is_array());
