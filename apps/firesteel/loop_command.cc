@@ -16,7 +16,7 @@ void add_loop(Command root) {
   demo.text("-o,--out", &options->folder, "Folder for everything it makes; must not hold an earlier one");
   demo.required("--out");
   demo.integer("--seed", numbers.get(), 0, 1'000'000, "Of people and problems (default 1)");
-  demo.integer("--people", &options->n_people, 20, 100'000, "How many people there are (default 400)");
+  demo.integer("--people", &options->n_people, 20, 100'000, "How many people there are (default 1000)");
   demo.integer("--ratings", &options->n_ratings, 40, 100'000, "Answers that are rated before the first dataset (default 240)");
   demo.integer("--items", &options->n_suite, 20, 500, "Items of the sealed suite (default 120)");
   const auto no_tune = std::make_shared<bool>(false);

@@ -12,7 +12,7 @@ namespace firesteel {
 struct DemoOptions {
   std::string folder;          // made when absent; what an earlier run left there is refused
   uint64_t seed = 1;
-  int64_t n_people = 400;
+  int64_t n_people = 1000;
   int64_t n_ratings = 240;     // answers that people look at before the first dataset
   int64_t n_suite = 120;       // sealed items
   int64_t n_answers_max = 2500;  // of each rollout
