@@ -55,7 +55,7 @@ function Steps({ surface }: { surface: Surface }): VNode {
   const icons: Record<string, IconName> = { done: "check", now: "dot", back: "back", held: "wait" };
   const words: Record<string, string> = { back: "went back", held: "undecided", now: "" };
   return (
-    <ol class="steps" style={{ "--n": surface.steps.length }}>{surface.steps.map((step, i) => {
+    <ol class="steps">{surface.steps.map((step, i) => {
       const icon = icons[step.state];
       const name = step.name || `${step.percent} %`;
       return (
