@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "base/mapped_file.h"
 #include "answering.h"
+#include "ask_agents.h"
 #include "build_info.h"
 #include "commands.h"
 #include "eval/compare.h"
@@ -30,6 +31,7 @@ namespace {
 constexpr int64_t kFailuresShown = 40;
 
 struct RunArguments {
+  AgentOptions agents;
   ModelOptions model;
   std::vector<std::string> suites;
   std::string data, out, mode, key, variant, state_dir;
@@ -113,6 +115,9 @@ Result<Report> run(const RunArguments& arguments) {
   if (loaded.chat_template == nullptr) return Error{ErrorCode::kFailedPrecondition, loaded.path + ": this model has no chat template"};
   Engine::Options engine_options;
   engine_options.max_sequences = static_cast<int>(arguments.n_parallel);
+  // Of several agents a few items at a time fill the batch.
+  const bool several = !arguments.agents.agents.empty() || !arguments.agents.strategy.empty();
+  const auto n_items_at_once = static_cast<int>(several ? std::min<int64_t>(arguments.n_parallel, 4) : arguments.n_parallel);
   FS_TRY(const std::unique_ptr<Engine> engine, create_engine(loaded, arguments.model, engine_options));
   if (!arguments.out.empty()) {
     std::error_code error;
@@ -126,6 +131,7 @@ Result<Report> run(const RunArguments& arguments) {
   if (arguments.max_tokens >= 0) settings.max_tokens = arguments.max_tokens;
   settings.seed = static_cast<uint64_t>(arguments.seed);
   settings.n_votes = static_cast<int>(arguments.n_votes);
+  FS_TRY(settings.agents, agent_params(arguments.agents, {}));
   const ModelInfo info = engine->info();
   FS_TRY(const AgentTools own_tools, tools_to_offer({}, {}, loaded));
   if (variant) FS_TRY_VOID(use_variant(*variant, info, !own_tools.empty(), &settings, &suites));
@@ -139,6 +145,8 @@ Result<Report> run(const RunArguments& arguments) {
   report.version = fmt::format("firesteel {} ({})", build_version(), build_commit());
   report.settings = Json::Object{{"seed", arguments.seed}, {"precision", arguments.model.precision}};
   if (arguments.n_votes > 1) report.settings.set("votes", arguments.n_votes);
+  const std::string agents = settings.agents ? fmt::format("{} {} {}", arguments.agents.agents, arguments.agents.strategy, arguments.agents.error_bound) : std::string();
+  if (!agents.empty()) report.settings.set("agents", agents);
   if (settings.mode) report.settings.set("mode", eval_mode_name(*settings.mode));
   if (settings.temperature) report.settings.set("temperature", *settings.temperature);
   if (settings.max_tokens) report.settings.set("max_tokens", *settings.max_tokens);
@@ -146,10 +154,11 @@ Result<Report> run(const RunArguments& arguments) {
     const EvalMode mode = settings.mode.value_or(suite.mode);
     Progress progress(suite.name, suite.items.size(), arguments.json);
     RunOptions options;
-    options.n_parallel = static_cast<int>(arguments.n_parallel);
+    options.n_parallel = n_items_at_once;
     options.settings = Json::Object{{"model", identity}, {"mode", eval_mode_name(mode)}, {"system", suite.system}, {"by_logprob", suite.by_logprob},
                                     {"temperature", settings.temperature.value_or(suite.temperature)}, {"max_tokens", settings.max_tokens.value_or(suite.max_tokens)},
                                     {"seed", arguments.seed}, {"votes", arguments.n_votes}, {"precision", arguments.model.precision}};
+    if (!agents.empty()) options.settings.set("agents", agents);
     // A sealed suite leaves nothing behind, so an interrupted run begins anew.
     if (!arguments.out.empty() && !suite.sealed) options.journal = arguments.out + "/" + file_name_of(suite.name) + ".journal.jsonl";
     options.on_progress = [&](size_t n_done, size_t n_right) {
@@ -198,6 +207,7 @@ void add_eval_run(Command eval) {
   command.number("--temperature", &arguments->temperature, 0, 100, "Instead of the suite's, which is mostly 0");
   command.integer("--max-tokens", &arguments->max_tokens, 1, 1 << 20, "Of one generation, instead of the suite's");
   command.integer("--votes", &arguments->n_votes, 1, 64, "Answer each item N times (at temperature 0.7 unless another is given); the most frequent answer counts");
+  add_agent_options(&command, &arguments->agents);
   command.integer("--seed", &arguments->seed, 0, INT64_MAX, "Of sampling; item i has seed + i");
   add_engine_options(&command, &arguments->model);
   command.flag("--slices", &arguments->slices, "Slices of each suite in the table");

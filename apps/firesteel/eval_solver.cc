@@ -5,6 +5,7 @@
 #include <set>
 
 #include "tools/calculator.h"
+#include "agents/contemplate.h"
 #include "agents/tool_loop.h"
 #include "base/clock.h"
 #include "base/mapped_file.h"
@@ -83,6 +84,7 @@ class EngineSolver {
  private:
   Attempt ask(const GenerateRequest& request, const AgentTools& tools) const {
     const int64_t start_us = system_clock().now_us();
+    if (settings_.agents) return ask_agents(request, tools, start_us);
     const auto answer = run_tool_loop(generator_, request, tools, {}, {});
     if (!answer.ok()) return failed(answer.error());
     Attempt out;
@@ -95,6 +97,29 @@ class EngineSolver {
     out.finish = answer->end == ToolLoopAnswer::End::kAnswered ? finish_reason_name(answer->done.reason) : tool_loop_end_name(answer->end);
     if (answer->done.reason == FinishReason::kError) out.error = answer->done.error.message;
     out.cancelled = answer->done.reason == FinishReason::kCancelled;
+    return out;
+  }
+
+  // Tokens of all lanes together, the router's probe among them.
+  Attempt ask_agents(GenerateRequest request, const AgentTools& tools, int64_t start_us) const {
+    request.agents = settings_.agents;
+    AgentRun::Options options;
+    options.tools = tools;
+    const Result<AgentAnswer> answer = answer_with_agents(generator_, std::move(request), std::move(options));
+    if (!answer.ok()) return failed(answer.error());
+    Attempt out;
+    out.text = answer->text;
+    out.thinking = answer->thinking;
+    for (const LaneRecord& lane : answer->ledger.lanes) {
+      for (const ToolCall& call : lane.tools) out.calls.push_back({call.name, call.arguments, call.result, call.failed});
+    }
+    const Usage usage = answer->ledger.sum();
+    out.prompt_tokens = usage.prompt_tokens;
+    out.generated_tokens = usage.generated_tokens;
+    out.time_us = system_clock().now_us() - start_us;
+    out.finish = finish_reason_name(answer->reason);
+    if (answer->reason == FinishReason::kError) out.error = answer->error.message;
+    out.cancelled = answer->reason == FinishReason::kCancelled;
     return out;
   }
 
