@@ -25,6 +25,7 @@ void add_serve(Command root);
 void add_eval(Command root);
 void add_train(Command root);
 void add_data(Command root);
+void add_label(Command root);
 // Below train:
 void add_train_tokenizer(Command train);
 void add_train_model(Command train);

@@ -29,6 +29,7 @@ int main(int argc, char** argv) {
   add_release(root);
   add_loop(root);
   add_mcp(root);
+  add_label(root);
   add_tenant(root);
   add_key(root);
   add_usage(root);

@@ -7,6 +7,7 @@
 namespace firesteel {
 
 void add_overview_routes(ServerContext* context, Router* router);
+void add_label_routes(ServerContext* context, Router* router);  // queues, tasks and labels; label_routes.cc
 
 // All of them need the scope admin.
 using AdminHandler = HttpReply (*)(ServerContext* context, Call& call);

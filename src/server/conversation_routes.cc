@@ -242,7 +242,10 @@ HttpReply put_rating(ServerContext* context, Call& call, Feedback feedback) {
   if (!correction.ok()) return own_error(call, own_api_error(correction.error()));
   feedback.reason = reason->value_or("");
   feedback.correction = correction->value_or("");
-  feedback.consent = call.principal->consent;
+  // The key's flag and the request's own: either may say no.
+  const Result<std::optional<bool>> consent = bool_field(*body, "consent");
+  if (!consent.ok()) return own_error(call, own_api_error(consent.error()));
+  feedback.consent = call.principal->consent && consent->value_or(true);
   const Result<Feedback> stored = Conversations(context->store).put_feedback(owner_of(call), feedback, now_us());
   if (!stored.ok()) return store_error(call, stored.error());
   if (context->releases != nullptr) context->releases->controller->rate(call.principal->tenant.str(), feedback.request_id, feedback.message.str(), feedback.thumb);

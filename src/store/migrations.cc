@@ -174,13 +174,32 @@ CREATE INDEX passages_document ON passages(tenant, document);
 constexpr const char* kDocumentsSqlite = "CREATE VIRTUAL TABLE passages_fts USING fts5(heading, content, tokenize = 'unicode61');";
 constexpr const char* kDocumentsPostgres = "CREATE TABLE passages_fts(rowid BIGINT PRIMARY KEY, heading TEXT NOT NULL, content TEXT NOT NULL);";
 
-constexpr std::array<Migration, 6> kMigrations = {{
+// People's judgement of answers: queues, tasks, who holds which, labels.
+constexpr const char* kLabels = R"sql(
+CREATE TABLE label_queues(
+  tenant TEXT NOT NULL, name TEXT NOT NULL, kind TEXT NOT NULL, title TEXT NOT NULL, guideline TEXT NOT NULL, rubric TEXT NOT NULL, tags TEXT NOT NULL,
+  double_percent INTEGER NOT NULL, lease_s INTEGER NOT NULL, created_us INTEGER NOT NULL, PRIMARY KEY(tenant, name)) STRICT;
+CREATE TABLE label_tasks(
+  id TEXT PRIMARY KEY, tenant TEXT NOT NULL, queue TEXT NOT NULL, payload TEXT NOT NULL, disagreement_ppm INTEGER NOT NULL, gold TEXT NOT NULL,
+  n_wanted INTEGER NOT NULL, n_done INTEGER NOT NULL, state TEXT NOT NULL, user_id TEXT NOT NULL, variant TEXT NOT NULL, prompt_digest TEXT NOT NULL,
+  feedback TEXT NOT NULL, asked_us INTEGER NOT NULL, created_us INTEGER NOT NULL) STRICT;
+CREATE INDEX label_tasks_order ON label_tasks(tenant, queue, state, disagreement_ppm);
+CREATE TABLE label_leases(
+  tenant TEXT NOT NULL, task TEXT NOT NULL, labeller TEXT NOT NULL, since_us INTEGER NOT NULL, until_us INTEGER NOT NULL, PRIMARY KEY(task, labeller)) STRICT;
+CREATE TABLE labels(
+  tenant TEXT NOT NULL, task TEXT NOT NULL, labeller TEXT NOT NULL, queue TEXT NOT NULL, value TEXT NOT NULL, skipped INTEGER NOT NULL, flagged INTEGER NOT NULL,
+  started_us INTEGER NOT NULL, created_us INTEGER NOT NULL, PRIMARY KEY(task, labeller)) STRICT;
+CREATE INDEX labels_of_queue ON labels(tenant, queue, created_us);
+)sql";
+
+constexpr std::array<Migration, 7> kMigrations = {{
     {1, "identity, usage, audit, conversations, feedback", kFirst, kFirstTriggers, kFirstTriggersPostgres},
     {2, "replicas", kReplicas, "", ""},
     {3, "ledgers of agents", kRunLedgers, "", ""},
     {4, "variants, aliases, rollouts", kReleases, "", ""},
     {5, "files, batches, responses", kPartnerRecords, "", ""},
     {6, "documents", kDocuments, kDocumentsSqlite, kDocumentsPostgres},
+    {7, "label queues", kLabels, "", ""},
 }};
 
 void replace_all(std::string* text, std::string_view from, std::string_view to) {

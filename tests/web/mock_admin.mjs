@@ -1,5 +1,7 @@
 // The admin part of the mock server: figures that look like a day of work, made without chance so that pictures can be compared.
 
+import { labelRoutes } from "./mock_labels.mjs";
+
 const DAY = 86400e3;
 const quota = (requests_per_minute, tokens_per_day, kv_share_percent) => ({ requests_per_minute, tokens_per_day, concurrency: 8, kv_share_percent });
 const wave = (i, period, phase = 0) => Math.sin((i / period) * 2 * Math.PI + phase) + 0.35 * Math.sin(i * 1.7 + phase) + 0.2 * Math.sin(i * 4.1);
@@ -7,6 +9,7 @@ const wave = (i, period, phase = 0) => Math.sin((i / period) * 2 * Math.PI + pha
 export function adminRoutes() {
   const now = Date.now();
   let n = 0;
+  const labels = labelRoutes();
   const tenants = [
     { id: "tn_alder", name: "alder-legal", state: "active", created_at: now - 90 * DAY, n_keys: 4, quota: quota(600, 10e6, 30), used: { requests_this_minute: 212, tokens_today: 4.1e6, kv_share_percent: 14 } },
     { id: "tn_birch", name: "birch-finance", state: "active", created_at: now - 80 * DAY, n_keys: 7, quota: quota(600, 20e6, 40), used: { requests_this_minute: 588, tokens_today: 19.4e6, kv_share_percent: 22 } },
@@ -37,6 +40,7 @@ export function adminRoutes() {
     return { status: 201, body: { ...one, secret: `fsk_example_0only0for0the0mock_${n}` } };
   };
   return (method, path, query, sent) => {
+    if (path.startsWith("/label")) return labels.handle(method, path, sent);
     if (path === "/overview") return { body: overview(now, query.get("period") ?? "24h") };
     if (path === "/tenants" && method === "GET") return { body: { data: tenants } };
     if (path === "/tenants") {

@@ -6,6 +6,7 @@ import { offline, readSession, session, signOut } from "../lib/api";
 import { span } from "../lib/format";
 import { Bones, Icon, Logo, Notice, SignIn, Spoken, Tag, ThemeButton, Toast } from "../ui";
 import { TenantsAndKeys } from "./keys";
+import { Labels } from "./labels";
 import { Overview } from "./overview";
 import { useLoaded } from "./parts";
 import { Releases } from "./releases";
@@ -17,6 +18,7 @@ interface Page { path: string; name: string; group: "Serve" | "Improve" | "Trust
 const PAGES: Page[] = [
   { path: "", name: "Overview", group: "Serve", view: Overview }, { path: "usage", name: "Usage", group: "Serve", view: Usage },
   { path: "keys", name: "Tenants and keys", group: "Serve", view: TenantsAndKeys }, { path: "models", name: "Models", group: "Serve", view: Models },
+  { path: "labels", name: "Labels", group: "Improve", view: Labels },
   { path: "releases", name: "Releases", group: "Improve", view: Releases },
   { path: "audit", name: "Audit", group: "Trust", view: Audit }, { path: "system", name: "System", group: "Trust", view: SystemPage },
 ];

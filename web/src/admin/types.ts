@@ -48,3 +48,13 @@ export interface Rollout {
   created_us: number; updated_us: number; surfaces: Surface[]; gates: Gate[]; suites: SuiteLine[]; events: { at_us: number; kind: string; surface: string; text: string }[];
 }
 export interface Releases { variants: Variant[]; rollouts: Rollout[]; serves_releases: boolean }
+export interface LabelQueue {
+  name: string; kind: "pairwise" | "rubric" | "correction" | "tags" | "flag"; title: string; guideline: string; rubric: { name: string; help?: string }[]; tags: string[];
+  double_percent: number; lease_s: number; open: number; done: number; flagged: number;
+}
+export interface LabelTask { id: string; queue: string; prompt: string; answers: string[]; why: string; disagreement: number; asked_at: number | null; lease_until: number }
+export interface LabelValue { choice?: number; scores?: Record<string, Record<string, number>>; correction?: string; tags?: string[]; flag?: string; skip?: boolean }
+export interface LabelStats {
+  alpha: number | null; alpha_low: number | null; alpha_high: number | null; double: number;
+  labellers: { labeller: string; me: boolean; labels: number; gold: number; gold_right: number; shared: number; differs: number; median_s: number; per_hour: number; too_fast: boolean }[];
+}
