@@ -135,17 +135,25 @@ std::unique_ptr<Engine> make_engine(const std::shared_ptr<const Model>& model, K
 }  // namespace
 
 void check_world(const std::shared_ptr<const Model>& model, const std::string& model_name, KvType kv_type, uint64_t seed, int n_requests,
-                 InvarianceStats* stats, const std::shared_ptr<const VisionModel>& vision) {
+                 InvarianceStats* stats, const std::shared_ptr<const VisionModel>& vision, const std::vector<std::string>& adapters) {
   Rng rng(seed);
   auto cases = random_cases(rng, n_requests, model->config().n_vocab);
   if (vision != nullptr) add_pictures(rng, *vision, &cases);
   constexpr int64_t kContext = 240;
+  const auto load_adapters = [&adapters](Engine* engine) {
+    std::vector<std::string> digests;
+    for (const std::string& path : adapters) digests.push_back(engine->load_adapter(path).value().digest);
+    return digests;
+  };
 
   // Alone: one thread, no cache, the prompt in one piece.
   std::vector<Trace> alone;
   {
     auto engine = make_engine(model, kv_type, 1, 8, {.context_length = kContext, .vision = vision, .picture_token = kPictureToken});
-    for (const Case& c : cases) {
+    const std::vector<std::string> digests = load_adapters(engine.get());
+    for (Case& c : cases) {
+      const size_t which = adapters.empty() ? 0 : static_cast<size_t>(rng.below(adapters.size() + 1));
+      if (which > 0) c.request.adapter = digests[which - 1];
       GenerateRequest request = c.request;
       request.use_prefix_cache = false;
       alone.push_back(read_trace(engine->submit(std::move(request)).value().get()));
@@ -164,6 +172,7 @@ void check_world(const std::shared_ptr<const Model>& model, const std::string& m
   const int n_threads = static_cast<int>(rng.between(1, 2));
   const int64_t n_blocks = rng.below(2) == 0 ? rng.between(4, 12) : 200;  // half of the worlds are cramped: sequences are preempted
   auto engine = make_engine(model, kv_type, n_threads, n_blocks, options);
+  load_adapters(engine.get());
   const std::string world = model_name + " kv " + kv_type_name(kv_type) + " seed " + std::to_string(seed) + " threads " +
                             std::to_string(n_threads) + " sequences " + std::to_string(options.max_sequences) + " rows " +
                             std::to_string(options.max_batch_rows) + " chunk " + std::to_string(options.prefill_chunk) + " blocks " +

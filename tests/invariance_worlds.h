@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "model/model.h"
 #include "model/vision.h"
@@ -19,9 +20,10 @@ struct InvarianceStats {
   int64_t n_forked = 0;
 };
 
-// One world with n_requests of one model; with `vision`, most of them show pictures. Reports differences as test failures that name
+// One world with n_requests of one model; with `vision`, most of them show pictures; with
+// `adapters` (files), most of them have one. Reports differences as test failures that name
 // the seed.
 void check_world(const std::shared_ptr<const Model>& model, const std::string& model_name, KvType kv_type, uint64_t seed, int n_requests,
-                 InvarianceStats* stats, const std::shared_ptr<const VisionModel>& vision = {});
+                 InvarianceStats* stats, const std::shared_ptr<const VisionModel>& vision = {}, const std::vector<std::string>& adapters = {});
 
 }  // namespace firesteel

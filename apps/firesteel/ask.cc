@@ -75,6 +75,7 @@ void print_json(const AskOptions& options, const ConversationAnswer& given, cons
   out.set("finish_reason", finish_reason_name(answer.done.reason));
   if (!answer.done.stop_string.empty()) out.set("stop_string", answer.done.stop_string);
   out.set("model", loaded.path);
+  if (!options.model.adapter.empty()) out.set("adapter", options.model.adapter);
   out.set("seed", static_cast<int64_t>(seed));
   out.set("temperature", temperature_to_use(options.generation, loaded));
   out.set("usage", std::move(counts));
@@ -107,6 +108,7 @@ Status ask(const AskOptions& options) {
 
   const uint64_t seed = seed_to_use(options.generation);
   GenerateRequest request;
+  FS_TRY(request.adapter, use_adapter(engine.get(), options.model));
   request.prompt = std::move(prompt);
   request.images = std::move(images);
   request.sampling = sampling_params(options.generation, loaded, seed);
@@ -174,6 +176,7 @@ void add_ask(Command root) {
   command.text("--chat-template", &options->model.chat_template_file, "Use this Jinja file instead of the model's own template");
   command.texts("--image", &options->images, "A picture to look at (JPEG, PNG, WebP, BMP, PPM); may be repeated");
   add_vision_option(&command, &options->model);
+  add_adapter_option(&command, &options->model);
   add_generation_options(&command, &options->generation);
   add_constraint_options(&command, &options->constraint);
   add_tool_options(&command, &options->tools);

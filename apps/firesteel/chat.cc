@@ -48,8 +48,8 @@ struct ChatOptions {
 
 class Chat {
  public:
-  Chat(const ChatOptions& options, const LoadedModel& loaded, Engine* engine, InterruptWatcher* interrupt)
-      : options_(options), loaded_(loaded), engine_(engine), interrupt_(interrupt), system_(options.system), stats_(options.stats) {}
+  Chat(const ChatOptions& options, const LoadedModel& loaded, Engine* engine, InterruptWatcher* interrupt, std::string adapter)
+      : options_(options), loaded_(loaded), engine_(engine), adapter_(std::move(adapter)), interrupt_(interrupt), system_(options.system), stats_(options.stats) {}
 
   // Until the end of input or /exit. False when an answer failed and no person is there to read about it.
   bool run();
@@ -75,6 +75,7 @@ class Chat {
   const ChatOptions& options_;
   const LoadedModel& loaded_;
   Engine* engine_;
+  const std::string adapter_;  // digest; empty: the base model
   InterruptWatcher* interrupt_;
   LineEditor editor_;
   std::string system_;
@@ -267,6 +268,7 @@ Status Chat::load(const std::string& path) {
 
 bool Chat::answer() {
   GenerateRequest request;
+  request.adapter = adapter_;
   ChatPrompt prompt;
   prompt.messages = messages_json();
   std::string unused_note;
@@ -323,7 +325,9 @@ int chat(const ChatOptions& options) {
   std::string note;
   template_variables(options.generation, *loaded, &note);
   if (!note.empty()) fmt::print(stderr, "firesteel: {}\n", note);
-  Chat chat(options, *loaded, engine->get(), &interrupt);
+  const Result<std::string> adapter = use_adapter(engine->get(), options.model);
+  if (!adapter.ok()) return fail(adapter.error());
+  Chat chat(options, *loaded, engine->get(), &interrupt, *adapter);
   if (!options.load_file.empty()) {
     if (const Status status = chat.load(options.load_file); !status.ok()) return fail(status.error());
   }
@@ -341,6 +345,7 @@ void add_chat(Command root) {
   command.text("--load", &options->load_file, "Go on with a conversation that /save wrote");
   command.text("--chat-template", &options->model.chat_template_file, "Use this Jinja file instead of the model's own template");
   add_vision_option(&command, &options->model);
+  add_adapter_option(&command, &options->model);
   add_generation_options(&command, &options->generation);
   add_tool_options(&command, &options->tools);
   add_engine_options(&command, &options->model);

@@ -24,6 +24,7 @@ void add_store(Command root);
 void add_serve(Command root);
 void add_eval(Command root);
 void add_train(Command root);
+void add_tune(Command root);
 void add_data(Command root);
 void add_label(Command root);
 // Below train:

@@ -132,6 +132,7 @@ Result<Report> run(const RunArguments& arguments) {
   settings.seed = static_cast<uint64_t>(arguments.seed);
   settings.n_votes = static_cast<int>(arguments.n_votes);
   FS_TRY(settings.agents, agent_params(arguments.agents, {}));
+  FS_TRY(settings.adapter, use_adapter(engine.get(), arguments.model));
   const ModelInfo info = engine->info();
   FS_TRY(const AgentTools own_tools, tools_to_offer({}, {}, loaded));
   if (variant) FS_TRY_VOID(use_variant(*variant, info, !own_tools.empty(), &settings, &suites));
@@ -144,6 +145,7 @@ Result<Report> run(const RunArguments& arguments) {
   report.n_parameters = info.n_parameters;
   report.version = fmt::format("firesteel {} ({})", build_version(), build_commit());
   report.settings = Json::Object{{"seed", arguments.seed}, {"precision", arguments.model.precision}};
+  if (!settings.adapter.empty()) report.settings.set("adapter", settings.adapter);
   if (arguments.n_votes > 1) report.settings.set("votes", arguments.n_votes);
   const std::string agents = settings.agents ? fmt::format("{} {} {}", arguments.agents.agents, arguments.agents.strategy, arguments.agents.error_bound) : std::string();
   if (!agents.empty()) report.settings.set("agents", agents);
@@ -159,6 +161,7 @@ Result<Report> run(const RunArguments& arguments) {
                                     {"temperature", settings.temperature.value_or(suite.temperature)}, {"max_tokens", settings.max_tokens.value_or(suite.max_tokens)},
                                     {"seed", arguments.seed}, {"votes", arguments.n_votes}, {"precision", arguments.model.precision}};
     if (!agents.empty()) options.settings.set("agents", agents);
+    if (!settings.adapter.empty()) options.settings.set("adapter", settings.adapter);
     // A sealed suite leaves nothing behind, so an interrupted run begins anew.
     if (!arguments.out.empty() && !suite.sealed) options.journal = arguments.out + "/" + file_name_of(suite.name) + ".journal.jsonl";
     options.on_progress = [&](size_t n_done, size_t n_right) {
@@ -195,6 +198,7 @@ void add_eval_run(Command eval) {
   command.required("suite");
   add_model_option(&command, &arguments->model);
   add_vision_option(&command, &arguments->model);
+  add_adapter_option(&command, &arguments->model);
   command.text("--chat-template", &arguments->model.chat_template_file, "Use this Jinja file instead of the model's own template");
   command.choice("--mode", &arguments->mode, {"instant", "thinking", "tools"}, "tools: thinking with the calculator (default: as each suite says)");
   command.text("-o,--out", &arguments->out, "Folder for report.json, report.html and what an interrupted run goes on from");

@@ -51,6 +51,7 @@ class EngineSolver {
     if (can_switch_) prompt.template_variables = Json::Object{{"enable_thinking", mode != EvalMode::kInstant && !suite.by_logprob}};
     request.prompt = std::move(prompt);
     request.priority = Priority::kBatch;
+    request.adapter = settings_.adapter;
     request.sampling.temperature = settings_.temperature.value_or(suite.temperature);
     request.sampling.seed = settings_.seed + index;
     if (settings_.n_votes > 1 && request.sampling.temperature <= 0) request.sampling.temperature = kVoteTemperature;

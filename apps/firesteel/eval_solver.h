@@ -17,6 +17,7 @@ struct EvalSettings {
   std::optional<int64_t> max_tokens;
   uint64_t seed = 0;
   std::optional<AgentParams> agents = {};   // several agents answer each item, by a strategy or as the router says
+  std::string adapter;                      // digest; empty: the base model
   int n_votes = 1;                          // answers to each item, of which the most frequent counts
 };
 

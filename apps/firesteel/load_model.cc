@@ -97,6 +97,16 @@ void add_vision_option(Command* command, ModelOptions* options) {
   command->text("--mmproj", &options->mmproj, "File of the model's vision part, or none (default: NAME.mmproj.gguf beside NAME.gguf)", "FIRESTEEL_MMPROJ");
 }
 
+void add_adapter_option(Command* command, ModelOptions* options) {
+  command->text("--adapter", &options->adapter, "GGUF file of a LoRA adapter made for this model (see tune)", "FIRESTEEL_ADAPTER");
+}
+
+Result<std::string> use_adapter(Engine* engine, const ModelOptions& options) {
+  if (options.adapter.empty()) return std::string();
+  FS_TRY(AdapterInfo info, engine->load_adapter(options.adapter));
+  return std::move(info.digest);
+}
+
 void add_engine_options(Command* command, ModelOptions* options) {
   command->integer("-t,--threads", &options->n_threads, 1, 256, "Threads of the forward pass (default: the CPUs this process may use)",
                    "FIRESTEEL_THREADS");

@@ -24,6 +24,7 @@ struct ModelOptions {
   std::string mmproj;              // file of the vision part; empty: the one beside the model; "none": without
   std::string kv;                  // "", "f32", "bf16", "int8"
   std::string precision = "fast";
+  std::string adapter;             // file of a LoRA adapter; empty: none
   int64_t n_threads = 0;           // 0: the CPUs this process may use
   int64_t context_length = 0;      // 0: the model's, lowered to what memory holds
 };
@@ -62,6 +63,10 @@ Result<std::string> chat_template_source(const Checkpoint& checkpoint, const std
 
 // `engine_options` holds what the command wants; threads, context and KV type of `options` are put in.
 Result<std::unique_ptr<Engine>> create_engine(const LoadedModel& loaded, const ModelOptions& options, Engine::Options engine_options = {});
+
+void add_adapter_option(Command* command, ModelOptions* options);  // --adapter FILE
+// Loads options.adapter into the engine; the digest that requests name, empty without the option.
+Result<std::string> use_adapter(Engine* engine, const ModelOptions& options);
 
 int threads_to_use(const ModelOptions& options);
 KvType kv_type_to_use(const ModelOptions& options, KvType otherwise);

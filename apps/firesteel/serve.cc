@@ -42,9 +42,9 @@ namespace {
 struct ServeOptions {
   ModelOptions model;
   std::string listen = "127.0.0.1:8080";
-  std::string state_dir;
+  std::string state_dir, adapter_dir;
   std::string model_name;
-  std::vector<std::string> aliases, hosts, origins;
+  std::vector<std::string> aliases, hosts, origins, adapters;
   std::string tls_certificate, tls_key;
   std::string log_level, monitor_file, mcp_file;
   std::string otlp_endpoint;
@@ -221,6 +221,21 @@ Result<std::vector<std::shared_ptr<Context>>> publish_prefixes(const ServeOption
   return contexts;
 }
 
+// NAME=FILE: clients ask for "MODEL:NAME".
+Status name_adapter(const std::string& given, Engine* engine, ServerContext* context) {
+  const size_t equals = given.find('=');
+  const std::string name = given.substr(0, equals);
+  if (equals == std::string::npos || !AdapterNames::is_name(name)) {
+    return Error{ErrorCode::kInvalidArgument, "--adapter " + given + ": expected NAME=FILE, the name 1 to 64 letters, digits, '.', '_' or '-'"};
+  }
+  for (const AdapterNames::Entry& other : context->adapters.list()) {
+    if (other.name == name) return Error{ErrorCode::kInvalidArgument, "--adapter " + given + ": the name '" + name + "' is given twice"};
+  }
+  FS_TRY(AdapterInfo info, engine->load_adapter(given.substr(equals + 1)));
+  context->adapters.set({.name = name, .digest = std::move(info.digest)});
+  return {};
+}
+
 // Until SIGTERM or SIGINT; meanwhile the service manager hears that we live.
 void wait_for_signal(const sigset_t& signals) {
   const int64_t period_us = watchdog_period_us();
@@ -282,6 +297,7 @@ Status serve(const ServeOptions& options, const Command& command) {
   server_options.hosts.more_origins = options.origins;
   server_options.config = config_entries(options, command, loaded, state_dir);
   server_options.model_path = loaded.path;
+  server_options.adapter_folder = options.adapter_dir;
   if (options.no_auth) {
     FS_TRY(server_options.anonymous, anonymous_principal(&installation));
   }
@@ -329,6 +345,7 @@ Status serve(const ServeOptions& options, const Command& command) {
       log.write(alert.begins ? LogLevel::kWarning : LogLevel::kInfo, alert.begins ? "alert" : "alert_over", std::move(fields));
     });
   }
+  for (const std::string& given : options.adapters) FS_TRY_VOID(name_adapter(given, engine.get(), &context));
 
   raise_descriptor_limit();
   http_options.address = address.host;
@@ -368,6 +385,8 @@ void add_serve(Command root) {
   add_state_option(&command, &options->state_dir);
   command.text("--model-name", &options->model_name, "What clients call the model (default: the file's name)", "FIRESTEEL_MODEL_NAME");
   command.texts("--alias", &options->aliases, "Another name for the model; may be repeated");
+  command.texts("--adapter", &options->adapters, "NAME=FILE: a LoRA adapter that clients use as model MODEL:NAME; may be repeated");
+  command.text("--adapter-dir", &options->adapter_dir, "Folder from which an administrator may load more adapters while it serves", "FIRESTEEL_ADAPTER_DIR");
   command.flag("--no-auth", &options->no_auth, "No keys: every program on this machine may use it (loopback only)");
   command.text("--tls-cert", &options->tls_certificate, "PEM certificate chain", "FIRESTEEL_TLS_CERT");
   command.text("--tls-key", &options->tls_key, "PEM private key", "FIRESTEEL_TLS_KEY");
@@ -394,6 +413,7 @@ void add_serve(Command root) {
   command.examples(
       "  firesteel serve --model MODEL.gguf\n"
       "  firesteel serve --model MODEL.gguf --listen 127.0.0.1:0 --no-auth\n"
+      "  firesteel serve --adapter legal=legal.gguf --adapter school=school.gguf\n"
       "  firesteel serve --model MODEL.gguf --listen 0.0.0.0:443 --tls-cert cert.pem --tls-key key.pem");
   command.run([options, command] {
     const Status status = serve(*options, command);

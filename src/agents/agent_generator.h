@@ -47,6 +47,9 @@ class AgentGenerator final : public Generator {
   ModelInfo info() const override;
   GeneratorStats stats() const override;
   Result<std::vector<float>> embed(const Prompt& prompt) override;
+  Result<AdapterInfo> load_adapter(const std::string& path) override { return inner_->load_adapter(path); }
+  Status unload_adapter(const std::string& digest) override { return inner_->unload_adapter(digest); }
+  std::vector<AdapterInfo> adapters() const override { return inner_->adapters(); }
 
  private:
   struct Runs;

@@ -123,6 +123,7 @@ Json request_json(const GenerateRequest& request) {
     for (const std::string& name : request.tools->names) names.emplace_back(name);
     out.set("tools", std::move(names));
   }
+  if (!request.adapter.empty()) out.set("adapter", request.adapter);
   if (request.agents) {
     const AgentParams& params = *request.agents;
     Json agents;
@@ -150,6 +151,7 @@ Result<GenerateRequest> request_of(const Json& json) {
   if (const Json* variables = whole.get("template_variables"); variables != nullptr) chat.template_variables = *variables;
   chat.now_unix_s = whole.integer("now_unix_s", 0);
   request.prompt = std::move(chat);
+  request.adapter = whole.text("adapter");
 
   Members sampled(whole.get("sampling"), "request.sampling");
   SamplingParams& sampling = request.sampling;

@@ -341,8 +341,31 @@ Result<std::unique_ptr<TokenStream>> FakeGenerator::answer(Question question, st
 }
 
 Result<std::unique_ptr<TokenStream>> FakeGenerator::submit(GenerateRequest request) {
-  return answer({prompt_text(request.prompt), std::move(request.sampling), std::move(request.stop), std::move(request.constraint), std::move(request.images)},
+  return answer({prompt_text(request.prompt), std::move(request.sampling), std::move(request.stop), std::move(request.constraint), std::move(request.images), std::move(request.adapter)},
                 std::move(request.group), request.deadline_us, /*depth=*/0);
+}
+
+Result<AdapterInfo> FakeGenerator::load_adapter(const std::string& path) {
+  if (path.ends_with("bad")) return Error{ErrorCode::kDataLoss, path + ": damaged"};
+  AdapterInfo info;
+  info.digest = "digest-of-" + path.substr(path.rfind('/') + 1);
+  info.rank = 8;
+  MutexLock lock(mutex_);
+  adapters_.emplace(info.digest, info);
+  return info;
+}
+
+Status FakeGenerator::unload_adapter(const std::string& digest) {
+  MutexLock lock(mutex_);
+  if (adapters_.erase(digest) == 0) return Error{ErrorCode::kNotFound, "adapter " + digest + ": not loaded"};
+  return {};
+}
+
+std::vector<AdapterInfo> FakeGenerator::adapters() const {
+  std::vector<AdapterInfo> all;
+  MutexLock lock(mutex_);
+  for (const auto& [digest, info] : adapters_) all.push_back(info);
+  return all;
 }
 
 Result<std::shared_ptr<Context>> FakeGenerator::prefill(GenerateRequest request) {

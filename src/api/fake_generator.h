@@ -28,6 +28,7 @@ class FakeGenerator final : public Generator {
     StopParams stop;
     std::optional<Constraint> constraint = {};
     std::vector<ImagePtr> images = {};
+    std::string adapter = {};
   };
   // Gives the answer's text, or an error that submit() returns. Words between "<think>" and "</think>" are marked as thinking.
   using AnswerFn = std::function<Result<std::string>(const Question&)>;
@@ -49,6 +50,11 @@ class FakeGenerator final : public Generator {
   ModelInfo info() const override;
   GeneratorStats stats() const override;
   Result<std::vector<float>> embed(const Prompt& prompt) override;  // of length 1, a function of the text
+
+  // Reads nothing: any path is an adapter whose digest is a function of the path, except for those that end in "bad" (kDataLoss).
+  Result<AdapterInfo> load_adapter(const std::string& path) override FS_EXCLUDES(mutex_);
+  Status unload_adapter(const std::string& digest) override FS_EXCLUDES(mutex_);
+  std::vector<AdapterInfo> adapters() const override FS_EXCLUDES(mutex_);
 
   // Everything that was asked so far, in order.
   std::vector<Question> questions() const FS_EXCLUDES(mutex_);
@@ -85,6 +91,7 @@ class FakeGenerator final : public Generator {
   std::vector<std::string> words_ FS_GUARDED_BY(mutex_);
   std::map<std::string, TokenId> ids_ FS_GUARDED_BY(mutex_);
   ModelInfo info_ FS_GUARDED_BY(mutex_);
+  std::map<std::string, AdapterInfo> adapters_ FS_GUARDED_BY(mutex_);
 };
 
 }  // namespace firesteel

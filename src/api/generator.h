@@ -98,6 +98,8 @@ struct GenerateRequest {
   // Absent: none, or with agents those that models use by themselves. Refused by a generator that is one engine (kUnsupported).
   std::optional<ToolUse> tools = {};
   std::optional<AgentParams> agents = {};    // several agents may answer; refused by a generator that is one engine (kUnsupported)
+  // Digest of a loaded adapter (AdapterInfo), empty: the base model. Branches and contexts keep their prompt's. Unknown: kNotFound.
+  std::string adapter = {};
 };
 
 // Forks inside forks: branches of a prefilled context have depth 1, branches of those (context_of) depth 2.
@@ -209,6 +211,16 @@ struct ModelInfo {
   std::vector<ToolInfo> tools = {};  // that GenerateRequest::tools may name
 };
 
+// A loaded adapter: low-rank changes of the model's weights that a request may ask for. Many are used in one batch.
+struct AdapterInfo {
+  std::string digest;                // SHA-256 of the file, hexadecimal: what requests name and caches are keyed by
+  std::string name;                  // of the file's metadata; may be empty
+  int64_t rank = 0;                  // the largest
+  double alpha = 0;
+  int64_t n_parameters = 0;
+  int64_t n_used_by = 0;             // sequences and contexts that hold it
+};
+
 // Sums are since the start, of accepted requests.
 struct GeneratorStats {
   int64_t n_running = 0, n_waiting = 0;
@@ -256,6 +268,13 @@ class Generator {
 
   virtual ModelInfo info() const = 0;
   virtual GeneratorStats stats() const = 0;  // cheap
+
+  // Adapters come and go while others answer. load: reads a file, checks it against the model (see model/adapter.h for refusals) and
+  // makes it known; twice the same content is one adapter. kResourceExhausted: as many as fit are loaded. unload: requests that come
+  // later are refused; those under way keep it to their end, and its memory with them. kNotFound.
+  virtual Result<AdapterInfo> load_adapter(const std::string& path) { return Error{ErrorCode::kUnsupported, path + ": adapters are not supported here"}; }
+  virtual Status unload_adapter(const std::string& digest) { return Error{ErrorCode::kNotFound, "adapter " + digest + ": not loaded"}; }
+  virtual std::vector<AdapterInfo> adapters() const { return {}; }
 
   // The mean of the prompt tokens' last hidden states (after the output norm), scaled to length 1: [embedding_dim]. Waits.
   virtual Result<std::vector<float>> embed(const Prompt& prompt) = 0;

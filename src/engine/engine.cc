@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <map>
 #include <thread>
 #include <utility>
 
@@ -71,6 +72,11 @@ class ContextHandle final : public Context {
   const StreamState::Origin origin;  // what its branches inherit
 };
 
+AdapterInfo describe_adapter(const std::shared_ptr<const Adapter>& adapter) {
+  return {.digest = adapter->digest(), .name = adapter->name(), .rank = adapter->rank(), .alpha = adapter->alpha(),
+          .n_parameters = adapter->n_parameters(), .n_used_by = int64_t{adapter.use_count()}};
+}
+
 int64_t earliest(int64_t a_us, int64_t b_us) { return a_us == 0 || b_us == 0 ? std::max(a_us, b_us) : std::min(a_us, b_us); }
 
 }  // namespace
@@ -90,6 +96,9 @@ struct Engine::Impl {
   std::shared_ptr<const VisionModel> vision;  // nullable
   const KernelTable* table = nullptr;
   std::unique_ptr<PictureTable> pictures;
+  int max_adapters = 0;
+  mutable Mutex adapters_mutex;
+  std::map<std::string, std::shared_ptr<const Adapter>> adapters FS_GUARDED_BY(adapters_mutex);  // by digest
   std::unique_ptr<ConstraintCache> constraints;
   std::shared_ptr<Mailbox> mailbox;
   std::unique_ptr<StepLoop> loop;
@@ -100,11 +109,26 @@ struct Engine::Impl {
     thread.join();
   }
 
+  // What keys and values belong to: the base and what changes it.
+  std::string weights_identity(const Adapter* adapter) const {
+    return adapter == nullptr ? model->identity() : model->identity() + " adapter " + adapter->digest();
+  }
+
+  // nullptr for the base model.
+  Result<std::shared_ptr<const Adapter>> adapter_of(const std::string& digest) const FS_EXCLUDES(adapters_mutex) {
+    if (digest.empty()) return std::shared_ptr<const Adapter>();
+    MutexLock lock(adapters_mutex);
+    const auto it = adapters.find(digest);
+    if (it == adapters.end()) return Error{ErrorCode::kNotFound, "adapter: none with the digest \"" + digest.substr(0, 80) + "\" is loaded"};
+    return it->second;
+  }
+
   std::unique_ptr<Job> new_job(const StreamState::Origin& origin, std::vector<TokenId> tokens) const {
     auto job = std::make_unique<Job>();
     job->flow = origin.flow;
     job->priority = origin.priority;
-    job->key = {origin.cache_namespace, model->identity()};
+    job->key = {origin.cache_namespace, weights_identity(origin.adapter.get())};
+    job->adapter = origin.adapter;
     if (origin.picture_era > 0) job->key.model_digest += " era " + std::to_string(origin.picture_era);
     job->pictures = origin.pictures;
     job->use_prefix_cache = origin.use_prefix_cache;
@@ -275,6 +299,7 @@ Result<std::unique_ptr<Engine>> Engine::create(std::shared_ptr<const Model> mode
   FS_TRY_VOID(check_range("sequences", options.max_sequences, 1, options.max_batch_rows));
   FS_TRY_VOID(check_range("queue", options.max_queue, 0, 1'000'000));
   FS_TRY_VOID(check_range("prefill chunk", options.prefill_chunk, 1, options.max_batch_rows));
+  FS_TRY_VOID(check_range("adapters", options.max_adapters, 0, 4096));
   FS_TRY_VOID(check_range("contexts", options.max_contexts, 0, 1'000'000));
   const ModelConfig& config = model->config();
   if (tokenizer != nullptr && tokenizer->n_vocab() > config.n_vocab) {
@@ -322,6 +347,7 @@ Result<std::unique_ptr<Engine>> Engine::create(std::shared_ptr<const Model> mode
   impl->table = options.table;
   impl->pictures = std::make_unique<PictureTable>(config.n_vocab);
   if (impl->tokenizer != nullptr) impl->think_markers = ThinkMarkers::of(*impl->tokenizer);
+  impl->max_adapters = options.max_adapters;
   impl->constraints = std::make_unique<ConstraintCache>(impl->tokenizer);
   impl->clock = options.clock != nullptr ? options.clock : &system_clock();
   impl->context_length = context_length;
@@ -371,6 +397,7 @@ Result<std::unique_ptr<TokenStream>> Engine::submit(GenerateRequest request) {
   FS_TRY_VOID(impl_->check_params(request.sampling, request.stop));
   FS_TRY(std::shared_ptr<GrammarMasks> grammar, impl_->grammar_of(request.constraint));
   StreamState::Origin origin{request.flow, request.priority, request.cache_namespace, request.use_prefix_cache};
+  FS_TRY(origin.adapter, impl_->adapter_of(request.adapter));
   FS_TRY(std::vector<TokenId> tokens, impl_->see(request.prompt, request.images, /*generates=*/true, &origin));
   auto job = impl_->new_job(origin, std::move(tokens));
   impl_->join_group(job.get(), std::move(request.group), request.deadline_us);
@@ -382,6 +409,7 @@ Result<std::unique_ptr<TokenStream>> Engine::submit(GenerateRequest request) {
 
 Result<std::shared_ptr<Context>> Engine::prefill(GenerateRequest request) {
   StreamState::Origin origin{request.flow, request.priority, request.cache_namespace, request.use_prefix_cache};
+  FS_TRY(origin.adapter, impl_->adapter_of(request.adapter));
   FS_TRY(std::vector<TokenId> tokens, impl_->see(request.prompt, request.images, /*generates=*/false, &origin));
   return impl_->prefill_tokens(origin, std::move(tokens), std::move(request.group), request.deadline_us);
 }
@@ -485,22 +513,25 @@ Status Engine::save_context(const std::shared_ptr<Context>& context, const std::
     FS_TRY_VOID(impl_->wait_prefilled(stream.get()));
   }
   if (table.empty()) return Error{ErrorCode::kResourceExhausted, "kv cache: no room to keep the context while it is written"};
-  const Status status = save_snapshot(path, impl_->model->identity(), impl_->layout, kv->tokens,
+  const Status status = save_snapshot(path, impl_->weights_identity(handle->origin.adapter.get()), impl_->layout, kv->tokens,
                                       {table.addresses(), static_cast<size_t>(table.n_blocks())});
   const Status released = impl_->mailbox->run([&] { table.release(loop->pool()); });
   CHECK(released.ok());  // the engine cannot end during a call to it
   return status;
 }
 
-Result<std::shared_ptr<Context>> Engine::load_context(const std::string& path, CacheNamespace cache_namespace) {
-  FS_TRY(const Snapshot snapshot, Snapshot::open(path, impl_->model->identity(), impl_->layout));
+Result<std::shared_ptr<Context>> Engine::load_context(const std::string& path, CacheNamespace cache_namespace, const std::string& adapter) {
+  StreamState::Origin origin{FlowId{0}, Priority::kInteractive, cache_namespace};
+  FS_TRY(origin.adapter, impl_->adapter_of(adapter));
+  const std::string identity = impl_->weights_identity(origin.adapter.get());
+  FS_TRY(const Snapshot snapshot, Snapshot::open(path, identity, impl_->layout));
   const auto n_tokens = static_cast<int64_t>(snapshot.tokens().size());
   FS_TRY_VOID(impl_->check_length(n_tokens, /*generates=*/false));
   for (const TokenId id : snapshot.tokens()) {
     if (id < 0 || id >= impl_->encoder.n_vocab) return Error{ErrorCode::kDataLoss, path + ": snapshot: token " + std::to_string(id)};
   }
   auto kv = std::make_shared<KvContext>();
-  kv->key = {cache_namespace, impl_->model->identity()};
+  kv->key = {cache_namespace, identity};
   kv->tokens.assign(snapshot.tokens().begin(), snapshot.tokens().end());
   FS_TRY_VOID(impl_->mailbox->reserve_context());
   StepLoop* loop = impl_->loop.get();
@@ -531,8 +562,7 @@ Result<std::shared_ptr<Context>> Engine::load_context(const std::string& path, C
     impl_->mailbox->release_context();
     return std::move(status).error();
   }
-  return std::shared_ptr<Context>(
-      std::make_shared<ContextHandle>(std::move(kv), impl_->mailbox, StreamState::Origin{FlowId{0}, Priority::kInteractive, cache_namespace}));
+  return std::shared_ptr<Context>(std::make_shared<ContextHandle>(std::move(kv), impl_->mailbox, origin));
 }
 
 Result<int64_t> Engine::count_tokens(const Prompt& prompt, std::span<const ImagePtr> images) {
@@ -579,6 +609,40 @@ GeneratorStats Engine::stats() const {
   stats.prefix_queries = now.n_prefix_queries;
   stats.prefix_hits = now.n_prefix_hits;
   return stats;
+}
+
+Result<AdapterInfo> Engine::load_adapter(const std::string& path) {
+  FS_TRY(std::shared_ptr<const Adapter> adapter, impl_->model->load_adapter(path));
+  MutexLock lock(impl_->adapters_mutex);
+  const auto it = impl_->adapters.find(adapter->digest());
+  if (it != impl_->adapters.end()) return describe_adapter(it->second);
+  if (impl_->adapters.size() >= static_cast<size_t>(impl_->max_adapters)) {
+    return Error{ErrorCode::kResourceExhausted, path + ": " + std::to_string(impl_->adapters.size()) + " adapters are loaded, at most " +
+                                                    std::to_string(impl_->max_adapters) + " can be: unload one"};
+  }
+  const AdapterInfo info = describe_adapter(adapter);
+  impl_->adapters.emplace(info.digest, std::move(adapter));
+  return info;
+}
+
+Status Engine::unload_adapter(const std::string& digest) {
+  std::shared_ptr<const Adapter> last;  // is freed without the lock
+  MutexLock lock(impl_->adapters_mutex);
+  const auto it = impl_->adapters.find(digest);
+  if (it == impl_->adapters.end()) return Error{ErrorCode::kNotFound, "adapter: none with the digest \"" + digest.substr(0, 80) + "\" is loaded"};
+  last = std::move(it->second);
+  impl_->adapters.erase(it);
+  return {};
+}
+
+std::vector<AdapterInfo> Engine::adapters() const {
+  std::vector<AdapterInfo> all;
+  MutexLock lock(impl_->adapters_mutex);
+  for (const auto& [digest, adapter] : impl_->adapters) {
+    all.push_back(describe_adapter(adapter));
+    --all.back().n_used_by;  // the table itself
+  }
+  return all;
 }
 
 Result<std::vector<float>> Engine::embed(const Prompt& prompt) {

@@ -39,6 +39,7 @@ class Engine final : public Generator {
     int max_queue = 1024;            // requests that wait
     int prefill_chunk = 128;         // prompt tokens of a step beside which others decode; alone, a prompt takes the whole step
     int max_contexts = 256;          // alive at a time
+    int max_adapters = 64;           // loaded at a time
     int64_t batch_ageing_us = 10'000'000;  // Priority::kBatch counts as interactive after this wait
     std::shared_ptr<const VisionModel> vision = {};  // nullptr: pictures are refused
     std::optional<TokenId> picture_token = {};       // that stands for a patch; default: "<|image_pad|>" of the tokenizer
@@ -70,13 +71,18 @@ class Engine final : public Generator {
   GeneratorStats stats() const override;
   Result<std::vector<float>> embed(const Prompt& prompt) override;
 
+  Result<AdapterInfo> load_adapter(const std::string& path) override;
+  Status unload_adapter(const std::string& digest) override;
+  std::vector<AdapterInfo> adapters() const override;
+
   // As tokenize.
   Result<std::vector<TokenId>> encode(const Prompt& prompt, std::span<const ImagePtr> images = {}) const;
 
   // Writes a context's tokens, keys and values to a file, and back. The file is for this model and KV layout only: kFailedPrecondition
   // names the difference (or that there are pictures: snapshots hold text only), kDataLoss a corruption. A snapshot is data of the namespace it came from: the caller keeps it apart.
   Status save_context(const std::shared_ptr<Context>& context, const std::string& path);
-  Result<std::shared_ptr<Context>> load_context(const std::string& path, CacheNamespace cache_namespace);
+  // adapter: digest of the loaded adapter that the context was made with, empty: none.
+  Result<std::shared_ptr<Context>> load_context(const std::string& path, CacheNamespace cache_namespace, const std::string& adapter = {});
 
   EngineStats engine_stats() const;
   int64_t context_length() const;  // effective

@@ -13,6 +13,7 @@
 #include "engine/sequence.h"
 #include "engine/stop_matcher.h"
 #include "engine/thinking.h"
+#include "model/adapter.h"
 #include "sampling/seen_tokens.h"
 #include "tokenizer/tokenizer.h"
 
@@ -33,6 +34,7 @@ struct Job final : Sequence {
   std::shared_ptr<RequestGroup> group;  // nullable
   int depth = 0;                        // of forks inside forks
   std::vector<PlacedPicture> pictures;
+  std::shared_ptr<const Adapter> adapter;  // null: the base model
   std::shared_ptr<StreamState> stream;
   std::shared_ptr<KvContext> becomes;   // prefill_only: where the blocks go; null to only compute `context` again
   std::shared_ptr<Embedding> embedding;  // prefill_only: every row's hidden state is wanted

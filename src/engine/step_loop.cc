@@ -21,6 +21,7 @@ StepLoop::StepLoop(Config config, std::unique_ptr<BlockPool> pool, std::shared_p
   workspace_ = config_.model->new_workspace(config_.scheduler.max_batch_rows, config_.scheduler.max_sequences, config_.context_length);
   rows_.reserve(static_cast<size_t>(config_.scheduler.max_batch_rows));
   seqs_.reserve(max_sequences);
+  adapters_.reserve(max_sequences);
   const int64_t n_vocab = config_.model->config().n_vocab;
   logits_.reset(new float[max_sequences * static_cast<size_t>(n_vocab)]);  // not zeroed: only used rows are ever touched
   for (int i = 0; i < config_.n_threads; ++i) samplers_.push_back(std::make_unique<Sampler>(*config_.table, n_vocab));
@@ -159,11 +160,13 @@ bool StepLoop::step(Exec* exec) {
 void StepLoop::forward(Exec* exec, const StepPlan& plan) {
   rows_.clear();
   seqs_.clear();
+  adapters_.clear();
   bool wants_hidden = false;
   for (const PlannedSequence& planned : plan.sequences) {
     const Sequence& sequence = *planned.sequence;
     const auto seq = static_cast<int32_t>(seqs_.size());
     seqs_.push_back({sequence.table.addresses(), static_cast<int32_t>(sequence.table.n_blocks())});
+    adapters_.push_back(static_cast<const Job&>(sequence).adapter.get());
     const std::vector<PlacedPicture>& pictures = static_cast<const Job&>(sequence).pictures;
     const bool embeds = static_cast<const Job&>(sequence).embedding != nullptr;
     wants_hidden = wants_hidden || embeds;
@@ -176,7 +179,7 @@ void StepLoop::forward(Exec* exec, const StepPlan& plan) {
   if (wants_hidden && hidden_ == nullptr) {
     hidden_.reset(new float[static_cast<size_t>(config_.scheduler.max_batch_rows) * static_cast<size_t>(config_.model->config().dim)]);
   }
-  config_.model->forward(exec, *config_.table, workspace_.get(), config_.layout, {rows_, seqs_, hidden_.get()}, logits_.get());
+  config_.model->forward(exec, *config_.table, workspace_.get(), config_.layout, {rows_, seqs_, adapters_, hidden_.get()}, logits_.get());
   if (wants_hidden) add_hidden(plan);
 }
 

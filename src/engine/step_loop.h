@@ -95,6 +95,7 @@ class StepLoop {
   std::unique_ptr<Workspace> workspace_;
   std::vector<ForwardRow> rows_;
   std::vector<AttnSeq> seqs_;
+  std::vector<const Adapter*> adapters_;  // of seqs_
   std::unique_ptr<float[]> hidden_;      // [max_batch_rows][dim]; made for the first embedding
   std::unique_ptr<float[]> logits_;      // [max_sequences][n_vocab]; touched only as far as used
   std::vector<std::unique_ptr<Sampler>> samplers_;  // one per thread

@@ -15,6 +15,7 @@
 #include "base/mutex.h"
 #include "engine/mailbox.h"
 #include "engine/pictures.h"
+#include "model/adapter.h"
 
 namespace firesteel {
 
@@ -57,6 +58,7 @@ class StreamState {
     CacheNamespace cache_namespace;
     bool use_prefix_cache = true;
     int depth = 0;
+    std::shared_ptr<const Adapter> adapter = {};  // null: the base model
     std::vector<PlacedPicture> pictures = {};
     uint64_t picture_era = 0;
   };

@@ -27,6 +27,7 @@ class Step {
 
   void run(float* logits) {
     check_batch();
+    group_adapters();
     embed();
     angles();
     for (int layer = 0; layer < config_.n_layers; ++layer) {
@@ -154,7 +155,51 @@ class Step {
     });
   }
 
+  // What an adapter adds to one product: out[row] += B (A x_row).
+  struct Delta {
+    AdapterTarget target;
+    float* out;
+    int64_t ldo, n_out;
+  };
+  // For the rows that have an adapter: make(row, x) writes the k values that the product had as its input. Each row is computed by
+  // itself, in f32, whoever else has which adapter. At most three products.
+  template <typename Make, size_t n_deltas>
+  void adapt(int layer, int64_t k, Make&& make, const std::array<Delta, n_deltas>& deltas) {
+    static_assert(n_deltas <= 3);
+    for (const AdapterRows& group : ws_.adapter_groups) {
+      std::array<MatmulJob, n_deltas> downs;
+      std::array<size_t, n_deltas> of{};
+      size_t n_jobs = 0;
+      int64_t at = 0;
+      for (size_t i = 0; i < n_deltas; ++i) {
+        const LoraPair* pair = group.adapter->find(layer, deltas[i].target);
+        if (pair == nullptr) continue;
+        of[n_jobs] = i;
+        downs[n_jobs++] = {.weights = pair->a_view(), .out = ws_.lora_mid.data() + at, .ldo = ws_.ld_ranks};
+        at += pair->rank;
+      }
+      if (n_jobs == 0) continue;
+      const int32_t* rows = ws_.adapter_rows.data() + group.first;
+      for_rows(group.n, k, [&](int64_t i) { make(int64_t{rows[i]}, ws_.lora_in.data() + i * ws_.ld_wide); });
+      ws_.acts.set(exec_, table_, ActKind::kF32, ws_.lora_in.data(), ws_.ld_wide, nullptr, group.n, k);
+      matmul(exec_, table_, ws_.acts, std::span(downs.data(), n_jobs));
+      for (size_t j = 0; j < n_jobs; ++j) {
+        const Delta& delta = deltas[of[j]];
+        const LoraPair& pair = *group.adapter->find(layer, delta.target);
+        ws_.acts.set(exec_, table_, ActKind::kF32, downs[j].out, ws_.ld_ranks, nullptr, group.n, pair.rank);
+        const MatmulJob up{.weights = pair.b_view(), .out = ws_.lora_out.data(), .ldo = ws_.ld_wide};
+        matmul(exec_, table_, ws_.acts, std::span(&up, 1));
+        for_rows(group.n, 2 * delta.n_out, [&](int64_t i) { table_.add(delta.out + rows[i] * delta.ldo, ws_.lora_out.data() + i * ws_.ld_wide, delta.n_out); });
+      }
+    }
+  }
+  // The rows of rms_norm(x), as a product's input.
+  auto normed(const float* weight) {
+    return [this, weight](int64_t row, float* out) { table_.rms_norm(out, x_row(row), weight, config_.dim, norm_eps()); };
+  }
+
   void check_batch();
+  void group_adapters();
   void embed();
   void angles();
   void attend(int layer);
@@ -188,6 +233,26 @@ void Step::check_batch() {
     n_wanted += r.wants_logits ? 1 : 0;
   }
   CHECK(n_wanted <= ws_.max_logit_rows());
+}
+
+// Rows by adapter, in order of the first row that has it.
+void Step::group_adapters() {
+  ws_.adapter_groups.clear();
+  if (batch_.adapters.empty()) return;
+  CHECK(batch_.adapters.size() == batch_.seqs.size());
+  const auto adapter_of = [this](int64_t row) { return batch_.adapters[static_cast<size_t>(batch_.rows[static_cast<size_t>(row)].seq)]; };
+  int32_t at = 0;
+  for (int64_t first = 0; first < n_rows_; ++first) {
+    const Adapter* adapter = adapter_of(first);
+    const auto same = [adapter](const AdapterRows& group) { return group.adapter == adapter; };
+    if (adapter == nullptr || std::any_of(ws_.adapter_groups.begin(), ws_.adapter_groups.end(), same)) continue;
+    AdapterRows group{.adapter = adapter, .first = at};
+    for (int64_t row = first; row < n_rows_; ++row) {
+      if (adapter_of(row) == adapter) ws_.adapter_rows[static_cast<size_t>(at++)] = static_cast<int32_t>(row);
+    }
+    group.n = at - group.first;
+    ws_.adapter_groups.push_back(group);
+  }
 }
 
 // x = embedding[token] * embedding_scale, or what the row brings along
@@ -235,6 +300,8 @@ void Step::attend(int layer) {
   announce(w.o);
   project_normed(n_rows_, w.attn_norm, [](int64_t row) { return row; },
                  std::array{job(w.q, q, ws_.ld_qkv), job(w.k, k, ws_.ld_qkv), job(w.v, v, ws_.ld_qkv)});
+  adapt(layer, config_.dim, normed(w.attn_norm),
+        std::array{Delta{AdapterTarget::kQ, q, ws_.ld_qkv, q_dim}, Delta{AdapterTarget::kK, k, ws_.ld_qkv, kv_dim}, Delta{AdapterTarget::kV, v, ws_.ld_qkv, kv_dim}});
 
   const float* cs = in_window && ws_.cs_window.n_bytes() > 0 ? ws_.cs_window.data() : ws_.cs.data();
   for_rows(n_rows_, q_dim + kv_dim, [&](int64_t row) {
@@ -259,6 +326,9 @@ void Step::attend(int layer) {
   kv_store(exec_, table_, args, rows, batch_.seqs, k, v, ws_.ld_qkv);
   attention(exec_, table_, args, rows, batch_.seqs, q, ws_.ld_qkv, att, ws_.ld_att);
 
+  const auto adapt_output = [&](float* out) {
+    adapt(layer, q_dim, [&](int64_t row, float* x) { std::copy_n(att + row * ws_.ld_att, q_dim, x); }, std::array{Delta{AdapterTarget::kO, out, ws_.ld_dim, config_.dim}});
+  };
   if (config_.moe.n_experts > 0) {
     announce();
   } else {
@@ -266,9 +336,11 @@ void Step::attend(int layer) {
   }
   if (config_.post_norms) {
     project_rows(att, ws_.ld_att, nullptr, n_rows_, q_dim, std::array{job(w.o, ws_.h.data(), ws_.ld_dim)});
+    adapt_output(ws_.h.data());
     add_normed(w.post_attn_norm);
   } else {
     project_rows(att, ws_.ld_att, nullptr, n_rows_, q_dim, std::array{job(w.o, ws_.x.data(), ws_.ld_dim, true)});
+    adapt_output(ws_.x.data());
   }
 }
 
@@ -281,6 +353,13 @@ void Step::feed_forward(int layer) {
   announce(w.down);
   project_normed(n_rows_, w.ffn_norm, [](int64_t row) { return row; },
                  std::array{job(w.gate, gate, ws_.ld_ffn), job(w.up, gate + ffn_dim, ws_.ld_ffn)});
+  adapt(layer, config_.dim, normed(w.ffn_norm),
+        std::array{Delta{AdapterTarget::kGate, gate, ws_.ld_ffn, ffn_dim}, Delta{AdapterTarget::kUp, gate + ffn_dim, ws_.ld_ffn, ffn_dim}});
+  const auto adapt_output = [&](float* out) {
+    const GluFn glu = config_.activation == Activation::kSilu ? table_.silu_mul : table_.gelu_mul;
+    adapt(layer, ffn_dim, [&](int64_t row, float* x) { glu(x, gate + row * ws_.ld_ffn, gate + row * ws_.ld_ffn + ffn_dim, ffn_dim); },
+          std::array{Delta{AdapterTarget::kDown, out, ws_.ld_dim, config_.dim}});
+  };
   if (layer + 1 < config_.n_layers) {
     const LayerWeights& next = weights_.layers[static_cast<size_t>(layer) + 1];
     announce(next.q, next.k, next.v);
@@ -289,9 +368,11 @@ void Step::feed_forward(int layer) {
   }
   if (config_.post_norms) {
     project_activated(gate, ws_.ld_ffn, n_rows_, ffn_dim, std::array{job(w.down, ws_.h.data(), ws_.ld_dim)});
+    adapt_output(ws_.h.data());
     add_normed(w.post_ffn_norm);
   } else {
     project_activated(gate, ws_.ld_ffn, n_rows_, ffn_dim, std::array{job(w.down, ws_.x.data(), ws_.ld_dim, true)});
+    adapt_output(ws_.x.data());
   }
 }
 

@@ -27,6 +27,8 @@ class LoadedModel final : public Model {
     return dtype == DType::kF32 || dtype == DType::kF16 ? KvType::kF32 : KvType::kBF16;
   }
 
+  Result<std::shared_ptr<const Adapter>> load_adapter(const std::string& path) const override { return Adapter::load(path, config_); }
+
   std::unique_ptr<Workspace> new_workspace(int max_rows, int max_logit_rows, int64_t max_context) const override {
     return std::make_unique<ForwardWorkspace>(config_, max_rows, max_logit_rows, max_context);
   }

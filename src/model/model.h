@@ -14,6 +14,7 @@
 #include "kernels/attention.h"
 #include "kernels/exec.h"
 #include "kernels/matmul.h"
+#include "model/adapter.h"
 #include "model/config.h"
 #include "tensor/kv_layout.h"
 
@@ -34,6 +35,7 @@ struct ForwardRow {
 struct ForwardBatch {
   std::span<const ForwardRow> rows;   // at most the workspace's max_rows
   std::span<const AttnSeq> seqs;      // writable blocks up to every row's position
+  std::span<const Adapter* const> adapters = {};  // one per sequence, null: the base alone; empty: all null
   // [rows that want it, in row order][dim]: what the output matrix reads, that is after the last norm. Null when none wants it.
   float* hidden = nullptr;
 };
@@ -64,6 +66,11 @@ class Model {
   virtual uint64_t macs_per_token() const = 0;
 
   virtual std::unique_ptr<Workspace> new_workspace(int max_rows, int max_logit_rows, int64_t max_context) const = 0;
+
+  // An adapter's file for this model, see Adapter::load. What a fake cannot have is refused.
+  virtual Result<std::shared_ptr<const Adapter>> load_adapter(const std::string& path) const {
+    return Error{ErrorCode::kUnsupported, path + ": this model takes no adapters"};
+  }
 
   // Runs all rows; logits of the rows that want them, in row order, go to logits [n_wanted][n_vocab]. Writes the rows' K and V.
   // A row's logits depend on its sequence only, to the bit. Token ids of rows without an embedding must be < n_vocab (CHECKed: the

@@ -24,6 +24,9 @@ ForwardWorkspace::ForwardWorkspace(const ModelConfig& config, int max_rows, int 
   ld_ffn = config.moe.n_experts > 0 ? 0 : padded(2 * config.ffn_dim);
   ld_expert = config.moe.n_experts > 0 ? padded(2 * config.moe.ffn_dim) : 0;
 
+  ld_wide = padded(std::max({config.dim, q_dim, kv_dim, config.moe.n_experts > 0 ? 0 : config.ffn_dim}));
+  ld_ranks = padded(3 * kAdapterRankMax);
+
   const int64_t n = max_rows;
   x = Buffer<float>(floats(n, ld_dim));
   if (config.post_norms || config.moe.n_experts > 0) h = Buffer<float>(floats(n, ld_dim));
@@ -34,6 +37,11 @@ ForwardWorkspace::ForwardWorkspace(const ModelConfig& config, int max_rows, int 
   wanted = Buffer<int32_t>(static_cast<size_t>(max_logit_rows));
   const int64_t ffn_dim = config.moe.n_experts > 0 ? config.moe.ffn_dim : config.ffn_dim;
   acts.reserve(n, std::max({config.dim, q_dim, ffn_dim}));
+  adapter_groups.reserve(static_cast<size_t>(n));
+  adapter_rows = Buffer<int32_t>(static_cast<size_t>(n));
+  lora_in = Buffer<float>(floats(n, ld_wide));
+  lora_mid = Buffer<float>(floats(n, ld_ranks));
+  lora_out = Buffer<float>(floats(n, ld_wide));
   if (config.moe.n_experts > 0) {
     const size_t n_places = floats(n, config.moe.n_used);
     router = Buffer<float>(floats(n, config.moe.n_experts));
@@ -48,6 +56,7 @@ ForwardWorkspace::ForwardWorkspace(const ModelConfig& config, int max_rows, int 
 
 size_t ForwardWorkspace::n_bytes() const {
   return x.n_bytes() + h.n_bytes() + inner.n_bytes() + cs.n_bytes() + cs_window.n_bytes() + attn_rows.n_bytes() + wanted.n_bytes() + acts.n_bytes() +
+         adapter_rows.n_bytes() + lora_in.n_bytes() + lora_mid.n_bytes() + lora_out.n_bytes() +
          router.n_bytes() + chosen.n_bytes() + chosen_weights.n_bytes() + expert_first.n_bytes() + place_rows.n_bytes() +
          place_weights.n_bytes() + expert_out.n_bytes();
 }

@@ -6,6 +6,8 @@
 #include <memory>
 #include <new>
 
+#include <vector>
+
 #include "kernels/attention.h"
 #include "kernels/matmul.h"
 #include "model/config.h"
@@ -31,6 +33,12 @@ class Buffer {
   size_t n_ = 0;
 };
 
+// Rows of a step whose sequences have the same adapter: adapter_rows[first, first + n).
+struct AdapterRows {
+  const Adapter* adapter = nullptr;
+  int32_t first = 0, n = 0;
+};
+
 class ForwardWorkspace final : public Workspace {
  public:
   ForwardWorkspace(const ModelConfig& config, int max_rows, int max_logit_rows, int64_t max_context);
@@ -42,7 +50,7 @@ class ForwardWorkspace final : public Workspace {
 
   // Row strides, in floats. A stride that is a multiple of 4 KiB puts the same column of all rows into one set of the first-level
   // cache, so every stride is padded by one cache line.
-  int64_t ld_dim, ld_qkv, ld_att, ld_ffn, ld_expert;
+  int64_t ld_dim, ld_qkv, ld_att, ld_ffn, ld_expert, ld_wide, ld_ranks;
 
   Buffer<float> x;        // [max_rows][dim], the residual stream
   Buffer<float> h;        // [max_rows][dim]: what a block adds before its post-norm; the input of experts. Else empty
@@ -52,6 +60,13 @@ class ForwardWorkspace final : public Workspace {
   Buffer<AttnRow> attn_rows;
   Buffer<int32_t> wanted;  // [max_logit_rows], rows that want logits
   Activations acts;
+
+  // Adapters. Memory is touched only as far as rows have one.
+  std::vector<AdapterRows> adapter_groups;
+  Buffer<int32_t> adapter_rows;  // [max_rows], by adapter, ascending
+  Buffer<float> lora_in;         // [max_rows][ld_wide], what goes into A
+  Buffer<float> lora_mid;        // [max_rows][ld_ranks], A x of up to three matrices
+  Buffer<float> lora_out;        // [max_rows][ld_wide], B A x
 
   // Experts.
   Buffer<float> router;          // [max_rows][n_experts]

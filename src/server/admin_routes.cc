@@ -464,6 +464,7 @@ void add_admin_routes(ServerContext* context, Router* router) {
   add(HttpMethod::kPost, "audit/verify", "audit.verify", verify_audit);
   add_overview_routes(context, router);
   add_label_routes(context, router);
+  add_adapter_routes(context, router);
 }
 
 }  // namespace firesteel

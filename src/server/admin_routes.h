@@ -1,4 +1,5 @@
-// The console's routes (docs/api.md, "Admin"), in two files: who may do what (admin_routes.cc), and how things stand (admin_overview.cc).
+// The console's routes (docs/api.md, "Admin"), in three files: who may do what (admin_routes.cc), how things stand
+// (admin_overview.cc), and adapters (adapter_routes.cc).
 #pragma once
 
 #include "server/router.h"
@@ -8,6 +9,7 @@ namespace firesteel {
 
 void add_overview_routes(ServerContext* context, Router* router);
 void add_label_routes(ServerContext* context, Router* router);  // queues, tasks and labels; label_routes.cc
+void add_adapter_routes(ServerContext* context, Router* router);
 
 // All of them need the scope admin.
 using AdminHandler = HttpReply (*)(ServerContext* context, Call& call);

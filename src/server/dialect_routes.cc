@@ -30,11 +30,14 @@ std::optional<ApiError> make_exchange_context(ServerContext* context, const Prin
   const ServerOptions& options = context->options;
   bool may = principal.may_use_model(options.model_id);
   for (const std::string& alias : options.aliases) may = may || principal.may_use_model(alias);
+  const std::vector<std::string> adapted = context->adapters.model_names(options.model_id, principal);
+  may = may || !adapted.empty();
   if (!may) return ApiError{.kind = ApiErrorKind::kNotFound, .message = "this key may use no model that is served here", .code = "model_not_found"};
   out->generator = &context->generator;
   out->request_id = request_id;
   out->model_id = options.model_id;
   out->aliases = options.aliases;
+  out->aliases.insert(out->aliases.end(), adapted.begin(), adapted.end());
   if (context->releases != nullptr) {
     for (std::string& name : context->releases->controller->names()) {
       if (principal.may_use_model(name.substr(0, name.find('@')))) out->aliases.push_back(std::move(name));

@@ -38,6 +38,7 @@ class ReplyEncoder {
 struct ForkWork {
   Prompt context;
   std::vector<BranchRequest> branches;
+  std::string adapter = {};  // as GenerateRequest::adapter
 };
 
 class ResponseStore;
@@ -51,6 +52,7 @@ struct Exchange {
   bool stream = false;
   std::string content_type = "application/json";   // "text/event-stream", "application/x-ndjson" ...
   HttpHeaders headers = {};                // more headers of the answer, e.g. a list of ignored parameters
+  bool has_variant = false;                // a release has chosen the requests' adapters, which are digests then
   std::string model;                       // as asked for: one of the context's names, so what the key may use is settled before
   // What the client calls what the generator calls "prompt", "constraint" ...: see to_api_error below.
   std::vector<std::pair<std::string, std::string>> parameter_names = {};

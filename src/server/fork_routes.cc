@@ -299,8 +299,9 @@ HttpReply run_fork(ServerContext* context, Call& call) {
   const ServerOptions& options = context->options;
   const Result<std::optional<std::string>> model = string_field(*body, "model", 256);
   if (!model.ok()) return own_error(call, own_api_error(model.error()));
-  const bool known = !*model || **model == options.model_id || std::find(options.aliases.begin(), options.aliases.end(), **model) != options.aliases.end();
-  if (!known || !call.principal->may_use_model(options.model_id)) {
+  const std::string asked_model = model->value_or(options.model_id);
+  const std::optional<std::string> adapter = adapter_of_model(asked_model, options.model_id, options.aliases, context->adapters, *call.principal);
+  if (!adapter || (adapter->empty() && !call.principal->may_use_model(options.model_id))) {
     return own_error(call, {.kind = ApiErrorKind::kNotFound, .message = "there is no such model, or this key may not use it", .param = "model", .code = "model_not_found"});
   }
   Result<ForkAsked> asked = read_fork(*body, static_cast<bool>(options.answer_key));
@@ -309,7 +310,7 @@ HttpReply run_fork(ServerContext* context, Call& call) {
   exchange.dialect = Dialect::kFiresteel;
   exchange.stream = asked->stream;
   if (asked->stream) exchange.content_type = "text/event-stream";
-  exchange.model = options.model_id;
+  exchange.model = asked_model;
   exchange.parameter_names = {{"prompt", "context"}, {"suffix", "branches"}, {"constraint", "json_schema"}};
   exchange.encoder = std::make_unique<ForkEncoder>(context, *asked, call.request.request_id);
   exchange.fork = std::move(asked->work);

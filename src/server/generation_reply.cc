@@ -61,6 +61,7 @@ Result<int64_t> count_fork(ServerContext* context, const ForkWork& fork, int64_t
 Result<std::vector<std::unique_ptr<TokenStream>>> start_fork(ServerContext* context, const Principal& principal, ForkWork fork) {
   GenerateRequest request;
   request.prompt = std::move(fork.context);
+  request.adapter = std::move(fork.adapter);
   request.flow = principal.flow;
   request.cache_namespace = principal.cache_namespace;
   FS_TRY(const std::shared_ptr<Context> prefix, context->generator.prefill(std::move(request)));
@@ -392,7 +393,26 @@ HttpReply start_generation(ServerContext* context, const Call& call, Exchange ex
   const ModelInfo info = context->generator.info();
   int64_t n_generated_max = 0;
   std::vector<TokenId> last;
+  // Adapters by digest from here on: what a name stands for later does not matter to this request.
+  std::optional<std::string> adapter_of_name = adapter_of_model(exchange.model, context->options.model_id, context->options.aliases, context->adapters, principal);
+  const bool is_released = exchange.has_variant || (context->releases != nullptr && context->releases->controller->knows(exchange.model));
+  if (!adapter_of_name && is_released) adapter_of_name = std::string();
+  if (!adapter_of_name) return refuse({.kind = ApiErrorKind::kNotFound, .message = "there is no such model, or this key may not use it", .param = "model", .code = "model_not_found"});
+  std::string usage_model = adapter_of_name->empty() ? context->options.model_id : exchange.model;
   for (GenerateRequest& request : exchange.requests) {
+    if (exchange.has_variant) {
+      // As the variant has it.
+    } else if (request.adapter.empty()) {
+      request.adapter = *adapter_of_name;
+    } else {
+      const std::optional<std::string> digest = context->adapters.find(request.adapter, context->options.model_id, principal);
+      if (!digest) return refuse({.kind = ApiErrorKind::kNotFound, .message = "there is no such adapter, or this key may not use it", .param = "firesteel.adapter", .code = "adapter_not_found"});
+      if (!adapter_of_name->empty() && *digest != *adapter_of_name) {
+        return refuse({.kind = ApiErrorKind::kInvalidRequest, .message = "firesteel.adapter and the adapter in model differ: leave one of them out", .param = "firesteel.adapter"});
+      }
+      if (adapter_of_name->empty()) usage_model = context->options.model_id + ":" + request.adapter;
+      request.adapter = *digest;
+    }
     request.flow = principal.flow;
     request.cache_namespace = principal.cache_namespace;
     // Encoded here, once: admission needs the count, and the engine takes the ids.
@@ -417,6 +437,7 @@ HttpReply start_generation(ServerContext* context, const Call& call, Exchange ex
   }
   int64_t n_context_tokens = 0;
   if (exchange.fork) {
+    exchange.fork->adapter = *adapter_of_name;
     const auto n = count_fork(context, *exchange.fork, &n_context_tokens, &n_generated_max);
     if (!n.ok()) return refuse(to_api_error(n.error(), exchange));
     work.n_prompt_tokens += *n;
@@ -466,7 +487,7 @@ HttpReply start_generation(ServerContext* context, const Call& call, Exchange ex
       records->commit(std::move(done));
     };
   }
-  work.finish = [context, admission, request_id, model = context->options.model_id, endpoint = call.route.name(),
+  work.finish = [context, admission, request_id, model = std::move(usage_model), endpoint = call.route.name(),
                  background = hooks.background, before = std::move(hooks.before_settle),
                  observe = std::move(hooks.observe)](const GenerationOutcome& outcome, std::function<void(Status)> done) {
     if (outcome.client_left && background) {

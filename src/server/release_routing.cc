@@ -65,6 +65,9 @@ AnswerFacts facts_of(const GenerationOutcome& outcome) {
 std::string obstacle(ServerContext* context, const VariantSpec& spec) {
   const ModelInfo info = context->generator.info();
   if (!spec.base.empty() && spec.base != info.digest) return "its base model is another than the one that is served";
+  const std::vector<AdapterInfo> loaded = spec.adapter.empty() ? std::vector<AdapterInfo>() : context->generator.adapters();
+  const bool has_adapter = spec.adapter.empty() || std::any_of(loaded.begin(), loaded.end(), [&](const AdapterInfo& info) { return info.digest == spec.adapter; });
+  if (!has_adapter) return "its adapter is not loaded";
   return {};
 }
 
@@ -101,6 +104,7 @@ void ShadowRunner::run() {
 }
 
 void apply_variant(const VariantSpec& spec, const Json& body, GenerateRequest* request) {
+  request->adapter = spec.adapter;
   ChatPrompt* const chat = std::get_if<ChatPrompt>(&request->prompt);
   if (chat != nullptr && !spec.system.empty() && chat->messages.is_array()) {
     Json::Array& messages = chat->messages.as_array();
@@ -135,6 +139,7 @@ void apply_variant(const VariantSpec& spec, const Json& body, GenerateRequest* r
 std::optional<ApiError> apply_release(ServerContext* context, const Call& call, const std::string& model, const std::string& surface, const Json& body,
                                       const std::string& message, Exchange* exchange, GenerationHooks* hooks) {
   if (context->releases == nullptr || exchange->fork || exchange->requests.empty()) return std::nullopt;
+  if (!exchange->requests.front().adapter.empty()) return std::nullopt;  // asked for by name: not what is to be tried out
   ReleaseController& releases = *context->releases->controller;
   const std::string tenant = call.principal->tenant.str();
   const std::optional<Assignment> assignment =
@@ -154,6 +159,7 @@ std::optional<ApiError> apply_release(ServerContext* context, const Call& call, 
     context->releases->shadow.add(std::move(work));
   }
   for (GenerateRequest& request : exchange->requests) apply_variant(*assignment->spec, body, &request);
+  exchange->has_variant = true;
   exchange->headers.emplace_back("x-firesteel-variant", assignment->name + "@" + std::to_string(assignment->number) + " " + assignment->digest.substr(0, 12));
   hooks->observe = [context, assignment = *assignment, tenant, message, request_id = call.request.request_id](const GenerationOutcome& outcome) {
     if (outcome.client_left) return;   // says nothing about the variant

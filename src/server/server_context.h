@@ -13,6 +13,7 @@
 
 #include "api/generator.h"
 #include "base/mutex.h"
+#include "server/adapter_names.h"
 #include "server/credentials.h"
 #include "server/server_metrics.h"
 #include "store/store.h"
@@ -42,6 +43,7 @@ struct ServerOptions {
   std::vector<ConfigEntry> config = {};
   std::string model_path = "";
   std::shared_ptr<const Tracer> tracer = {};   // null: no spans
+  std::string adapter_folder = "";      // where adapters may be loaded from by name; empty: nowhere
   // What an answer says, however it is written: equal keys agree. Empty: no votes (POST /v1/fork, join "vote").
   std::function<std::string(std::string_view answer)> answer_key = {};
 };
@@ -62,6 +64,7 @@ struct ServerContext {
   ServerMetrics metrics;
   std::atomic<bool> draining{false};
   ReleaseDesk* releases = nullptr;   // set before serving, outlives it; nullptr: names are answered as they are
+  AdapterNames adapters;
 
   // Work that may wait, from the I/O thread. False when there is no server any more or its queue is full.
   bool run_on_worker(std::function<void()> task) FS_EXCLUDES(mutex) {

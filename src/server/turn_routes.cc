@@ -352,10 +352,11 @@ HttpReply run_turn(ServerContext* context, const std::shared_ptr<RunningTurns>& 
   const Result<std::optional<std::string>> model = string_field(*body, "model", 256);
   if (!model.ok()) return turn_error(call, model.error());
   const ServerOptions& options = context->options;
-  bool known = !*model || **model == options.model_id;
-  for (const std::string& alias : options.aliases) known = known || **model == alias;
-  known = known || (context->releases != nullptr && context->releases->controller->knows(**model) && call.principal->may_use_model((*model)->substr(0, (*model)->find('@'))));
-  if (!known || !call.principal->may_use_model(options.model_id)) {
+  const std::string asked_model = model->value_or(options.model_id);
+  std::optional<std::string> adapter = adapter_of_model(asked_model, options.model_id, options.aliases, context->adapters, *call.principal);
+  const bool is_released = context->releases != nullptr && context->releases->controller->knows(asked_model) && call.principal->may_use_model(asked_model.substr(0, asked_model.find('@')));
+  if (!adapter && is_released) adapter = "";
+  if (!adapter || (adapter->empty() && !call.principal->may_use_model(options.model_id))) {
     return own_error(call, {.kind = ApiErrorKind::kNotFound, .message = "there is no such model, or this key may not use it", .param = "model", .code = "model_not_found"});
   }
   const Result<TurnSettings> settings = read_settings(*body, context->generator.info());
@@ -423,7 +424,7 @@ HttpReply run_turn(ServerContext* context, const std::shared_ptr<RunningTurns>& 
   turn->answer.id = MessageId::fresh();
   turn->answer.conversation = *id;
   turn->answer.role = "assistant";
-  turn->answer.model = options.model_id;
+  turn->answer.model = adapter->empty() ? options.model_id : asked_model;
   turn->mode = settings->mode;
   turn->why = settings->why;
   Message question;
@@ -452,7 +453,7 @@ HttpReply run_turn(ServerContext* context, const std::shared_ptr<RunningTurns>& 
   exchange.dialect = Dialect::kFiresteel;
   exchange.stream = true;
   exchange.content_type = "text/event-stream";
-  exchange.model = options.model_id;
+  exchange.model = asked_model;
   exchange.parameter_names = {{"prompt", "content"}};
   exchange.encoder = std::make_unique<TurnEncoder>(turn);
   GenerationHooks hooks;
@@ -461,7 +462,6 @@ HttpReply run_turn(ServerContext* context, const std::shared_ptr<RunningTurns>& 
   hooks.before_settle = [context, turn, running](const GenerationOutcome& outcome, std::function<void(Status)> done) {
     remember(context, turn, running, outcome, std::move(done));
   };
-  const std::string asked_model = model->value_or(options.model_id);
   if (const auto error = apply_release(context, call, asked_model, "web", *body, turn->answer.id.str(), &exchange, &hooks)) return own_error(call, *error);
   const std::shared_ptr<CancelHandle> cancel = hooks.cancel;
   place = Admission();

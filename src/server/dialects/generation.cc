@@ -19,6 +19,7 @@ constexpr Parameter kExtension[] = {
     {"strategy", Support::kSupported, "auto, split, vote, refine"},
     {"error_bound", Support::kSupported, "vote: how likely an early stop may change the answer, 0 to 0.5; default 0.05"},
     {"tools", Support::kSupported, "the server's own: auto (those that the model uses by itself), none, or a list of names"},
+    {"adapter", Support::kSupported, "name or digest of a loaded adapter; as \"model\": \"MODEL:NAME\""},
 };
 
 struct Effort {
@@ -100,6 +101,10 @@ void read_extension(const BodyReader& body, const ModelInfo& info, Generation* o
     Result<OwnTools> own = read_own_tools(*tools, info);
     if (!own.ok()) return object->fail("tools", own.error().message);
     out->own_tools = std::move(own).value();
+  }
+  if (const auto adapter = object->string("adapter")) {
+    if (adapter->empty() || adapter->size() > 128) return object->fail("adapter", "expected a name or digest of 1 to 128 bytes");
+    out->adapter = *adapter;
   }
   if (read_agents(*object, info, out) || !object->ok()) return;
   if (out->own_tools && !out->own_tools->empty()) {
@@ -333,6 +338,7 @@ std::vector<GenerateRequest> make_requests(Generation generation, int64_t seed, 
   request.constraint = std::move(generation.constraint);
   request.stop.thinking_budget = generation.thinking.budget;
   request.agents = generation.agents;
+  request.adapter = generation.adapter;
   request.images = std::move(generation.images.images);
   // One call and no more: Hermes-like models end there.
   const bool one_call = generation.format.tools && !generation.format.only_call && !generation.format.parallel;
