@@ -24,6 +24,7 @@ int main(int argc, char** argv) {
   add_serve(root);
   add_models(root);
   add_train(root);
+  add_tune(root);
   add_eval(root);
   add_data(root);
   add_release(root);

@@ -110,6 +110,13 @@ Status export_model(const NetworkShape& shape, std::span<const float> weights, c
   return write_tensors(layout, false, weights, options.dtype, &writer);
 }
 
+Status import_weights(const NetworkShape& shape, const Checkpoint& model, const Checkpoint* pictures, std::span<float> weights) {
+  const ParameterLayout layout = plan_parameters(shape);
+  CHECK(static_cast<int64_t>(weights.size()) == layout.n);
+  FS_TRY_VOID(read_tensors(model, layout, false, weights));
+  return pictures == nullptr ? Status() : read_tensors(*pictures, layout, true, weights);
+}
+
 Status import_model(const NetworkShape& shape, const std::string& path, std::span<float> weights, bool* vision) {
   const ParameterLayout layout = plan_parameters(shape);
   FS_TRY(const std::shared_ptr<const Checkpoint> file, Checkpoint::open(path));

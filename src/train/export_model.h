@@ -26,6 +26,9 @@ Status export_model(const NetworkShape& shape, std::span<const float> weights, c
 // are, and *vision is false). kInvalidArgument where a tensor is missing or has another size.
 Status import_model(const NetworkShape& shape, const std::string& path, std::span<float> weights, bool* vision);
 
+// The same from open files. pictures: null leaves the vision part as it is.
+Status import_weights(const NetworkShape& shape, const Checkpoint& model, const Checkpoint* pictures, std::span<float> weights);
+
 // "models/x.gguf" -> "models/x.mmproj.gguf".
 std::string mmproj_path(const std::string& model_path);
 

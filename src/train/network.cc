@@ -367,7 +367,7 @@ void Network::head(const Shard& shard, const float* parameters, float loss_scale
         const auto target = static_cast<size_t>(c0 + b0 + i);
         while (target >= static_cast<size_t>(shard.segments[segment].first_target + shard.segments[segment].n_targets)) ++segment;
         int hit = 0;
-        results[segment].loss += ops_.train().cross_entropy(w->h_logits + i * n_vocab, n_vocab, shard.targets[target].next, loss_scale, &hit);
+        results[segment].loss += ops_.train().cross_entropy(w->h_logits + i * n_vocab, n_vocab, shard.targets[target].next, loss_scale * shard.targets[target].weight, &hit);
         results[segment].n_hits += hit;
       }
       if (gradients != nullptr) ops_.typed().store(w->h_logits, n_block * n_vocab, w->h_d_logits.at(ops_, b0));

@@ -42,7 +42,8 @@ class Network {
   // Once per step, before shards: packs the weights for the products.
   void pack(Exec* exec, const float* parameters);
 
-  // Forward and, when gradients is not null, backward: gradients += those of loss_scale * (sum of the targets' losses).
+  // Forward and, when gradients is not null, backward: gradients += those of loss_scale * (sum of the targets' losses, each
+  // times its weight).
   // results: one per segment. Two calls may run at once with different workspaces.
   void run(const Shard& shard, const float* parameters, float loss_scale, float* gradients, ShardWorkspace* workspace,
            std::span<SegmentResult> results) const;

@@ -23,6 +23,7 @@ struct ShardSegment {
 struct ShardTarget {
   int32_t position = 0;  // the logits after this token ...
   int32_t next = 0;      // ... should say this one
+  float weight = 1;      // of its gradient; below zero: less of it. (Losses that are reported are without.)
 };
 
 struct Shard {

@@ -1,0 +1,284 @@
+#include "tune/tuner.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <fstream>
+#include <limits>
+
+#include "base/mapped_file.h"
+#include "train/export_model.h"
+#include "train/test_run.h"
+#include "tune/merge.h"
+#include "tune/peft.h"
+
+namespace firesteel {
+namespace {
+
+std::string bytes_of(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return std::string(std::istreambuf_iterator<char>(file), {});
+}
+
+// A model that knows nothing, in a quantised file, with Kindling's vocabulary of bytes.
+struct SmallBase {
+  TestFolder folder;
+  NetworkShape shape = {.dim = 32, .n_layers = 2, .n_heads = 2, .n_kv_heads = 1, .head_dim = 16, .ffn_dim = 64, .context = 256, .vision = false, .patches = {2, 4, 4, 16}};
+  std::string model = folder.path("base.gguf");
+
+  explicit SmallBase(DType dtype = DType::kQ8_0) {
+    const auto tokenizer = SampleEncoder::open(test_run::write_tokenizer(folder)).value();
+    shape.n_vocab = tokenizer->n_vocab();
+    const ParameterLayout layout = plan_parameters(shape);
+    std::vector<float> weights(static_cast<size_t>(layout.n));
+    init_parameters(layout, 3, weights.data());
+    EXPECT_TRUE(export_model(shape, weights, tokenizer->file(), {.name = "small", .dtype = dtype, .run = ""}, model).ok());
+  }
+  BaseModel open() const { return BaseModel::open(Checkpoint::open(model).value(), nullptr, 1u << 30).value(); }
+  std::string write(const std::string& name, const std::string& text) const {
+    EXPECT_TRUE(write_file_atomic(folder.path(name), text).ok());
+    return folder.path(name);
+  }
+};
+
+std::string additions(int n) {
+  std::string rows;
+  for (int i = 0; i < n; ++i) {
+    rows += "{\"messages\": [{\"role\": \"user\", \"content\": \"Colour of thing " + std::to_string(i) + "?\"}, {\"role\": \"assistant\", \"content\": \"" +
+            (i % 2 == 0 ? "even" : "odd") + "\"}]}\n";
+  }
+  return rows;
+}
+
+std::string preferences(int n) {
+  std::string rows;
+  for (int i = 0; i < n; ++i) rows += "{\"prompt\": \"Say it " + std::to_string(i) + "\", \"chosen\": \"please\", \"rejected\": \"no\"}\n";
+  return rows;
+}
+
+TuneOptions options_for(const SmallBase& base, const std::string& name) {
+  TuneOptions options;
+  options.settings.lora = {.rank = 4, .alpha = 8};
+  options.settings.epochs = 2;
+  options.settings.batch = 4;
+  options.settings.rate = 1e-2;
+  options.settings.shard_tokens = 128;
+  options.settings.lanes = 3;
+  options.folder = base.folder.path(name);
+  options.table = default_kernel_table().value();
+  options.clock = &system_clock();
+  return options;
+}
+
+TEST(Tuner, LearnsAndGivesTheSameBytesWithAnyThreads) {
+  const SmallBase small;
+  const std::string base_bytes = bytes_of(small.model);
+  const BaseModel base = small.open();
+  const TuneData data = read_tune_data(small.write("rows.jsonl", additions(24)), base, {.n_tokens_max = 128}).value();
+  EXPECT_EQ(data.samples.size(), 24u);
+  std::string expected;
+  for (const int n_threads : {1, 2}) {
+    TuneOptions options = options_for(small, "run" + std::to_string(n_threads));
+    options.n_threads = n_threads;
+    options.settings.epochs = 8;
+    options.settings.rate = 2e-2;
+    double first = 0, last = 0;
+    options.progress = [&](const TuneProgress& p) {
+      if (p.step == 1) first = p.loss;
+      last = p.loss;
+    };
+    const Result<TuneResult> result = tune(options, base, data);
+    ASSERT_TRUE(result.ok()) << result.error().message;
+    EXPECT_TRUE(result->finished);
+    EXPECT_EQ(result->step, 48);
+    EXPECT_LT(last, 0.8 * first);
+    const std::string found = bytes_of(result->adapter) + bytes_of(options.folder + "/checkpoint.bin");
+    if (n_threads == 1) expected = found;
+    EXPECT_TRUE(found == expected);
+  }
+  EXPECT_TRUE(bytes_of(small.model) == base_bytes);  // the base is only read
+}
+
+TEST(Tuner, AResumedRunHasTheBytesOfAnUninterruptedOne) {
+  const SmallBase small;
+  const BaseModel base = small.open();
+  const TuneData data = read_tune_data(small.write("pairs.jsonl", preferences(10)), base, {.kind = TuneKind::kPreference, .n_tokens_max = 128}).value();
+  for (const TuneMethod method : {TuneMethod::kDpo, TuneMethod::kOrpo}) {
+    TuneOptions whole = options_for(small, std::string("whole") + tune_method_name(method));
+    whole.settings.method = method;
+    whole.name = "same";
+    ASSERT_TRUE(tune(whole, base, data).ok());
+    TuneOptions parts = whole;
+    parts.folder = small.folder.path(std::string("parts") + tune_method_name(method));
+    std::atomic<bool> stop = false;
+    parts.stop = &stop;
+    parts.progress = [&](const TuneProgress& p) { stop = p.step % 2 == 1; };  // after every other step
+    for (int part = 0; part < 10; ++part) {
+      stop = false;
+      const Result<TuneResult> result = tune(parts, base, data);
+      ASSERT_TRUE(result.ok()) << result.error().message;
+      parts.resume = true;
+      if (result->finished) break;
+    }
+    for (const char* file : {"/adapter.gguf", "/checkpoint.bin"}) EXPECT_TRUE(bytes_of(whole.folder + file) == bytes_of(parts.folder + file)) << file;
+    // Under other settings the checkpoint does not count; and a run is not begun on top of another.
+    parts.settings.rate *= 2;
+    EXPECT_EQ(tune(parts, base, data).error().code, ErrorCode::kFailedPrecondition);
+    parts.resume = false;
+    EXPECT_EQ(tune(parts, base, data).error().code, ErrorCode::kFailedPrecondition);
+  }
+}
+
+TEST(Tuner, DpoBeginsAtTheReferenceAndPrefersWhatIsPreferred) {
+  const SmallBase small;
+  const BaseModel base = small.open();
+  const TuneData data = read_tune_data(small.write("pairs.jsonl", preferences(12)), base, {.kind = TuneKind::kPreference, .n_tokens_max = 128}).value();
+  TuneOptions options = options_for(small, "dpo");
+  options.settings.method = TuneMethod::kDpo;
+  options.settings.epochs = 6;
+  options.settings.warmup = 0;
+  double first = 0;
+  options.progress = [&](const TuneProgress& p) {
+    if (p.step == 1) first = p.loss;
+  };
+  const Result<TuneResult> result = tune(options, base, data);
+  ASSERT_TRUE(result.ok()) << result.error().message;
+  EXPECT_NEAR(first, std::log(2), 1e-9);  // the model is its own reference, to the byte
+  EXPECT_LT(result->loss, 0.6);
+  EXPECT_GT(result->accuracy, 0.5);  // a running mean from zero
+}
+
+TEST(Tuner, StopsAtANumberThatIsNotFiniteAndKeepsTheCheckpoint) {
+  const SmallBase small;
+  BaseModel base = small.open();
+  const TuneData data = read_tune_data(small.write("rows.jsonl", additions(8)), base, {.n_tokens_max = 128}).value();
+  TuneOptions options = options_for(small, "run");
+  options.save_every_steps = 1;
+  ASSERT_TRUE(tune(options, base, data).ok());
+  const std::string kept = bytes_of(options.folder + "/checkpoint.bin");
+  base.weights[100] = std::numeric_limits<float>::quiet_NaN();
+  options.folder = small.folder.path("broken");
+  const Result<TuneResult> broken = tune(options, base, data);
+  ASSERT_FALSE(broken.ok());
+  EXPECT_EQ(broken.error().code, ErrorCode::kDataLoss);
+  EXPECT_NE(broken.error().message.find("not finite"), std::string::npos);
+  // A checkpoint with a flipped bit is refused.
+  options.folder = small.folder.path("run");
+  std::string damaged = kept;
+  damaged[damaged.size() / 2] ^= 1;
+  ASSERT_TRUE(write_file_atomic(options.folder + "/checkpoint.bin", damaged).ok());
+  options.resume = true;
+  EXPECT_EQ(tune(options, small.open(), data).error().code, ErrorCode::kDataLoss);
+}
+
+// The same ids as training and serving have, and only the answer is learnt.
+TEST(TuneDataset, EncodesAsServingDoes) {
+  const SmallBase small;
+  const BaseModel base = small.open();
+  const auto encoder = SampleEncoder::open(small.model).value();
+  std::vector<EncodedSample> found;
+  ASSERT_TRUE(encode_row(R"({"messages": [{"role": "system", "content": "Be short."}, {"role": "user", "content": "Add 3 and 4."},
+                         {"role": "assistant", "content": "7"}, {"role": "user", "content": "And 5"}, {"role": "assistant", "content": "It is <|n0|>"}]})",
+                         base, {.n_tokens_max = 200}, "", &found).ok());
+  ASSERT_EQ(found.size(), 2u);
+  const Sample sample{.kind = "x", .messages = {{"system", "Be short."}, {"user", "Add 3 and 4."}, {"assistant", "7"}, {"user", "And 5"}}, .target = "It is <|n0|>"};
+  const EncodedSample expected = encoder->encode(sample, true, nullptr).value();
+  EXPECT_EQ(found[1].ids, expected.ids);
+  EXPECT_EQ(found[1].n_prompt, expected.n_prompt);
+  EXPECT_LT(found[0].n_prompt, found[1].n_prompt);
+}
+
+TEST(TuneDataset, RowsThatCannotBeUsedAreNamedAndPassedOver) {
+  const SmallBase small;
+  const BaseModel base = small.open();
+  std::string rows = additions(60);
+  rows += "{\"messages\": [}\n\n{\"messages\": [{\"role\": \"user\", \"content\": \"no answer\"}]}\n";
+  rows += "{\"messages\": [{\"role\": \"user\", \"content\": \"" + std::string(400, 'a') + "\"}, {\"role\": \"assistant\", \"content\": \"b\"}]}\n";
+  const TuneData data = read_tune_data(small.write("rows.jsonl", rows), base, {.n_tokens_max = 128}).value();
+  EXPECT_EQ(data.samples.size(), 60u);
+  EXPECT_EQ(data.n_refused, 3);
+  ASSERT_EQ(data.refusals.size(), 3u);
+  EXPECT_NE(data.refusals[0].find("row 61: "), std::string::npos);
+  EXPECT_NE(data.refusals[1].find("nothing to learn"), std::string::npos);
+  EXPECT_NE(data.refusals[2].find("at most 128"), std::string::npos);
+  // More than a tenth: it is the wrong file.
+  EXPECT_EQ(read_tune_data(small.write("wrong.jsonl", preferences(9)), base, {.n_tokens_max = 128}).error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(read_tune_data(small.write("empty.jsonl", "\n"), base, {}).error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(read_tune_data(small.folder.path("nothing"), base, {}).error().code, ErrorCode::kNotFound);
+  std::vector<EncodedSample> samples;
+  for (const char* bad : {"[]", "{}", R"({"prompt": 3, "chosen": "a", "rejected": "b"})", R"({"prompt": "x", "chosen": "a", "rejected": "a"})",
+                          R"({"prompt": [{"role": "god", "content": "x"}], "chosen": "a", "rejected": "b"})", R"({"prompt": "x", "chosen": "a"})"}) {
+    EXPECT_FALSE(encode_row(bad, base, {.kind = TuneKind::kPreference}, "", &samples).ok()) << bad;
+  }
+  EXPECT_TRUE(samples.empty());
+}
+
+TEST(TuneBase, OtherFamiliesAndWhatDoesNotFitAreRefusedByName) {
+  const SmallBase small;
+  const auto refused = BaseModel::open(Checkpoint::open(small.model).value(), nullptr, 1000);
+  EXPECT_EQ(refused.error().code, ErrorCode::kUnsupported);
+  EXPECT_NE(refused.error().message.find("MiB"), std::string::npos);
+}
+
+TEST(Peft, ThereAndBackIsTheSameAdapter) {
+  const SmallBase small;
+  const BaseModel base = small.open();
+  const ModelConfig config = read_config(base.checkpoint->metadata()).value();
+  const LoraSet set = LoraSet::plan(base.shape, {.rank = 3, .alpha = 5}).value();
+  std::vector<float> flat(static_cast<size_t>(set.n()));
+  Rng rng(8);
+  for (float& value : flat) value = static_cast<float>(rng.normal());
+  const std::string path = small.folder.path("adapter.gguf"), folder = small.folder.path("peft"), back = small.folder.path("back.gguf");
+  ASSERT_TRUE(set.write(path, flat, "llama", "x", {}).ok());
+  const auto adapter = Adapter::load(path, config).value();
+  ASSERT_TRUE(export_peft(*adapter, config, "base", folder).ok());
+  const Status imported = import_peft(folder, config, back);
+  ASSERT_TRUE(imported.ok()) << imported.error().message;
+  const auto again = Adapter::load(back, config).value();
+  for (int i = 0; i < 2 * kNAdapterTargets; ++i) {
+    const LoraPair *a = adapter->find(i / kNAdapterTargets, static_cast<AdapterTarget>(i % kNAdapterTargets)),
+                   *b = again->find(i / kNAdapterTargets, static_cast<AdapterTarget>(i % kNAdapterTargets));
+    ASSERT_TRUE(a != nullptr && b != nullptr);
+    EXPECT_EQ(a->a, b->a);
+    EXPECT_EQ(a->b, b->b);
+  }
+
+  const std::string config_file = folder + "/adapter_config.json", good = bytes_of(config_file);
+  for (const char* bad : {R"({"peft_type": "IA3"})", R"({"peft_type": "LORA", "r": 3, "lora_alpha": 1, "use_dora": true})", R"({"peft_type": "LORA", "r": 3, "lora_alpha": 1, "bias": "all"})",
+                          R"({"peft_type": "LORA", "r": 100000, "lora_alpha": 1})", R"({"peft_type": "LORA", "r": 4, "lora_alpha": 1})", "{", "[]"}) {
+    ASSERT_TRUE(write_file_atomic(config_file, bad).ok());
+    EXPECT_FALSE(import_peft(folder, config, back).ok()) << bad;
+  }
+  ASSERT_TRUE(write_file_atomic(config_file, good).ok());
+  const std::string tensors = bytes_of(folder + "/adapter_model.safetensors");
+  for (size_t n = 0; n < tensors.size(); n += tensors.size() / 20) {
+    ASSERT_TRUE(write_file_atomic(folder + "/adapter_model.safetensors", std::string_view(tensors).substr(0, n)).ok());
+    EXPECT_FALSE(import_peft(folder, config, back).ok()) << n;
+  }
+}
+
+// The merged file holds W + scale B A, in the type that was asked for; what is not changed is copied.
+TEST(Merge, AddsTheAdapterIntoTheWeights) {
+  const SmallBase small(DType::kF32);
+  const BaseModel base = small.open();
+  const ModelConfig config = read_config(base.checkpoint->metadata()).value();
+  const LoraSet set = LoraSet::plan(base.shape, {.rank = 2, .alpha = 3, .targets = {AdapterTarget::kUp}}).value();
+  std::vector<float> flat(static_cast<size_t>(set.n())), expected = base.weights;
+  Rng rng(8);
+  for (float& value : flat) value = static_cast<float>(rng.normal());
+  const std::string path = small.folder.path("adapter.gguf"), merged = small.folder.path("merged.gguf");
+  ASSERT_TRUE(set.write(path, flat, "llama", "x", {}).ok());
+  const auto adapter = Adapter::load(path, config).value();
+  ASSERT_TRUE(merge_adapter(*base.checkpoint, config, *adapter, {}, "merged", merged).ok());
+  const BaseModel found = BaseModel::open(Checkpoint::open(merged).value(), nullptr, 1u << 30).value();
+  Exec exec(1);
+  set.apply(&exec, {default_kernel_table().value(), kTrainF32}, base.weights, flat, expected);
+  for (size_t i = 0; i < expected.size(); ++i) ASSERT_NEAR(found.weights[i], expected[i], 1e-5f) << i;
+  EXPECT_EQ(Checkpoint::open(merged).value()->metadata().get_string("general.name").value(), "merged");
+  ASSERT_TRUE(merge_adapter(*base.checkpoint, config, *adapter, DType::kQ8_0, "merged", merged).ok());
+  EXPECT_EQ(Checkpoint::open(merged).value()->find("blk.0.ffn_up.weight")->dtype, DType::kQ8_0);
+  EXPECT_EQ(Checkpoint::open(merged).value()->find("blk.0.ffn_down.weight")->dtype, DType::kF32);
+}
+
+}  // namespace
+}  // namespace firesteel
