@@ -61,10 +61,14 @@ std::optional<std::string> adapter_of_model(std::string_view asked, const std::s
                                             const Principal& caller) {
   const auto is_base = [&](std::string_view name) { return name == model_id || std::find(aliases.begin(), aliases.end(), name) != aliases.end(); };
   if (asked.ends_with(kLatest)) asked.remove_suffix(kLatest.size());
-  if (asked.empty() || is_base(asked)) return std::string();
-  const size_t colon = asked.rfind(':');
-  if (colon == std::string_view::npos || !is_base(asked.substr(0, colon))) return std::nullopt;
-  return names.find(asked.substr(colon + 1), model_id, caller);
+  if (asked.empty() || is_base(asked)) {
+    bool may = caller.may_use_model(model_id);
+    for (const std::string& alias : aliases) may = may || caller.may_use_model(alias);
+    if (!may) return std::nullopt;
+    return std::string();
+  }
+  if (!asked.starts_with(model_id + ":")) return std::nullopt;
+  return names.find(asked.substr(model_id.size() + 1), model_id, caller);
 }
 
 }  // namespace firesteel

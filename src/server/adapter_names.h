@@ -44,7 +44,7 @@ class AdapterNames {
 };
 
 // What a model name stands for: the served model itself or an alias (""), or one of its adapters (the digest). nullopt: unknown to this
-// caller. Aliases go with adapters, too: "ALIAS:NAME".
+// caller, or not for it.
 std::optional<std::string> adapter_of_model(std::string_view asked, const std::string& model_id, const std::vector<std::string>& aliases, const AdapterNames& names,
                                             const Principal& caller);
 

