@@ -136,6 +136,11 @@ Result<Report> run(const RunArguments& arguments) {
   const ModelInfo info = engine->info();
   FS_TRY(const AgentTools own_tools, tools_to_offer({}, {}, loaded));
   if (variant) FS_TRY_VOID(use_variant(*variant, info, !own_tools.empty(), &settings, &suites));
+  if (variant && !variant->spec.adapter.empty() && settings.adapter != variant->spec.adapter) {
+    FS_TRY(const AdapterInfo adapter, engine->load_adapter(adapter_store(state_dir_to_use(arguments.state_dir)) + "/" + variant->spec.adapter + ".gguf"));
+    if (adapter.digest != variant->spec.adapter) return Error{ErrorCode::kDataLoss, "the stored adapter " + variant->spec.adapter + " has another content"};
+    settings.adapter = adapter.digest;
+  }
   const Solve solve = make_solver(engine.get(), loaded, settings);
   const std::string identity = variant ? variant->digest : info.digest;  // of what answers
 

@@ -101,6 +101,21 @@ void add_adapter_option(Command* command, ModelOptions* options) {
   command->text("--adapter", &options->adapter, "GGUF file of a LoRA adapter made for this model (see tune)", "FIRESTEEL_ADAPTER");
 }
 
+std::string adapter_store(const std::string& state_dir) { return state_dir + "/adapters"; }
+
+Result<std::string> store_adapter(const std::string& file, const LoadedModel& loaded, const std::string& state_dir) {
+  FS_TRY(const std::shared_ptr<const Adapter> adapter, loaded.model->load_adapter(file));
+  FS_TRY(const std::string bytes, read_file(file, uint64_t{4} << 30));
+  std::error_code error;
+  std::filesystem::create_directories(adapter_store(state_dir), error);
+  if (error) return Error{ErrorCode::kIo, adapter_store(state_dir) + ": " + error.message()};
+  const std::string path = adapter_store(state_dir) + "/" + adapter->digest() + ".gguf";
+  FS_TRY_VOID(write_file_atomic(path, bytes));
+  FS_TRY(const std::shared_ptr<const Adapter> stored, loaded.model->load_adapter(path));
+  if (stored->digest() != adapter->digest()) return Error{ErrorCode::kFailedPrecondition, file + ": changed while it was read"};
+  return adapter->digest();
+}
+
 Result<std::string> use_adapter(Engine* engine, const ModelOptions& options) {
   if (options.adapter.empty()) return std::string();
   FS_TRY(AdapterInfo info, engine->load_adapter(options.adapter));

@@ -68,6 +68,11 @@ void add_adapter_option(Command* command, ModelOptions* options);  // --adapter 
 // Loads options.adapter into the engine; the digest that requests name, empty without the option.
 Result<std::string> use_adapter(Engine* engine, const ModelOptions& options);
 
+// An installation's adapters, by content: STATE/adapters/DIGEST.gguf, where servers and evaluations find those of variants.
+std::string adapter_store(const std::string& state_dir);
+// Checks a file against the model and copies it there. The digest.
+Result<std::string> store_adapter(const std::string& file, const LoadedModel& loaded, const std::string& state_dir);
+
 int threads_to_use(const ModelOptions& options);
 KvType kv_type_to_use(const ModelOptions& options, KvType otherwise);
 

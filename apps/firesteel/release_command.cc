@@ -1,4 +1,5 @@
 // firesteel release: variants, aliases and rollouts of an installation.
+#include <filesystem>
 #include <memory>
 
 #include <fmt/format.h>
@@ -65,6 +66,10 @@ Status create_variant(Installation&, Registry& registry, const ReleaseOptions& o
     spec.chat_template = hex(plain_hash(source));
   }
   spec.adapter = options.adapter;
+  std::error_code ignored;
+  if (std::filesystem::is_regular_file(options.adapter, ignored)) {
+    FS_TRY(spec.adapter, store_adapter(options.adapter, loaded, state_dir_to_use(options.manage.state_dir)));
+  }
   spec.system = options.system;
   if (!options.system_file.empty()) {
     FS_TRY(spec.system, read_file(options.system_file, 64 << 10));
@@ -267,7 +272,7 @@ void add_release(Command root) {
     command.required("name");
     add_model_option(&command, &options->model);
     command.text("--chat-template", &options->model.chat_template_file, "A Jinja file instead of the model's own template");
-    command.text("--adapter", &options->adapter, "Digest of an adapter's content (firesteel tune prints it)");
+    command.text("--adapter", &options->adapter, "An adapter's file, which is copied into the installation, or its digest (firesteel tune prints it)");
     command.text("--system", &options->system, "Text before each conversation");
     command.text("--system-file", &options->system_file, "The same from a file");
     command.texts("--set", &options->settings, "NAME=VALUE where a request says nothing: temperature, top_p, top_k, min_p, repetition_penalty, max_tokens, thinking");

@@ -297,7 +297,7 @@ Status serve(const ServeOptions& options, const Command& command) {
   server_options.hosts.more_origins = options.origins;
   server_options.config = config_entries(options, command, loaded, state_dir);
   server_options.model_path = loaded.path;
-  server_options.adapter_folder = options.adapter_dir;
+  server_options.adapter_folder = options.adapter_dir.empty() ? adapter_store(state_dir) : options.adapter_dir;
   if (options.no_auth) {
     FS_TRY(server_options.anonymous, anonymous_principal(&installation));
   }
@@ -386,7 +386,7 @@ void add_serve(Command root) {
   command.text("--model-name", &options->model_name, "What clients call the model (default: the file's name)", "FIRESTEEL_MODEL_NAME");
   command.texts("--alias", &options->aliases, "Another name for the model; may be repeated");
   command.texts("--adapter", &options->adapters, "NAME=FILE: a LoRA adapter that clients use as model MODEL:NAME; may be repeated");
-  command.text("--adapter-dir", &options->adapter_dir, "Folder from which an administrator may load more adapters while it serves", "FIRESTEEL_ADAPTER_DIR");
+  command.text("--adapter-dir", &options->adapter_dir, "Folder from which adapters are loaded while it serves (default: adapters in the state folder)", "FIRESTEEL_ADAPTER_DIR");
   command.flag("--no-auth", &options->no_auth, "No keys: every program on this machine may use it (loopback only)");
   command.text("--tls-cert", &options->tls_certificate, "PEM certificate chain", "FIRESTEEL_TLS_CERT");
   command.text("--tls-key", &options->tls_key, "PEM private key", "FIRESTEEL_TLS_KEY");

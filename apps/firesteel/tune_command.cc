@@ -141,7 +141,7 @@ Status run_tuning(const TuneArguments& given, bool preferences) {
                                   {"accuracy", result.accuracy}, {"rows", data.n_rows}, {"rows_refused", data.n_refused}, {"adapter", result.adapter}, {"digest", result.digest}};
     std::printf("%s\n", out.dump().c_str());
   } else if (result.finished) {
-    fmt::print("{}  ({})\nTry it: firesteel ask{} --adapter {} \"...\"\n", result.adapter, result.digest.substr(0, 12),
+    fmt::print("{}  {}\nTry it: firesteel ask{} --adapter {} \"...\"\n", result.adapter, result.digest,
                given.model.model.empty() ? "" : " --model " + given.model.model, result.adapter);
   } else {
     line.note(fmt::format("stopped after step {} of {}; go on with --resume", result.step, result.n_steps));
@@ -261,7 +261,7 @@ Status import_adapter(const AdapterArguments& given) {
   FS_TRY(const ModelConfig config, read_config(files.model->metadata()));
   FS_TRY_VOID(import_peft(given.adapter, config, given.out));
   FS_TRY(const std::shared_ptr<const Adapter> adapter, Adapter::load(given.out, config));  // its numbers are checked here
-  fmt::print("{}  ({})\n", given.out, adapter->digest().substr(0, 12));
+  fmt::print("{}  {}\n", given.out, adapter->digest());
   return {};
 }
 

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "server/api_error.h"
 #include "server/own_tools.h"
+#include "server/release_routing.h"
 #include "server/request_trace.h"
 
 namespace firesteel {

@@ -65,10 +65,14 @@ AnswerFacts facts_of(const GenerationOutcome& outcome) {
 std::string obstacle(ServerContext* context, const VariantSpec& spec) {
   const ModelInfo info = context->generator.info();
   if (!spec.base.empty() && spec.base != info.digest) return "its base model is another than the one that is served";
-  const std::vector<AdapterInfo> loaded = spec.adapter.empty() ? std::vector<AdapterInfo>() : context->generator.adapters();
-  const bool has_adapter = spec.adapter.empty() || std::any_of(loaded.begin(), loaded.end(), [&](const AdapterInfo& info) { return info.digest == spec.adapter; });
-  if (!has_adapter) return "its adapter is not loaded";
-  return {};
+  if (spec.adapter.empty()) return {};
+  const std::vector<AdapterInfo> loaded = context->generator.adapters();
+  if (std::any_of(loaded.begin(), loaded.end(), [&](const AdapterInfo& info) { return info.digest == spec.adapter; })) return {};
+  // The first request that needs it loads it. (A digest is hexadecimal: the registry has checked that.)
+  if (context->options.adapter_folder.empty()) return "its adapter is not loaded";
+  const Result<AdapterInfo> now = context->generator.load_adapter(context->options.adapter_folder + "/" + spec.adapter + ".gguf");
+  if (!now.ok()) return "its adapter cannot be loaded";
+  return now->digest == spec.adapter ? "" : "its adapter's file has another content";
 }
 
 }  // namespace
