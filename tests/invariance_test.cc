@@ -130,7 +130,7 @@ TEST_P(InvarianceTest, EmbeddingsAreTheMeanOfHiddenStatesHoweverTheyAreCut) {
   const std::vector<AttnSeq> seqs = {{blocks.addresses(), 3}};
   std::vector<float> hidden(150 * dim);
   std::vector<float> logits(static_cast<size_t>(model->config().n_vocab));
-  model->forward(&exec, *table, workspace.get(), layout, {rows, seqs, hidden.data()}, logits.data());
+  model->forward(&exec, *table, workspace.get(), layout, {.rows = rows, .seqs = seqs, .hidden = hidden.data()}, logits.data());
   blocks.release(*pool);
   std::vector<double> sum(dim, 0);
   for (size_t i = 0; i < hidden.size(); ++i) sum[i % dim] += double{hidden[i]};
