@@ -10,28 +10,6 @@ set(FS_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion
     -Wnon-virtual-dtor -Woverloaded-virtual -Wdouble-promotion -Wformat=2 -Wnull-dereference -Wundef -Wvla)
 set(FS_WARNINGS_GNU -Wduplicated-cond -Wlogical-op -Wuseless-cast)
 
-# Headers that most files include: parsing them is half the time of a small file. None that brings <iomanip>: std::quoted would meet ours.
-set(FS_COMMON_HEADERS <algorithm> <array> <atomic> <charconv> <cmath> <cstdint> <cstring> <functional> <map> <memory> <optional> <set> <span>
-    <string> <string_view> <utility> <vector> <fmt/format.h>)
-
-# fs_precompile(TARGET OWNER [HEADERS...]): the header belongs to OWNER, which the first call makes.
-function(fs_precompile target owner)
-  if(NOT FS_PRECOMPILE OR FS_CCACHE)
-    return()
-  endif()
-  if(NOT TARGET ${owner})
-    file(WRITE ${CMAKE_BINARY_DIR}/${owner}.cc "")
-    add_library(${owner} OBJECT ${CMAKE_BINARY_DIR}/${owner}.cc)
-    fs_options(${owner})
-    target_link_libraries(${owner} PRIVATE fs_fmt Threads::Threads)
-    if(ARGN)
-      target_link_libraries(${owner} PRIVATE GTest::gtest)
-    endif()
-    target_precompile_headers(${owner} PRIVATE ${FS_COMMON_HEADERS} ${ARGN})
-  endif()
-  target_precompile_headers(${target} REUSE_FROM ${owner})
-endfunction()
-
 function(fs_options target)
   target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:${FS_WARNINGS}> -ffp-contract=off -fno-omit-frame-pointer)
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
@@ -62,7 +40,6 @@ endfunction()
 # environment has no FS_SHARED, and its absence skips a test.
 function(fs_test_options target)
   fs_options(${target})
-  fs_precompile(${target} fs_test_headers <gtest/gtest.h>)
   target_compile_definitions(${target} PRIVATE FS_SHARED_DEFAULT="${CMAKE_SOURCE_DIR}/../shared" FS_TEST_DATA="${CMAKE_SOURCE_DIR}/tests/data")
 endfunction()
 
@@ -135,9 +112,6 @@ function(fs_add_layer name)
   add_library(fs_${name} STATIC ${sources})
   set_target_properties(fs_${name} PROPERTIES LINKER_LANGUAGE CXX)
   fs_options(fs_${name})
-  if(NOT name MATCHES "^(kernels|tensor)$")  # files with -O2 or other instruction sets cannot use it
-    fs_precompile(fs_${name} fs_common_headers)
-  endif()
   set(headers ${all})
   list(FILTER headers INCLUDE REGEX "\\.h$")
   list(FILTER headers EXCLUDE REGEX "/kernels/(avx2|avx512|neon)/")

@@ -152,7 +152,7 @@ void check_world(const std::shared_ptr<const Model>& model, const std::string& m
     auto engine = make_engine(model, kv_type, 1, 8, {.context_length = kContext, .vision = vision, .picture_token = kPictureToken});
     const std::vector<std::string> digests = load_adapters(engine.get());
     for (Case& c : cases) {
-      const size_t which = adapters.empty() ? 0 : static_cast<size_t>(rng.below(adapters.size() + 1));
+      const size_t which = adapters.empty() ? 0 : rng.below(adapters.size() + 1);
       if (which > 0) c.request.adapter = digests[which - 1];
       GenerateRequest request = c.request;
       request.use_prefix_cache = false;

@@ -64,7 +64,7 @@ class AdapterReader {
     for (const TensorInfo& tensor : file.tensors) FS_TRY_VOID(read_tensor(tensor));
     FS_TRY_VOID(finish());
     adapter_.digest_ = sha256_hex(bytes_);
-    return std::shared_ptr<const Adapter>(std::make_shared<const Adapter>(std::move(adapter_)));
+    return std::make_shared<const Adapter>(std::move(adapter_));
   }
 
  private:

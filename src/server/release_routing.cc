@@ -67,7 +67,7 @@ std::string obstacle(ServerContext* context, const VariantSpec& spec) {
   if (!spec.base.empty() && spec.base != info.digest) return "its base model is another than the one that is served";
   if (spec.adapter.empty()) return {};
   const std::vector<AdapterInfo> loaded = context->generator.adapters();
-  if (std::any_of(loaded.begin(), loaded.end(), [&](const AdapterInfo& info) { return info.digest == spec.adapter; })) return {};
+  if (std::any_of(loaded.begin(), loaded.end(), [&](const AdapterInfo& adapter) { return adapter.digest == spec.adapter; })) return {};
   // The first request that needs it loads it. (A digest is hexadecimal: the registry has checked that.)
   if (context->options.adapter_folder.empty()) return "its adapter is not loaded";
   const Result<AdapterInfo> now = context->generator.load_adapter(context->options.adapter_folder + "/" + spec.adapter + ".gguf");

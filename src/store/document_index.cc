@@ -88,7 +88,7 @@ Result<StoredDocument> DocumentIndex::add(const TenantId& tenant, std::string na
   made.n_bytes = n_bytes;
   made.n_passages = static_cast<int64_t>(passages.size());
   made.created_us = now_us;
-  FS_TRY_VOID(store_.write([&](Transaction& transaction) -> Status {
+  const Status written = store_.write([&](Transaction& transaction) -> Status {
     FS_TRY(const std::optional<Row> sums, transaction.first("SELECT count(*), coalesce(sum(n_passages), 0) FROM documents WHERE tenant = $1", {tenant.str()}));
     if (sums->integer(0) >= kDocumentsMax) return Error{ErrorCode::kResourceExhausted, "there are " + std::to_string(sums->integer(0)) + " documents, which is the limit"};
     if (sums->integer(1) + made.n_passages > kPassagesMax) return Error{ErrorCode::kResourceExhausted, "there would be more than " + std::to_string(kPassagesMax) + " passages"};
@@ -104,7 +104,8 @@ Result<StoredDocument> DocumentIndex::add(const TenantId& tenant, std::string na
       FS_TRY_VOID(transaction.execute("INSERT INTO passages_fts(rowid, heading, content) VALUES($1, $2, $3)", {id, passages[i].heading, passages[i].text}));
     }
     return {};
-  }));
+  });
+  FS_TRY_VOID(written);
   return made;
 }
 

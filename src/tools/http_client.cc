@@ -126,7 +126,7 @@ class Connection {
       return made;
     }();
     if (context == nullptr || (ssl_ = SSL_new(context)) == nullptr) return unavailable("TLS cannot be used here");
-    SSL_set_tlsext_host_name(ssl_, const_cast<char*>(url.host.c_str()));  // NOLINT: the macro casts so
+    SSL_ctrl(ssl_, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, const_cast<char*>(url.host.c_str()));  // what SSL_set_tlsext_host_name does, without its cast
     if (SSL_set1_host(ssl_, url.host.c_str()) != 1 || SSL_set_fd(ssl_, fd_) != 1) return unavailable("TLS cannot be used here");
     for (;;) {
       const int result = SSL_connect(ssl_);

@@ -157,12 +157,12 @@ TEST(SeccompFilter, RefusesWhatItSays) {
   const auto filter = seccomp_filter();
   if (!filter.ok()) GTEST_SKIP() << filter.error().message;
   const uint32_t here = native_audit_architecture();
-  const auto verdict = [&](uint32_t number, uint64_t a = 0, uint64_t b = 0) {
+  const auto verdict = [&](int number, uint64_t a = 0, uint64_t b = 0) {
     const uint64_t arguments[6] = {a, b, 0, 0, 0, 0};
-    return run_seccomp_filter(*filter, here, number, arguments);
+    return run_seccomp_filter(*filter, here, static_cast<uint32_t>(number), arguments);
   };
-  for (const uint32_t number : {SYS_read, SYS_write, SYS_execve, SYS_exit_group, SYS_mmap, SYS_wait4}) EXPECT_EQ(verdict(number), SECCOMP_RET_ALLOW) << number;
-  for (const uint32_t number : {SYS_mount, SYS_ptrace, SYS_bpf, SYS_io_uring_setup, SYS_setns, SYS_unshare, SYS_keyctl}) EXPECT_EQ(verdict(number), SECCOMP_RET_ERRNO | EPERM) << number;
+  for (const int number : {SYS_read, SYS_write, SYS_execve, SYS_exit_group, SYS_mmap, SYS_wait4}) EXPECT_EQ(verdict(number), SECCOMP_RET_ALLOW) << number;
+  for (const int number : {SYS_mount, SYS_ptrace, SYS_bpf, SYS_io_uring_setup, SYS_setns, SYS_unshare, SYS_keyctl}) EXPECT_EQ(verdict(number), SECCOMP_RET_ERRNO | EPERM) << number;
   EXPECT_EQ(verdict(SYS_socket, AF_UNIX), SECCOMP_RET_ALLOW);
   EXPECT_EQ(verdict(SYS_socket, AF_INET), SECCOMP_RET_ERRNO | EPERM);
   EXPECT_EQ(verdict(SYS_clone, SIGCHLD), SECCOMP_RET_ALLOW);
