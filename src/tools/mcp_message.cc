@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/check.h"
 #include "base/utf8.h"
 
 namespace firesteel {
@@ -31,7 +32,7 @@ bool is_name(const std::string& name) {
 std::string sha256_hex(const std::string& text) {
   unsigned char digest[EVP_MAX_MD_SIZE];
   unsigned n = 0;
-  if (EVP_Digest(text.data(), text.size(), digest, &n, EVP_sha256(), nullptr) != 1) n = 0;
+  CHECK(EVP_Digest(text.data(), text.size(), digest, &n, EVP_sha256(), nullptr) == 1);  // an empty pin would match any other empty pin
   std::string out;
   for (unsigned i = 0; i < n; ++i) {
     out.push_back("0123456789abcdef"[digest[i] >> 4]);
