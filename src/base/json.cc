@@ -43,7 +43,12 @@ class Builder {
   }
   bool parse_error(size_t position, const std::string&, const nlohmann::json::exception& e) {
     position_ = position;
-    error_ = e.what();
+    // "[json.exception.parse_error.101] parse error at line 1, column 2: syntax error ...": whose exception it is and its count of columns
+    // are nobody's business.
+    std::string_view reason = e.what();
+    if (const size_t end = reason.find("] "); end != std::string_view::npos) reason.remove_prefix(end + 2);
+    if (reason.substr(0, 14) == "parse error at") reason.remove_prefix(std::min(reason.find(": "), reason.size() - 2) + 2);
+    error_ = reason;
     return false;
   }
 

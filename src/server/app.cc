@@ -2,12 +2,12 @@
 #include "server/document_routes.h"
 #include "server/fork_routes.h"
 
-#include <sys/random.h>
-
 #include <utility>
 
 #include "base/clock.h"
+#include "server/authenticate.h"
 #include "server/credentials.h"
+#include "server/socket_routes.h"
 
 namespace firesteel {
 
@@ -17,19 +17,6 @@ struct App::Caller {
 };
 
 namespace {
-
-// 96 random bits: enough to be unique, short enough to read out. The client's own id is not taken: it names usage records.
-std::string make_request_id() {
-  static constexpr char kAlphabet[] = "0123456789abcdefghjkmnpqrstvwxyz";
-  unsigned char bytes[20];
-  if (getrandom(bytes, sizeof bytes, 0) != sizeof bytes) {
-    const int64_t now = system_clock().now_us();
-    for (size_t i = 0; i < sizeof bytes; ++i) bytes[i] = static_cast<unsigned char>(now >> (i % 8 * 8));
-  }
-  std::string id = "req_";
-  for (const unsigned char byte : bytes) id += kAlphabet[byte & 31];
-  return id;
-}
 
 ApiErrorKind kind_of(int status) {
   switch (status) {
@@ -57,6 +44,7 @@ void add_security_headers(HttpResponse* response) {
 App::App(ServerContext* context) : context_(*context) {
   add_system_routes(context, &router_);
   add_dialect_routes(context, &router_);
+  add_socket_routes(context, &router_);
   add_document_routes(context, &router_);
   add_fork_routes(context, &router_);
   add_file_routes(context, &router_);
@@ -130,40 +118,8 @@ HeadVerdict App::on_head(HttpRequest* request) {
 }
 
 std::optional<HttpResponse> App::authorize(const HttpRequest& request, const Route& route, Caller* caller) {
-  const auto refuse = [&](const ApiError& error) { return refusal(error, route.dialect(), request); };
-  const Credentials credentials = read_credentials(request);
-  Result<Principal> principal = Error{ErrorCode::kUnauthenticated,
-                                      "no key was sent: use the header 'Authorization: Bearer KEY' or 'x-api-key: KEY'"};
-  if (!credentials.secret.empty()) {
-    principal = context_.tenants.authenticate(credentials.secret);
-  } else if (!credentials.session.empty()) {
-    principal = context_.tenants.authenticate_session(credentials.session);
-    if (principal.ok()) caller->session = credentials.session;
-  } else if (credentials.malformed) {
-    principal = Error{ErrorCode::kUnauthenticated, "the Authorization header is not 'Bearer KEY'"};
-  }
-  if (!principal.ok() && principal.error().code == ErrorCode::kUnavailable) {
-    return refuse({.kind = ApiErrorKind::kUnavailable, .message = "keys cannot be checked at the moment; try again", .code = "store_unavailable"});
-  }
-  // Without keys a wrong one does no harm: clients that insist on sending something may.
-  if (!principal.ok() && context_.options.anonymous) principal = *context_.options.anonymous;
-  if (!principal.ok()) {
-    ApiError error{.kind = ApiErrorKind::kUnauthenticated, .message = principal.error().message, .headers = {{"www-authenticate", "Bearer"}}};
-    return refuse(error);
-  }
-  if (!caller->session.empty() && changes_something(request.method)) {
-    const std::string* token = request.header(kCsrfHeader);
-    if (token == nullptr || !equal_secrets(*token, csrf_token(caller->session))) {
-      return refuse({.kind = ApiErrorKind::kForbidden, .message = "the header x-firesteel-csrf is missing or wrong", .code = "csrf"});
-    }
-  }
-  if (!principal->may(route.access().scope())) {
-    return refuse({.kind = ApiErrorKind::kForbidden,
-                   .message = "this key lacks the scope " + scopes_text(route.access().scope()),
-                   .code = "missing_scope"});
-  }
-  caller->principal = std::move(principal).value();
-  return std::nullopt;
+  const std::optional<ApiError> error = authenticate(&context_, request, route, &caller->principal, &caller->session);
+  return error ? std::optional<HttpResponse>(refusal(*error, route.dialect(), request)) : std::nullopt;
 }
 
 HttpResponse App::on_problem(const HttpProblem& problem, const HttpRequest* request) {

@@ -1,25 +1,18 @@
 #include "server/batch_runner.h"
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <charconv>
-#include <map>
 #include <optional>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
-#include <fmt/format.h>
-
-#include "base/check.h"
 #include "base/clock.h"
-#include "base/rng.h"
 #include "server/batch_input.h"
-#include "server/dialect_routes.h"
-#include "server/generation_reply.h"
-#include "server/release_routing.h"
+#include "server/batch_output.h"
+#include "server/batch_request.h"
 #include "store/request_batches.h"
 #include "store/stored_files.h"
 
@@ -28,28 +21,6 @@ namespace {
 
 constexpr int64_t kRetryMinUs = 250'000, kRetryUs = 1'000'000, kRetryMaxUs = 60'000'000;
 constexpr int64_t kPurgeUs = 60'000'000;
-constexpr int64_t kResultsPageBytes = 4 << 20;
-
-struct Endpoint {
-  const char* path;
-  const char* name;   // in usage records
-  ParseFn parse;      // or:
-  AnswerFn answer;
-};
-constexpr std::array<Endpoint, 4> kEndpoints = {{
-    {"/v1/chat/completions", "openai.batch.chat", parse_openai_chat, nullptr},
-    {"/v1/responses", "openai.batch.responses", parse_openai_responses, nullptr},
-    {"/v1/completions", "openai.batch.completions", parse_openai_completions, nullptr},
-    {"/v1/embeddings", "openai.batch.embeddings", nullptr, answer_openai_embeddings},
-}};
-
-// A line keeps its seed when it runs again after a kill, so the answer that is stored at last is the one that any run gives.
-uint64_t seed_of(const std::string& batch, int64_t line) {
-  uint64_t hash = 0xcbf29ce484222325u;
-  for (const char c : batch) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
-  const auto words = philox4x32({static_cast<uint32_t>(line), 0, 0, 0xba7c4u}, hash);
-  return (uint64_t{words[0]} << 32) | words[1];
-}
 
 const std::string* header_of(const HttpResponse& response, std::string_view name) {
   for (const auto& [key, value] : response.headers) {
@@ -67,27 +38,7 @@ std::optional<int64_t> retry_us(const HttpResponse& response) {
   return ms <= 0 ? kRetryUs : std::clamp<int64_t>(ms * 1000, kRetryMinUs, kRetryMaxUs);
 }
 
-std::string request_id_of(const BatchId& batch, int64_t line) { return fmt::format("batch_req_{}_{}", batch.str().substr(BatchTag::kPrefix.size()), line); }
-
-std::string result_text(const std::string& request_id, const std::string& custom_id, const HttpResponse& response) {
-  std::string body = response.body;
-  std::replace(body.begin(), body.end(), '\n', ' ');  // between tokens of JSON only: in strings they are escaped
-  return fmt::format(R"({{"id":{},"custom_id":{},"response":{{"status_code":{},"request_id":{},"body":{}}},"error":null}})", Json(request_id).dump(),
-                     Json(custom_id).dump(), response.status, Json(request_id).dump(), body.empty() ? "null" : body);
-}
-
-std::string unfinished_text(const std::string& request_id, const std::string& custom_id, BatchState state) {
-  const bool expired = state == BatchState::kExpired;
-  const Json error = Json::Object{{"code", expired ? "batch_expired" : state == BatchState::kCancelled ? "batch_cancelled" : "batch_failed"},
-                                  {"message", expired ? "This request could not be executed before the completion window expired." : "This request was not executed: the batch ended before."}};
-  return fmt::format(R"({{"id":{},"custom_id":{},"response":null,"error":{}}})", Json(request_id).dump(), Json(custom_id).dump(), error.dump());
-}
-
 }  // namespace
-
-bool is_batch_endpoint(std::string_view path) {
-  return std::any_of(kEndpoints.begin(), kEndpoints.end(), [&](const Endpoint& endpoint) { return path == endpoint.path; });
-}
 
 struct BatchRunner::Impl {
   // What others tell the thread: an answer has more to give, a batch was made or cancelled, stop.
@@ -109,7 +60,7 @@ struct BatchRunner::Impl {
 
   struct Active {
     StoredBatch batch;
-    const Endpoint* endpoint = nullptr;
+    const BatchEndpoint* endpoint = nullptr;
     std::optional<StoredLines> lines;
     std::vector<int64_t> finished;         // lines with a result from before, in order
     std::vector<std::unique_ptr<Line>> running;
@@ -123,10 +74,6 @@ struct BatchRunner::Impl {
 
   Impl(ServerContext* context_in, Options options_in)
       : context(context_in), options(options_in), wall(options_in.wall == nullptr ? wall_clock() : *options_in.wall), batches(context_in->store), files(context_in->store) {
-    for (const Endpoint& endpoint : kEndpoints) {
-      routes.emplace(endpoint.path, Route(HttpMethod::kPost, endpoint.path, endpoint.name, RouteAccess::needs(Scope::kInference), RouteLimits(context->options.prompt_body_bytes_max),
-                                          Dialect::kOpenAi, [](Call&) -> HttpReply { return HttpResponse{}; }));
-    }
     thread = std::thread([this] { run(); });
   }
 
@@ -143,7 +90,6 @@ struct BatchRunner::Impl {
   void take_answer(Line* line, const HttpResponse& response, int64_t now_us);
   bool poll_line(Active* active, Line* line, int64_t now_us);
   Status finish(Active* active);
-  Status write_unfinished(Active* active, BatchState state, std::optional<StoredFiles::Writer>* errors);
   Result<Principal> principal_of(const StoredBatch& batch);
 
   ServerContext* const context;
@@ -151,7 +97,6 @@ struct BatchRunner::Impl {
   const Clock& wall;
   RequestBatches batches;
   StoredFiles files;
-  std::map<std::string, Route> routes;
   const std::string runner = random_id_tail();
   const std::shared_ptr<Signal> signal = std::make_shared<Signal>();
   std::vector<std::unique_ptr<Active>> active;
@@ -233,9 +178,7 @@ void BatchRunner::Impl::claim_more() {
 // Reads what there is. Errors are those that pass; others become problems of the batch.
 Status BatchRunner::Impl::open(Active* one) {
   StoredBatch& batch = one->batch;
-  for (const Endpoint& endpoint : kEndpoints) {
-    if (batch.endpoint == endpoint.path) one->endpoint = &endpoint;
-  }
+  one->endpoint = find_batch_endpoint(batch.endpoint);
   one->cancelled = batch.state == BatchState::kCancelling;
   one->input_over = batch.state == BatchState::kFinalizing;
   const auto problem = [&](const char* code, const std::string& message) {
@@ -343,7 +286,7 @@ Result<std::unique_ptr<BatchRunner::Impl::Line>> BatchRunner::Impl::next_line(Ac
     line->index = index;
     line->custom_id = std::move(std::get<BatchLine>(read).custom_id);
     line->body = std::move(std::get<BatchLine>(read).body);
-    line->request_id = request_id_of(one->batch.id, index);
+    line->request_id = batch_request_id(one->batch.id, index);
     return line;
   }
 }
@@ -369,35 +312,7 @@ void BatchRunner::Impl::begin_line(Active* one, Line* line, int64_t now_us) {
     line->not_before_us = now_us + kRetryUs;
     return;
   }
-  HttpRequest request;
-  request.method = HttpMethod::kPost;
-  request.path = one->endpoint->path;
-  request.headers = {{"content-type", "application/json"}};
-  request.body = line->body;
-  request.request_id = line->request_id;
-  const Route& route = routes.at(one->endpoint->path);
-  Call call{.request = request, .route = route, .principal = &*principal};
-  ExchangeContext exchange_context;
-  const auto refuse = [&](const ApiError& error) { take_answer(line, error_response(error, Dialect::kOpenAi, line->request_id), now_us); };
-  if (const auto error = make_exchange_context(context, *principal, line->request_id, &exchange_context)) return refuse(*error);
-  exchange_context.random_seed = seed_of(one->batch.id.str(), line->index);
-  HttpReply reply;
-  if (one->endpoint->answer != nullptr) {
-    reply = compute_metered(context, call, exchange_context, one->endpoint->answer);
-  } else {
-    ExchangeOrError parsed = one->endpoint->parse(request, exchange_context);
-    if (const ApiError* error = std::get_if<ApiError>(&parsed)) return refuse(*error);
-    Exchange exchange = std::move(std::get<Exchange>(parsed));
-    for (GenerateRequest& each : exchange.requests) each.priority = Priority::kBatch;
-    GenerationHooks hooks;
-    if (context->releases != nullptr) {
-      const Result<Json> said = Json::parse(line->body);
-      if (const auto error = apply_release(context, call, exchange.model, "batch", said.ok() ? *said : Json(), "", &exchange, &hooks)) return refuse(*error);
-      hooks.observe = {};  // how long background work took says nothing about a variant
-    }
-    hooks.background = true;
-    reply = start_generation(context, call, std::move(exchange), std::move(hooks));
-  }
+  HttpReply reply = run_batch_request(context, *one->endpoint, *principal, one->batch.id.str(), line->index, line->request_id, line->body);
   if (const HttpResponse* response = std::get_if<HttpResponse>(&reply)) return take_answer(line, *response, now_us);
   line->reply = std::move(std::get<std::unique_ptr<PendingReply>>(reply));
   const auto ring = [told = signal] {
@@ -414,7 +329,7 @@ void BatchRunner::Impl::take_answer(Line* line, const HttpResponse& response, in
     line->not_before_us = now_us + *wait_us;
     return;
   }
-  line->result = BatchResult{line->index, response.status >= 400, result_text(line->request_id, line->custom_id, response)};
+  line->result = BatchResult{line->index, response.status >= 400, batch_result_text(line->request_id, line->custom_id, response)};
 }
 
 // True: it has its result, or gives up its place.
@@ -431,7 +346,7 @@ bool BatchRunner::Impl::poll_line(Active* one, Line* line, int64_t now_us) {
     if (stored.ok() || stored.error().code == ErrorCode::kFailedPrecondition) return true;
     if (stored.error().code == ErrorCode::kInvalidArgument) {  // too large to be kept
       line->result->failed = true;
-      line->result->text = unfinished_text(line->request_id, line->custom_id, BatchState::kFailed);
+      line->result->text = batch_unfinished_text(line->request_id, line->custom_id, BatchState::kFailed);
     }
     line->not_before_us = now_us + kRetryUs;
     return false;
@@ -445,75 +360,15 @@ bool BatchRunner::Impl::poll_line(Active* one, Line* line, int64_t now_us) {
   return false;
 }
 
-// Lines that have no result go into the file of errors.
-Status BatchRunner::Impl::write_unfinished(Active* one, BatchState state, std::optional<StoredFiles::Writer>* errors) {
-  const Result<StoredFile> file = files.get(one->batch.tenant, one->batch.input_file, wall.now_us());
-  if (!file.ok()) return file.error().code == ErrorCode::kUnavailable ? Status(file.error()) : Status();
-  FS_TRY(const std::vector<int64_t> finished, batches.finished_lines(one->batch.id));
-  StoredLines lines(&context->store, one->batch.tenant, *file, context->options.prompt_body_bytes_max);
-  std::string text;
-  for (;;) {
-    const Result<bool> more = lines.next(&text);
-    if (!more.ok()) return more.error().code == ErrorCode::kUnavailable ? Status(more.error()) : Status();
-    if (!*more) return {};
-    if (std::binary_search(finished.begin(), finished.end(), lines.index())) continue;
-    const std::variant<BatchLine, LineProblem> read = read_batch_line(text, one->batch.endpoint);
-    if (!std::holds_alternative<BatchLine>(read)) return {};  // never validated
-    if (!*errors) {
-      const int64_t wall_us = wall.now_us();
-      FS_TRY(StoredFiles::Writer writer, files.begin(one->batch.tenant, "batch_output", one->batch.id.str() + "_error.jsonl", 0, wall_us));
-      errors->emplace(std::move(writer));
-    }
-    FS_TRY_VOID((*errors)->append(unfinished_text(request_id_of(one->batch.id, lines.index()), std::get<BatchLine>(read).custom_id, state) + "\n"));
-  }
-}
-
 Status BatchRunner::Impl::finish(Active* one) {
-  const StoredBatch& batch = one->batch;
-  const bool no_files = batch.state == BatchState::kValidating && !one->problems.empty();
-  const bool no_room = !one->problems.empty() && !one->lines;
-  BatchState state = one->cancelled ? BatchState::kCancelled : !one->problems.empty() ? BatchState::kFailed : BatchState::kCompleted;
-  if (state == BatchState::kCompleted) FS_TRY_VOID(batches.set_finalizing(batch.id, wall.now_us()));
-  if (state == BatchState::kCompleted && one->expired) {
-    FS_TRY(const std::vector<int64_t> finished, batches.finished_lines(batch.id));
-    FS_TRY(const StoredBatch now, batches.get(batch.tenant, batch.id));
-    if (static_cast<int64_t>(finished.size()) < now.n_total || now.n_total == 0) state = BatchState::kExpired;
-  }
-  std::optional<StoredFiles::Writer> outputs[2];  // answers, errors
-  if (!no_files && !no_room) {
-    const Json* const seconds = batch.times.find("output_expires_after_s");
-    const int64_t wall_us = wall.now_us();
-    const int64_t expires_us = seconds != nullptr && seconds->is_int() ? wall_us + seconds->as_int() * 1'000'000 : 0;
-    for (const bool failed : {false, true}) {
-      std::optional<StoredFiles::Writer>& output = outputs[failed ? 1 : 0];
-      for (int64_t after = -1;;) {
-        FS_TRY(const std::vector<BatchResult> page, batches.results(batch.id, failed, after, kResultsPageBytes));
-        if (page.empty()) break;
-        if (!output) {
-          FS_TRY(StoredFiles::Writer writer, files.begin(batch.tenant, "batch_output", batch.id.str() + (failed ? "_error.jsonl" : "_output.jsonl"), expires_us, wall_us));
-          output.emplace(std::move(writer));
-        }
-        for (const BatchResult& result : page) FS_TRY_VOID(output->append(result.text + "\n"));
-        after = page.back().line;
-        if (wall.now_us() > one->held_until_us - options.hold_us / 2 && !keep_hold(one)) return {};
-      }
-    }
-    if (state != BatchState::kCompleted) FS_TRY_VOID(write_unfinished(one, state, &outputs[1]));
-  }
-  for (std::optional<StoredFiles::Writer>& output : outputs) {
-    if (output) FS_TRY_VOID(output->flush());
-  }
-  RequestBatches::End end;
-  end.state = state;
-  if (outputs[0]) end.output_file = outputs[0]->id();
-  if (outputs[1]) end.error_file = outputs[1]->id();
-  if (!one->problems.empty()) end.problems = one->problems;
-  return context->store.write([&](Transaction& transaction) -> Status {
-    for (std::optional<StoredFiles::Writer>& output : outputs) {
-      if (output) FS_TRY_VOID(output->publish(transaction));
-    }
-    return RequestBatches::finish(transaction, batch.id, runner, end, wall.now_us());
-  });
+  EndingBatch ending;
+  ending.batch = &one->batch;
+  ending.cancelled = one->cancelled;
+  ending.expired = one->expired;
+  ending.has_input = one->lines.has_value();
+  ending.problems = one->problems;
+  ending.keep_hold = [&] { return wall.now_us() <= one->held_until_us - options.hold_us / 2 || keep_hold(one); };
+  return finish_batch(&context->store, runner, wall, context->options.prompt_body_bytes_max, ending);
 }
 
 BatchRunner::BatchRunner(ServerContext* context, Options options) : impl_(std::make_unique<Impl>(context, options)) {

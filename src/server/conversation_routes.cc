@@ -58,6 +58,7 @@ HttpReply list(ServerContext* context, Call& call) {
     }
     if (static_cast<int64_t>(page->size()) < kPageMax) break;
   }
+  if (!found) return store_error(call, Error{ErrorCode::kNotFound, ""});
   return json_response(200, Json(Json::Object{{"data", std::move(data)}, {"has_more", has_more}}).dump());
 }
 

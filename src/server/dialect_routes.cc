@@ -84,33 +84,28 @@ HttpReply compute_metered(ServerContext* context, const Call& call, const Exchan
   return std::move(response);
 }
 
+HttpReply answer_generation(ServerContext* context, Call& call, ParseFn parse, GenerationHooks hooks) {
+  ExchangeContext exchange_context;
+  const auto refuse = [&](const ApiError& error) { return error_response(error, call.route.dialect(), call.request.request_id); };
+  if (const auto error = make_exchange_context(context, *call.principal, call.request.request_id, &exchange_context)) return refuse(*error);
+  Admission place;
+  if (std::optional<HttpResponse> refused = take_place(context, call, &place)) return std::move(*refused);
+  ExchangeOrError parsed = parse(call.request, exchange_context);
+  place = Admission();
+  const std::string body = std::exchange(call.request.body, {});
+  if (const ApiError* error = std::get_if<ApiError>(&parsed)) return refuse(*error);
+  Exchange exchange = std::move(std::get<Exchange>(parsed));
+  if (context->releases != nullptr) {
+    const Result<Json> said = body.size() <= kReleaseBodyMax ? Json::parse(body) : Result<Json>(Json());
+    if (const auto error = apply_release(context, call, exchange.model, "api", said.ok() ? *said : Json(), "", &exchange, &hooks)) return refuse(*error);
+  }
+  return start_generation(context, call, std::move(exchange), std::move(hooks));
+}
+
 void add_dialect_routes(ServerContext* context, Router* router) {
   const auto generate = [&](std::string_view path, std::string_view name, Dialect dialect, ParseFn parse) {
     router->add(Route(HttpMethod::kPost, path, name, RouteAccess::needs(Scope::kInference), RouteLimits(context->options.prompt_body_bytes_max),
-                      dialect, [context, parse](Call& call) -> HttpReply {
-                        ExchangeContext exchange_context;
-                        const Dialect errors = call.route.dialect();
-                        if (const auto error = make_exchange_context(context, *call.principal, call.request.request_id, &exchange_context)) {
-                          return error_response(*error, errors, call.request.request_id);
-                        }
-                        Admission place;
-                        if (std::optional<HttpResponse> refused = take_place(context, call, &place)) return std::move(*refused);
-                        ExchangeOrError parsed = parse(call.request, exchange_context);
-                        place = Admission();
-                        const std::string body = std::exchange(call.request.body, {});
-                        if (const ApiError* error = std::get_if<ApiError>(&parsed)) {
-                          return error_response(*error, errors, call.request.request_id);
-                        }
-                        Exchange exchange = std::move(std::get<Exchange>(parsed));
-                        GenerationHooks hooks;
-                        if (context->releases != nullptr) {
-                          const Result<Json> said = body.size() <= kReleaseBodyMax ? Json::parse(body) : Result<Json>(Json());
-                          if (const auto error = apply_release(context, call, exchange.model, "api", said.ok() ? *said : Json(), "", &exchange, &hooks)) {
-                            return error_response(*error, errors, call.request.request_id);
-                          }
-                        }
-                        return start_generation(context, call, std::move(exchange), std::move(hooks));
-                      }));
+                      dialect, [context, parse](Call& call) { return answer_generation(context, call, parse, {}); }));
   };
   const auto answer = [&](HttpMethod method, std::string_view path, std::string_view name, Dialect dialect, AnswerFn compute, bool metered = false) {
     const uint64_t body_bytes_max = method == HttpMethod::kPost ? context->options.prompt_body_bytes_max : 0;

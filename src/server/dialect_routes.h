@@ -6,6 +6,7 @@
 
 #include "server/dialects/dialects.h"
 #include "server/exchange.h"
+#include "server/generation_reply.h"
 #include "server/router.h"
 #include "server/server_context.h"
 
@@ -13,6 +14,9 @@ namespace firesteel {
 
 // What a dialect function gets to know. An error when the key may use no model that is served here.
 std::optional<ApiError> make_exchange_context(ServerContext* context, const Principal& principal, const std::string& request_id, ExchangeContext* out);
+
+// The body of call.request to an answer: place, parse, release, pump. Takes the body.
+HttpReply answer_generation(ServerContext* context, Call& call, ParseFn parse, GenerationHooks hooks);
 
 // An answer that uses the engine without a stream (embeddings): admitted, computed, and settled before it is sent. Waits.
 HttpReply compute_metered(ServerContext* context, const Call& call, const ExchangeContext& exchange_context, AnswerFn compute);

@@ -186,7 +186,9 @@ void GenerationReply::on_done(size_t choice, GenerateEvent event, std::string* b
     work_.context->log.write(LogLevel::kError, "generation_failed", {{"request_id", work_.request_id}, {"error", event.error.message}});
     error_ = to_api_error(event.error, work_.exchange);
   } else if (event.reason == FinishReason::kCancelled && !work_.cancel_is_done) {
-    error_ = ApiError{.kind = ApiErrorKind::kUnavailable, .message = "the request was stopped by the server; try again"};
+    const bool by_client = work_.cancel != nullptr && work_.cancel->cancelled();
+    error_ = by_client ? ApiError{.kind = ApiErrorKind::kRequestTimeout, .message = "the request was cancelled", .code = "cancelled"}
+                       : ApiError{.kind = ApiErrorKind::kUnavailable, .message = "the request was stopped by the server; try again"};
   } else {
     work_.exchange.encoder->event(choice, event, bytes);
   }

@@ -40,6 +40,10 @@ class CancelHandle {
   void cancel() FS_EXCLUDES(mutex_);
   // One lane of a run of agents; false where there is none that runs.
   bool cancel_lane(int lane) FS_EXCLUDES(mutex_);
+  bool cancelled() FS_EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    return cancelled_;
+  }
 
  private:
   friend class GenerationReply;

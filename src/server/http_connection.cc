@@ -95,7 +95,7 @@ void Connection::put(std::string_view bytes) {
 
 // A piece of an open stream.
 void Connection::put_piece(std::string_view bytes) {
-  if (head_.version_1_0) {
+  if (head_.version_1_0 || websocket_ != nullptr) {
     put(bytes);
     return;
   }
@@ -144,8 +144,12 @@ void Connection::advance() {
 }
 
 bool Connection::step() {
+  if (websocket_ != nullptr && !input_.empty() && phase_ != Phase::kLinger) {
+    read_frames();
+    if (phase_ == Phase::kClosed) return false;
+  }
   switch (phase_) {
-    case Phase::kHead: return step_head();
+    case Phase::kHead: return websocket_ != nullptr ? step_socket() : step_head();
     case Phase::kBody: return step_body();
     case Phase::kPending: return step_pending();
     case Phase::kFlush: return !has_unsent() && finish();
@@ -300,6 +304,11 @@ bool Connection::step_body() {
 }
 
 void Connection::release_body() {
+  if (websocket_ != nullptr && phase_ != Phase::kClosed) {
+    websocket_->running_bytes = 0;
+    count_socket_bytes();
+    return;
+  }
   server_->body_bytes -= body_reserved_;
   body_reserved_ = 0;
   server_->n_body_bytes.store(static_cast<int64_t>(server_->body_bytes), std::memory_order_relaxed);
@@ -316,8 +325,12 @@ void Connection::on_reply(HttpReply reply) {
     server_->remove(id_);
     return;
   }
-  if (HttpResponse* response = std::get_if<HttpResponse>(&reply)) {
+  if (websocket_ != nullptr && websocket_->closing) {
+    phase_ = Phase::kFlush;
+  } else if (HttpResponse* response = std::get_if<HttpResponse>(&reply)) {
     respond(*response);
+  } else if (auto* socket = std::get_if<std::unique_ptr<WebSocketReply>>(&reply)) {
+    open_socket(std::move(*socket));
   } else {
     pending_ = std::move(std::get<std::unique_ptr<PendingReply>>(reply));
     phase_ = Phase::kPending;
@@ -355,7 +368,7 @@ bool Connection::step_pending() {
     return true;
   }
   put_piece(bytes);
-  if (!head_.version_1_0) put(kLastChunk);
+  if (!head_.version_1_0 && websocket_ == nullptr) put(kLastChunk);
   phase_ = Phase::kFlush;
   return true;
 }
@@ -363,6 +376,7 @@ bool Connection::step_pending() {
 void Connection::open_stream(const HttpResponse& head) {
   stream_open_ = true;
   status_ = head.status;
+  if (websocket_ != nullptr) return;
   if (head_.version_1_0) close_after_ = true;
   WireOptions options;
   options.body = head_.version_1_0 ? WireOptions::Body::kUntilClose : WireOptions::Body::kChunked;
@@ -375,8 +389,15 @@ void Connection::open_stream(const HttpResponse& head) {
 
 // A whole answer.
 void Connection::respond(const HttpResponse& response) {
-  if (server_->draining) close_after_ = true;
   status_ = response.status;
+  if (websocket_ != nullptr) {
+    std::string frame;
+    append_text_frame(websocket_->reply->to_message(response), &frame);
+    put(frame);
+    phase_ = Phase::kFlush;
+    return;
+  }
+  if (server_->draining) close_after_ = true;
   WireOptions options;
   options.body = request_ != nullptr && request_->method == HttpMethod::kHead ? WireOptions::Body::kHeadOnly : WireOptions::Body::kWhole;
   options.version_1_0 = head_.version_1_0;
@@ -403,6 +424,11 @@ void Connection::refuse(const HttpProblem& problem) {
 
 bool Connection::finish() {
   record();
+  if (websocket_ != nullptr && !websocket_->closing) {
+    websocket_->message_us = now_us();
+    reset_request();
+    return true;
+  }
   if (!close_after_ && !server_->draining) {
     reset_request();
     return true;
@@ -470,6 +496,7 @@ void Connection::tick(int64_t now_us) {
     abort();
     return;
   }
+  if (websocket_ != nullptr && phase_ != Phase::kLinger) return tick_socket(now_us);
   if (phase_ == Phase::kPending) {
     if (!stream_open_ || has_unsent() || now_us - last_put_us_ <= options.heartbeat_ms * 1000) return;
     std::string bytes;
@@ -497,6 +524,7 @@ void Connection::tick(int64_t now_us) {
 }
 
 void Connection::begin_drain() {
+  if (websocket_ != nullptr) return advance();
   if (phase_ == Phase::kHead && input_.empty() && !has_unsent()) abort();
 }
 
@@ -507,8 +535,9 @@ void Connection::interrupt() {
     pending_->interrupt(&bytes);
     pending_.reset();
     put_piece(bytes);
-    if (!head_.version_1_0) put(kLastChunk);
     phase_ = Phase::kFlush;
+    if (websocket_ != nullptr) return close_socket(kSocketGoingAway, "the server is stopping");
+    if (!head_.version_1_0) put(kLastChunk);
     close_after_ = true;
   } else if (phase_ == Phase::kPending) {
     pending_.reset();

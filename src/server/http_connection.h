@@ -8,6 +8,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -27,6 +28,7 @@
 #include "base/mutex.h"
 #include "base/queue.h"
 #include "server/http_server.h"
+#include "server/websocket.h"
 
 namespace firesteel {
 
@@ -69,6 +71,17 @@ class BellBoard {
 };
 
 class Connection;
+
+// What a connection has once it is a WebSocket (http_socket.cc).
+struct SocketState {
+  std::unique_ptr<WebSocketReply> reply;
+  WebSocketReader reader;
+  std::deque<std::string> waiting;     // messages of the client
+  uint64_t waiting_bytes = 0, running_bytes = 0;
+  int64_t opened_us = 0, heard_us = 0, pinged_us = 0;
+  int64_t message_us = 0;              // when the last message began or came
+  bool closing = false;                // our close frame was put
+};
 
 struct ServerState {
   ServerState(std::shared_ptr<HttpHandler> handler_in, HttpServerOptions options_in)
@@ -158,6 +171,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool read_available();
   void reset_request();
   void release_body();
+  void open_socket(std::unique_ptr<WebSocketReply> reply);
+  void read_frames();
+  void handle_event(SocketEvent event);
+  bool step_socket();
+  void count_socket_bytes();
+  void tick_socket(int64_t now_us);
+  void close_socket(uint16_t code, std::string_view reason);
   void record();
   bool worker_has_it() const { return phase_ == Phase::kAuthorize || phase_ == Phase::kHandle; }
   int64_t now_us() const { return system_clock().now_us(); }
@@ -190,6 +210,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   uint64_t body_reserved_ = 0;
   std::unique_ptr<PendingReply> pending_;
   std::shared_ptr<Bell> bell_;
+  std::unique_ptr<SocketState> websocket_;   // null: plain HTTP
   bool stream_open_ = false;
   bool disconnected_ = false;
   int status_ = 0;

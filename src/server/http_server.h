@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 
 #include "base/result.h"
@@ -21,6 +22,10 @@
 #include "server/tls.h"
 
 namespace firesteel {
+
+struct WebSocketReply;
+class PendingReply;
+using HttpReply = std::variant<HttpResponse, std::unique_ptr<PendingReply>, std::unique_ptr<WebSocketReply>>;
 
 // An answer in the making. Made on a worker, then used and destroyed on the I/O thread only, where nothing may block. Destroyed before
 // the end when the client went away: the work stops at once.
@@ -41,9 +46,22 @@ class PendingReply {
   virtual void heartbeat(std::string*) {}
   // The server stops now: last words of a stream that is open.
   virtual void interrupt(std::string*) {}
+  // The client of a WebSocket wants an end: the reply goes on to its last words.
+  virtual void cancel() {}
 };
 
-using HttpReply = std::variant<HttpResponse, std::unique_ptr<PendingReply>>;
+// The connection becomes a WebSocket. Each text message of the client is answered like a request of its own, one after the other: up to
+// eight may wait. Pings, pongs, closing and limits are the server's.
+struct WebSocketReply {
+  std::string accept;               // Sec-WebSocket-Accept
+  uint64_t message_bytes_max = 0;   // of one message, and of those that wait together
+  // Worker thread. Fills method, path, headers and request_id of `request` as logs and metrics shall see it. A PendingReply's bytes are
+  // whole frames (websocket.h); an HttpResponse goes through to_message.
+  std::function<HttpReply(std::string message, HttpRequest& request)> on_message;
+  // I/O thread, quick.
+  std::function<std::string(const HttpResponse& response)> to_message;
+  std::function<bool(std::string_view message)> is_cancel;   // a short message that ends what runs, and has no answer of its own
+};
 
 // What is known when the head has come and the body has not.
 struct HeadVerdict {
@@ -86,7 +104,9 @@ struct HttpServerOptions {
   int64_t body_timeout_ms = 20'000;      // plus what the body needs at 16 KiB/s
   int64_t idle_timeout_ms = 75'000;      // between requests of a connection
   int64_t write_timeout_ms = 30'000;     // without the client taking a byte
-  int64_t heartbeat_ms = 15'000;
+  int64_t heartbeat_ms = 15'000;         // WebSockets: a ping; closed when nothing came for three of them
+  int64_t socket_idle_ms = 600'000;      // a WebSocket without a message
+  int64_t socket_lifetime_ms = 3'600'000;  // of a WebSocket: what runs is finished, then the client connects again
   int64_t linger_ms = 2'000;             // a refused client's bytes are read and dropped for so long, that it sees the answer
   int send_buffer_bytes = 0;             // of the kernel; 0: its choice (tests make it small)
 };

@@ -35,6 +35,15 @@ class TestClient {
   // Status line and headers only; then pieces of a stream until `text` is in what came since.
   std::optional<HttpResponse> receive_head();
   bool receive_until(std::string_view text);
+  // Exactly n bytes of what follows.
+  std::optional<std::string> take(size_t n) {
+    while (buffer_.size() < n) {
+      if (!fill()) return std::nullopt;
+    }
+    std::string out = buffer_.substr(0, n);
+    buffer_.erase(0, n);
+    return out;
+  }
   const std::string& buffered() const { return buffer_; }
   // Reads and drops until the server ends the connection; false when that takes too long.
   bool wait_for_end();

@@ -24,7 +24,7 @@ constexpr Parameter kMessages[] = {
     {"tools", Support::kSupported, "custom ones, at most 128"},
     {"tool_choice", Support::kSupported, "auto, any, tool, none; any and tool give exactly one call"},
     {"thinking", Support::kSupported, "enabled with budget_tokens, adaptive, disabled; absent: disabled. Reported as ignored if the model does not think"},
-    {"output_config", Support::kSupported, "format json_schema (without tools); effort with adaptive thinking"},
+    {"output_config", Support::kSupported, "format json_schema (with tools: one call or that form; tool_choice any or tool: reported as ignored); effort with adaptive thinking"},
     {"firesteel", Support::kSupported, "the extension object"},
     {"cache_control", Support::kIgnored, "equal prefixes are shared without it"},
     {"metadata", Support::kIgnored},
@@ -212,8 +212,12 @@ void read_thinking(const BodyReader& body, const ModelInfo& info, bool* shows, G
       format->choice("type", {"json_schema"});
       const auto schema = format->object("schema");
       if (!schema) return format->fail("schema", "missing");
-      if (!out->tool_list.empty()) return config->fail("format", "together with tools: not supported");
-      out->constraint = Constraint{Constraint::Kind::kJsonSchema, schema->json().dump()};
+      if (out->format.only_call) {
+        config->note_ignored("format");  // every answer is a call
+      } else {
+        out->constraint = Constraint{Constraint::Kind::kJsonSchema, schema->json().dump()};
+        if (!out->tool_list.empty()) allow_call_or_format(out);
+      }
     }
   }
   const auto thinking = body.object("thinking");

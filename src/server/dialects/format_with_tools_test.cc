@@ -61,5 +61,32 @@ TEST_F(FormatWithTools, NoneAndRequiredDecideAlone) {
   EXPECT_EQ(*required.header("x-firesteel-ignored"), "response_format");
 }
 
+// The other dialects say the same with their own words.
+TEST(FormatWithToolsOfOthers, TheConstraintIsOneOfBoth) {
+  const std::string schema = R"({"type":"object","properties":{"n":{"type":"integer"}},"required":["n"],"additionalProperties":false})";
+  const std::string input = R"({"type":"object","properties":{"city":{"enum":["Paris"]}},"required":["city"],"additionalProperties":false})";
+  const std::string anthropic = R"({"max_tokens":50,"messages":[{"role":"user","content":"q"}],"tools":[{"name":"weather","input_schema":)" + input +
+                                R"(}],"output_config":{"format":{"type":"json_schema","schema":)" + schema + "}}";
+  const std::string ollama = R"({"stream":false,"messages":[{"role":"user","content":"q"}],"tools":[{"type":"function","function":{"name":"weather","parameters":)" +
+                             input + R"(}}],"format":)" + schema + "}";
+  for (const std::string answer : {R"({"n": 1})", R"({"name": "weather", "arguments": {"city": "Paris"}})"}) {
+    FakeGenerator generator([&](const FakeGenerator::Question&) -> Result<std::string> { return answer; });
+    const Outcome outcomes[] = {run_exchange(parse_anthropic_messages, post(anthropic + "}"), test_context(&generator), Dialect::kAnthropic),
+                                run_exchange(parse_ollama_chat, post(ollama), test_context(&generator), Dialect::kOllama)};
+    for (const Outcome& outcome : outcomes) {
+      ASSERT_EQ(outcome.status, 200) << outcome.body;
+      ASSERT_TRUE(outcome.requests.at(0).constraint.has_value());
+      EXPECT_EQ(Json::parse(outcome.requests.at(0).constraint->text).value().find("anyOf")->as_array().size(), 2u);
+      const bool is_call = outcome.body.find("\"tool_use\"") != std::string::npos || outcome.body.find("\"tool_calls\"") != std::string::npos;
+      EXPECT_EQ(is_call, answer.find("weather") != std::string::npos) << outcome.body;
+    }
+  }
+  FakeGenerator generator([&](const FakeGenerator::Question&) -> Result<std::string> { return std::string(R"({"name": "weather", "arguments": {"city": "Paris"}})"); });
+  const Outcome required = run_exchange(parse_anthropic_messages, post(anthropic + R"(,"tool_choice":{"type":"any"}})"), test_context(&generator), Dialect::kAnthropic);
+  ASSERT_EQ(required.status, 200) << required.body;
+  ASSERT_NE(required.header("x-firesteel-ignored"), nullptr);
+  EXPECT_EQ(*required.header("x-firesteel-ignored"), "output_config.format");
+}
+
 }  // namespace
 }  // namespace firesteel

@@ -16,7 +16,7 @@ constexpr Parameter kChat[] = {
     {"model"},
     {"messages", Support::kSupported, "role, content, thinking, tool_calls, tool_name; images (base64)"},
     {"tools", Support::kSupported, "of type function, at most 128"},
-    {"format", Support::kSupported, "\"json\" or a schema; without tools"},
+    {"format", Support::kSupported, "\"json\" or a schema; with tools the answer is one call or has that form"},
     {"options", Support::kSupported, "see below"},
     {"stream", Support::kSupported, "default true"},
     {"think", Support::kSupported, "true, false, low, medium, high; reported as ignored if the model does not think"},
@@ -228,10 +228,10 @@ void read_messages(const BodyReader& body, Generation* out) {
 void read_format(const BodyReader& body, Generation* out) {
   const Json* format = body.get("format");
   if (format == nullptr || *format == Json("")) return;
-  if (!out->tool_list.empty()) return body.fail("format", "together with tools: not supported");
   if (*format == Json("json")) out->constraint = Constraint{Constraint::Kind::kJsonObject, {}};
   else if (format->is_object()) out->constraint = Constraint{Constraint::Kind::kJsonSchema, format->dump()};
   else body.fail("format", "expected \"json\" or a schema, found " + describe(*format));
+  if (out->constraint && !out->tool_list.empty()) allow_call_or_format(out);
 }
 
 void read_think(const BodyReader& body, const ModelInfo& info, Generation* out) {

@@ -169,14 +169,9 @@ std::optional<BodyReader> BodyReader::object(std::string_view name) const {
 
 namespace {
 
-// The name before the number that overflowed, and a message without the library's own words.
-void fail_syntax(const std::string& body, const std::string& message, ReadState* state) {
-  std::string text = message;
-  const size_t open = text.find("[json.exception");
-  const size_t close = open == std::string::npos ? std::string::npos : text.find("] ", open);
-  const bool overflow = text.find("out_of_range.406") != std::string::npos;
-  if (close != std::string::npos) text.erase(open, close + 2 - open);
-  if (overflow) {
+// For a number that overflowed, the name before it.
+void fail_syntax(const std::string& body, const std::string& text, ReadState* state) {
+  if (text.find("number overflow parsing '") != std::string::npos) {
     const size_t from = text.find("parsing '");
     const size_t to = from == std::string::npos ? from : text.find('\'', from + 9);
     if (to != std::string::npos) {
