@@ -80,13 +80,28 @@ void Renderer::append(std::string_view text) {
   for (const char c : text) {
     const bool after_blank = out_.empty() || out_.back() == ' ' || out_.back() == '\n';
     if (c == ' ' && after_blank) continue;
-    if ((c == '.' || c == ',' || c == '?' || c == '\n') && !out_.empty() && out_.back() == ' ') out_.pop_back();
+    if ((c == '.' || c == ',' || c == '?' || c == '\n') && out_.ends_with(' ') && !(c == '?' && out_.ends_with("= "))) out_.pop_back();
+    if (c == '=' || c == '+' || c == '(') keep_symbol(c);
     out_ += c;
     if (capital_ && c != ' ' && c != '\n' && c != '"') {
-      if (c >= 'a' && c <= 'z') out_.back() = static_cast<char>(c - 'a' + 'A');
+      raised_ = std::string::npos;
+      if (c >= 'a' && c <= 'z') {
+        out_.back() = static_cast<char>(c - 'a' + 'A');
+        raised_ = out_.size() - 1;
+      }
       capital_ = false;
     }
   }
+}
+
+// "m = 8 kg" begins a sentence with a symbol, and M is another one: what stands alone before `=`, `+` or, without a blank, `(` keeps its size.
+void Renderer::keep_symbol(char before) {
+  if (raised_ == std::string::npos) return;
+  std::string_view symbol = std::string_view(out_).substr(raised_);
+  if (before != '(' && symbol.ends_with(' ')) symbol.remove_suffix(1);
+  const bool plain = std::all_of(symbol.begin(), symbol.end(), [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); });
+  if (!symbol.empty() && symbol.size() <= (before == '=' ? 3u : 1u) && plain) out_[raised_] = static_cast<char>(out_[raised_] - 'A' + 'a');
+  raised_ = std::string::npos;
 }
 
 void Renderer::text(std::string_view literal) { append(literal); }

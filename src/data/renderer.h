@@ -42,6 +42,7 @@ class Renderer {
 
  private:
   void append(std::string_view text);
+  void keep_symbol(char before);
   void slot(const Slot& slot, bool before_noun);
   void number(const Slot& slot, bool before_noun);
   void reader_number(const Slot& slot, const Decimal& value, bool words_allowed);
@@ -57,6 +58,7 @@ class Renderer {
   std::string answer_;
   std::string out_;
   bool capital_ = false;
+  size_t raised_ = std::string::npos;  // where the last letter stands that was made a capital
   std::vector<NumberSpan> spans_;
   std::vector<VariableRef> shown_;
   std::optional<Decimal> last_number_;

@@ -11,7 +11,7 @@
 
 namespace firesteel {
 
-using ItemResult = Result<std::vector<EvalItem>>;
+using ItemsResult = Result<std::vector<EvalItem>>;
 
 // One entry of a set: fields by name, and where it stands for messages.
 class Entry {
@@ -30,7 +30,7 @@ class Entry {
 };
 
 // Each line that is not blank, as JSON, to `make`; ids are line numbers.
-ItemResult read_lines(const std::string& path, const std::function<Result<EvalItem>(const Entry&)>& make);
+ItemsResult read_lines(const std::string& path, const std::function<Result<EvalItem>(const Entry&)>& make);
 Result<std::string> read_set(const std::string& path);
 
 EvalItem number_item(std::string question, std::string answer);
@@ -40,17 +40,17 @@ Result<EvalItem> choice_item(const Entry& entry, const std::string& question, st
 // Single blanks, none before . , ? !
 std::string tidy_text(std::string_view text);
 
-ItemResult read_shapes_set(const SuiteSource& source, const std::string& path);
-ItemResult read_mnist(const SuiteSource& source, const std::string& path);
+ItemsResult read_shapes_set(const SuiteSource& source, const std::string& path);
+ItemsResult read_mnist(const SuiteSource& source, const std::string& path);
 
-ItemResult read_choices(const SuiteSource& source, const std::string& path);
-ItemResult read_mmlu_jsonl(const SuiteSource& source, const std::string& path);
-ItemResult read_mmlu_csv(const SuiteSource& source, const std::string& path);
-ItemResult read_medqa(const SuiteSource& source, const std::string& path);
-ItemResult read_medmcqa(const SuiteSource& source, const std::string& path);
-ItemResult read_pubmedqa(const SuiteSource& source, const std::string& path);
-ItemResult read_aqua(const SuiteSource& source, const std::string& path);
-ItemResult read_bbh(const SuiteSource& source, const std::string& path);
+ItemsResult read_choices(const SuiteSource& source, const std::string& path);
+ItemsResult read_mmlu_jsonl(const SuiteSource& source, const std::string& path);
+ItemsResult read_mmlu_csv(const SuiteSource& source, const std::string& path);
+ItemsResult read_medqa(const SuiteSource& source, const std::string& path);
+ItemsResult read_medmcqa(const SuiteSource& source, const std::string& path);
+ItemsResult read_pubmedqa(const SuiteSource& source, const std::string& path);
+ItemsResult read_aqua(const SuiteSource& source, const std::string& path);
+ItemsResult read_bbh(const SuiteSource& source, const std::string& path);
 
 // The next record of a CSV text with quotes (RFC 4180) from *at on, which moves behind it; nullopt at the end. kDataLoss: an open quote.
 Result<std::optional<std::vector<std::string>>> next_csv_record(std::string_view text, size_t* at);

@@ -28,7 +28,7 @@ std::string join_question(const std::string& story, const std::string& question)
   return body + (condition ? ", " + lower_first(ask) : ". " + ask);
 }
 
-ItemResult read_gsm8k(const SuiteSource&, const std::string& path) {
+ItemsResult read_gsm8k(const SuiteSource&, const std::string& path) {
   return read_lines(path, [](const Entry& entry) -> Result<EvalItem> {
     FS_TRY(const std::string question, entry.text("question"));
     FS_TRY(const std::string answer, entry.text("answer"));
@@ -38,7 +38,7 @@ ItemResult read_gsm8k(const SuiteSource&, const std::string& path) {
   });
 }
 
-ItemResult read_math(const SuiteSource&, const std::string& path) {
+ItemsResult read_math(const SuiteSource&, const std::string& path) {
   return read_lines(path, [](const Entry& entry) -> Result<EvalItem> {
     EvalItem item;
     FS_TRY(std::string question, entry.text("context"));
@@ -54,7 +54,7 @@ ItemResult read_math(const SuiteSource&, const std::string& path) {
   });
 }
 
-ItemResult read_svamp(const SuiteSource&, const std::string& path) {
+ItemsResult read_svamp(const SuiteSource&, const std::string& path) {
   return read_lines(path, [](const Entry& entry) -> Result<EvalItem> {
     FS_TRY(const std::string body, entry.text("Body"));
     FS_TRY(const std::string question, entry.text("Question"));
@@ -66,7 +66,7 @@ ItemResult read_svamp(const SuiteSource&, const std::string& path) {
   });
 }
 
-ItemResult read_mawps(const SuiteSource&, const std::string& path) {
+ItemsResult read_mawps(const SuiteSource&, const std::string& path) {
   return read_lines(path, [](const Entry& entry) -> Result<EvalItem> {
     FS_TRY(const std::string question, entry.text("input"));
     FS_TRY(std::string answer, entry.text("target"));
@@ -77,7 +77,7 @@ ItemResult read_mawps(const SuiteSource&, const std::string& path) {
   });
 }
 
-ItemResult read_asdiv(const SuiteSource&, const std::string& path) {
+ItemsResult read_asdiv(const SuiteSource&, const std::string& path) {
   return read_lines(path, [](const Entry& entry) -> Result<EvalItem> {
     FS_TRY(const std::string body, entry.text("body"));
     FS_TRY(const std::string question, entry.text("question"));
@@ -95,7 +95,7 @@ ItemResult read_asdiv(const SuiteSource&, const std::string& path) {
 
 struct Reader {
   const char* name;
-  ItemResult (*read)(const SuiteSource& source, const std::string& path);
+  ItemsResult (*read)(const SuiteSource& source, const std::string& path);
 };
 constexpr std::array<Reader, 15> kReaders = {{{"gsm8k", read_gsm8k}, {"math", read_math}, {"svamp", read_svamp}, {"mawps", read_mawps}, {"asdiv", read_asdiv},
                                               {"choices", read_choices}, {"mmlu_jsonl", read_mmlu_jsonl}, {"mmlu_csv", read_mmlu_csv}, {"medqa", read_medqa},
@@ -168,7 +168,7 @@ Result<EvalItem> choice_item(const Entry& entry, const std::string& question, st
 
 Result<std::string> read_set(const std::string& path) { return read_file(path, kSetBytesMax); }
 
-ItemResult read_lines(const std::string& path, const std::function<Result<EvalItem>(const Entry&)>& make) {
+ItemsResult read_lines(const std::string& path, const std::function<Result<EvalItem>(const Entry&)>& make) {
   FS_TRY(const std::string text, read_set(path));
   std::vector<EvalItem> items;
   size_t line_idx = 0;

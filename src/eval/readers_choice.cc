@@ -25,7 +25,7 @@ std::string without_label(std::string question) {
 }  // namespace
 
 // {"query", "choices", "gold"}: ARC, OpenBookQA, BoolQ, PIQA.
-ItemResult read_choices(const SuiteSource&, const std::string& path) {
+ItemsResult read_choices(const SuiteSource&, const std::string& path) {
   return read_lines(path, [](const Entry& entry) -> Result<EvalItem> {
     FS_TRY(const std::string question, entry.text("query"));
     FS_TRY(std::vector<std::string> choices, entry.texts("choices"));
@@ -34,7 +34,7 @@ ItemResult read_choices(const SuiteSource&, const std::string& path) {
   });
 }
 
-ItemResult read_mmlu_jsonl(const SuiteSource&, const std::string& path) {
+ItemsResult read_mmlu_jsonl(const SuiteSource&, const std::string& path) {
   return read_lines(path, [](const Entry& entry) -> Result<EvalItem> {
     FS_TRY(const std::string question, entry.text("question"));
     FS_TRY(std::vector<std::string> choices, entry.texts("choices"));
@@ -79,7 +79,7 @@ Result<std::optional<std::vector<std::string>>> next_csv_record(std::string_view
 }
 
 // question, four choices, letter; without a header.
-ItemResult read_mmlu_csv(const SuiteSource&, const std::string& path) {
+ItemsResult read_mmlu_csv(const SuiteSource&, const std::string& path) {
   FS_TRY(const std::string text, read_set(path));
   std::vector<EvalItem> items;
   for (size_t at = 0;;) {
@@ -99,7 +99,7 @@ ItemResult read_mmlu_csv(const SuiteSource&, const std::string& path) {
   }
 }
 
-ItemResult read_medqa(const SuiteSource&, const std::string& path) {
+ItemsResult read_medqa(const SuiteSource&, const std::string& path) {
   return read_lines(path, [](const Entry& entry) -> Result<EvalItem> {
     FS_TRY(const std::string question, entry.text("question"));
     FS_TRY(const std::string letter, entry.text("answer_idx"));
@@ -119,7 +119,7 @@ ItemResult read_medqa(const SuiteSource&, const std::string& path) {
   });
 }
 
-ItemResult read_medmcqa(const SuiteSource&, const std::string& path) {
+ItemsResult read_medmcqa(const SuiteSource&, const std::string& path) {
   return read_lines(path, [](const Entry& entry) -> Result<EvalItem> {
     FS_TRY(const std::string question, entry.text("question"));
     std::vector<std::string> choices;
@@ -135,7 +135,7 @@ ItemResult read_medmcqa(const SuiteSource&, const std::string& path) {
 }
 
 // {"PMID": {"QUESTION", "CONTEXTS", "final_decision"}}
-ItemResult read_pubmedqa(const SuiteSource&, const std::string& path) {
+ItemsResult read_pubmedqa(const SuiteSource&, const std::string& path) {
   FS_TRY(const std::string text, read_set(path));
   const auto json = Json::parse(text);
   if (!json.ok() || !json->is_object()) return Error{ErrorCode::kDataLoss, path + ": " + (json.ok() ? "expected an object" : json.error().message)};
@@ -156,7 +156,7 @@ ItemResult read_pubmedqa(const SuiteSource&, const std::string& path) {
   return items;
 }
 
-ItemResult read_aqua(const SuiteSource&, const std::string& path) {
+ItemsResult read_aqua(const SuiteSource&, const std::string& path) {
   return read_lines(path, [](const Entry& entry) -> Result<EvalItem> {
     FS_TRY(const std::string question, entry.text("question"));
     FS_TRY(std::vector<std::string> choices, entry.texts("options"));
@@ -169,7 +169,7 @@ ItemResult read_aqua(const SuiteSource&, const std::string& path) {
 }
 
 // BIG-Bench Hard: a folder of tasks, or one of them. Options stand in the text, so a letter is compared as text.
-ItemResult read_bbh(const SuiteSource&, const std::string& path) {
+ItemsResult read_bbh(const SuiteSource&, const std::string& path) {
   std::vector<std::string> files;
   std::error_code error;
   if (std::filesystem::is_directory(path, error)) {

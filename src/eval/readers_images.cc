@@ -78,7 +78,7 @@ uint32_t big_endian(std::string_view bytes, size_t at) {
 }  // namespace
 
 // SHAPES (Andreas et al. 2016): PATH.input.npy with [n, 30, 30, 3] bytes in the order B G R, PATH.query_str.txt and PATH.output by line.
-ItemResult read_shapes_set(const SuiteSource&, const std::string& path) {
+ItemsResult read_shapes_set(const SuiteSource&, const std::string& path) {
   FS_TRY(const std::string array, read_set(path + ".input.npy"));
   FS_TRY(const std::string queries, read_set(path + ".query_str.txt"));
   FS_TRY(const std::string answers, read_set(path + ".output"));
@@ -125,7 +125,7 @@ ItemResult read_shapes_set(const SuiteSource&, const std::string& path) {
 }
 
 // MNIST (LeCun et al. 1998): a folder with images-idx3-ubyte.gz and labels-idx1-ubyte.gz. White on black becomes black on white.
-ItemResult read_mnist(const SuiteSource& source, const std::string& path) {
+ItemsResult read_mnist(const SuiteSource& source, const std::string& path) {
   FS_TRY(const std::string images, inflate_file(path + "/images-idx3-ubyte.gz"));
   FS_TRY(const std::string labels, inflate_file(path + "/labels-idx1-ubyte.gz"));
   const auto fail = [&](const std::string& what) { return Error{ErrorCode::kDataLoss, path + ": " + what}; };
