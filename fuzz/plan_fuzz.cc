@@ -7,6 +7,7 @@
 #include "agents/contemplate.h"
 #include "agents/ledger.h"
 #include "agents/plan.h"
+#include "agents/plan_form.h"
 #include "base/check.h"
 #include "base/json.h"
 
@@ -22,6 +23,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       CHECK(!step.question.empty() && step.question.size() <= 64 && step.level >= 0 && step.level < 3);
       for (const int need : step.needs) CHECK(need >= 0 && need < static_cast<int>(plan->steps.size()) && plan->steps[static_cast<size_t>(need)].level < step.level);
     }
+  }
+  if (const auto form = plan_by_form(text, {.n_steps_max = 6, .n_levels_max = 3})) {
+    CHECK(form->plan.steps.size() >= 2 && form->plan.steps.size() <= 6 && form->labels.size() == form->plan.steps.size());
   }
   const AnswerKey key = answer_key(text);
   CHECK((key.kind == AnswerKey::Kind::kNone) == key.key.empty());

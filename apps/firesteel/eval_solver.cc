@@ -12,6 +12,7 @@
 #include "data/real/problem.h"
 #include "data/synth.h"
 #include "eval/choice_logprob.h"
+#include "eval/compound.h"
 #include "image/decode.h"
 
 namespace firesteel {
@@ -139,12 +140,13 @@ Result<std::vector<EvalItem>> synthesise(const SuiteSource& source) {
   FS_TRY(const std::unique_ptr<SynthSource> stream, SynthSource::create(std::move(options)));
   std::vector<EvalItem> items;
   std::set<std::string> seen;
-  const auto count = static_cast<uint64_t>(source.count);
+  const bool compound = source.parts_max > 0;
+  const auto count = static_cast<uint64_t>(source.count) * static_cast<uint64_t>(compound ? source.parts_max : 1);
   for (uint64_t i = 0; items.size() < count && i < kDrawsPerItem * count; ++i) {
     FS_TRY(const Sample sample, stream->sample(i));
     if (sample.grader == "none" && source.grader.empty()) continue;  // nothing to compare with
     EvalItem item = item_from_sample(sample, i);
-    if (item.messages.empty()) continue;
+    if (item.messages.empty() || (compound && !can_be_part(item))) continue;
     EvalItem content = item;
     content.id.clear();
     if (!seen.insert(items_digest({content})).second) continue;
@@ -153,6 +155,7 @@ Result<std::vector<EvalItem>> synthesise(const SuiteSource& source) {
   if (items.size() < count) {
     return Error{ErrorCode::kDataLoss, "only " + std::to_string(items.size()) + " distinct problems of these kinds, " + std::to_string(count) + " are wanted"};
   }
+  if (compound) return make_compound_items(std::move(items), source.parts_min, source.parts_max, static_cast<size_t>(source.count), source.seed);
   return items;
 }
 

@@ -247,7 +247,7 @@ void AgentRun::run_lane(Lane* lane) {
   Signal end;
   end.event = {.kind = AgentEvent::Kind::kEnded, .lane = id};
   end.answer.emplace(run_tool_loop(&generator, std::move(lane->task.request), lane->task.with_tools ? options_.tools : no_tools, options_.limits.tools, hooks, nullptr,
-                                   {.gate = options_.gate, .cancelled = [group = lane->group] { return group->cancelled(); }}));
+                                   {.gate = options_.gate, .cancelled = [group = lane->group] { return group->cancelled(); }, .clock = clock_}));
   end.mean_logprob = generator.mean_logprob();
   end.tops = generator.take_tops();
   send(std::move(end));
@@ -284,6 +284,10 @@ void AgentRun::handle(Signal signal) {
     record.text = std::move(answer.text);
     record.thinking = std::move(answer.thinking);
     record.tools = std::move(answer.calls);
+    for (ToolCall& call : record.tools) {
+      call.start_us -= start_us_;
+      call.end_us -= start_us_;
+    }
     record.usage = answer.done.usage;
   } else {
     record.state = LaneState::kFailed;

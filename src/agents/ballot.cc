@@ -54,15 +54,26 @@ std::vector<Ballot::Candidate> Ballot::ranking() const {
   return out;
 }
 
-bool Ballot::decided() const {
-  if (n_counted_ >= n_samples_) return true;
+int Ballot::lead() const {
   int first = 0, second = 0;
   for (const Candidate& one : candidates_) {
     if (one.n_votes > first) second = std::exchange(first, one.n_votes);
     else second = std::max(second, one.n_votes);
   }
-  const int lead = first - second, n_left = n_samples_ - n_counted_;
-  return lead > n_left || (may_tie_ && lead == n_left && lead > 0) || lead >= margin_;
+  return first - second;
+}
+
+bool Ballot::decided() const {
+  const int n_left = n_samples_ - n_counted_, ahead = lead();
+  return n_left <= 0 || ahead > n_left || (may_tie_ && ahead == n_left && ahead > 0) || ahead >= margin_;
+}
+
+int Ballot::n_needed() const {
+  if (decided()) return 0;
+  // All for the leader: k more make its lead lead + k, with n_left - k to come.
+  const int n_left = n_samples_ - n_counted_, ahead = lead();
+  const int certain = may_tie_ ? (n_left - ahead + 1) / 2 : (n_left - ahead) / 2 + 1;
+  return std::clamp(std::min(margin_ - ahead, certain), 1, n_left);
 }
 
 double Ballot::agreement() const {

@@ -47,6 +47,8 @@ class Ballot {
 
   // More samples would hardly (or not at all) change the winner, or there are none.
   bool decided() const;
+  // The fewest further samples that could decide it; 0 when it is decided. Who runs no more than these at a time wastes none.
+  int n_needed() const;
   // Best first: by votes, then weight, then who was first. Empty while nobody has said anything.
   std::vector<Candidate> ranking() const;
   int n_counted() const { return n_counted_; }
@@ -56,6 +58,8 @@ class Ballot {
   double agreement() const;
 
  private:
+  int lead() const;  // of the first over the second
+
   int n_samples_;
   bool may_tie_;
   int margin_;

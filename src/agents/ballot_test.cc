@@ -102,6 +102,29 @@ TEST(Ballot, WeightsChooseAmongEqualCounts) {
   EXPECT_TRUE(ballot.decided());
 }
 
+TEST(Ballot, NothingIsDecidedBeforeWhatItNeeds) {
+  Rng rng(11);
+  for (int trial = 0; trial < 3000; ++trial) {
+    const int n = 2 + static_cast<int>(rng.below(9));
+    Ballot ballot(n, trial % 3 == 0 ? 0 : 0.05 + 0.3 * rng.uniform());
+    while (!ballot.decided()) {
+      // The quickest way to a decision, all for the leader or all for one nobody named, takes exactly what was said.
+      const int needed = ballot.n_needed();
+      ASSERT_GE(needed, 1);
+      Ballot best = ballot;
+      const AnswerKey leader = best.ranking().empty() ? key(0) : best.ranking().front().answer;
+      int n_added = 0;
+      while (!best.decided()) {
+        best.add(leader, 1);
+        ++n_added;
+      }
+      ASSERT_EQ(n_added, needed) << n;
+      ballot.add(rng.below(5) == 0 ? AnswerKey{} : key(static_cast<int>(rng.below(4))), 1);
+    }
+    ASSERT_EQ(ballot.n_needed(), 0);
+  }
+}
+
 // Saved samples and wrong stops over many simulated questions, with a fixed seed.
 TEST(Ballot, SavesMostSamplesWhereTheModelIsSure) {
   Rng rng(7);

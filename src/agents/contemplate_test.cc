@@ -280,7 +280,42 @@ TEST(Split, AJoinWithoutCitationsIsReplacedByTheParts) {
     return has(question.prompt, "A?") ? std::string("Answer: 1") : std::string("Answer: 2");
   });
   Heard heard;
-  EXPECT_EQ(run(&fake, ask("A? B?", split()), &heard).text, "A? 1 [1]\nB? 2 [2]");
+  EXPECT_EQ(run(&fake, ask("A and B?", split()), &heard).text, "A? 1 [1]\nB? 2 [2]");
+}
+
+TEST(Split, AJoinThatInventsANumberIsReplacedByTheParts) {
+  FakeGenerator fake([](const Question& question) -> Result<std::string> {
+    if (has(question.prompt, "Split into questions")) return std::string(R"({"questions": ["A?", "B?"]})");
+    if (has(question.prompt, "cite it as")) return std::string("It is 1 [1] and 3 [2].");
+    return has(question.prompt, "A?") ? std::string("Answer: 1") : std::string("Answer: 2");
+  });
+  Heard heard;
+  const AgentAnswer answer = run(&fake, ask("A and B?", split()), &heard);
+  EXPECT_EQ(answer.text, "A? 1 [1]\nB? 2 [2]");
+  EXPECT_TRUE(has(answer.ledger.to_json().find("details")->find("join")->as_string(), "says 3"));
+}
+
+TEST(Split, AQuestionWhosePartsAreNumberedNeedsNoPlannerAndNoJoin) {
+  FakeGenerator fake([](const Question& question) -> Result<std::string> {
+    EXPECT_FALSE(has(question.prompt, "Split into questions") || has(question.prompt, "cite it as"));
+    return has(question.prompt, "2 plus 2") ? std::string("Answer: 4") : has(question.prompt, "3 times 4") ? std::string("Answer: 12") : std::string("Answer: iron");
+  });
+  Heard heard;
+  const AgentAnswer answer = run(&fake, ask("a) What is 2 plus 2? b) What is Fe? c) What is 3 times the answer to a)?", split()), &heard);
+  EXPECT_EQ(answer.text, "a) 4 [1]\nb) iron [2]\nc) 12 [3]");
+  EXPECT_EQ(answer.ledger.lanes.size(), 3u);
+  EXPECT_EQ(answer.ledger.to_json().find("details")->find("planned_by")->as_string(), "form");
+}
+
+TEST(Split, APlanThatCopiesANumberWronglyIsRefused) {
+  FakeGenerator fake([](const Question& question) -> Result<std::string> {
+    if (has(question.prompt, "Split into questions")) return std::string(R"({"questions": ["What is 2 + 2?", "What is 3 + 8?"]})");
+    return std::string("the whole answer");
+  });
+  Heard heard;
+  const AgentAnswer answer = run(&fake, ask("I want 2 + 2 and 3 + 7.", split()), &heard);
+  EXPECT_EQ(answer.text, "the whole answer");
+  EXPECT_EQ(answer.ledger.to_json().find("details")->find("plan_refused")->as_string(), "plan: it says 8 and leaves out 7");
 }
 
 // ---- refine ---------------------------------------------------------------------------------------------------------
@@ -425,6 +460,27 @@ TEST(Replay, ByTheRecordOfTheGeneratorInFront) {
     Json broken = record;
     broken.set(damage, 3);
     EXPECT_EQ(replay_run(&fake, broken, {}).error().code, ErrorCode::kDataLoss) << damage;
+  }
+}
+
+TEST(Replay, PicturesAreKeptWithTheRequest) {
+  GenerateRequest request = ask("What is it?", vote(2));
+  RgbImage image{.width = 3, .height = 2, .pixels = {}};
+  for (int i = 0; i < 18; ++i) image.pixels.push_back(static_cast<uint8_t>(i * 13));
+  request.images = {std::make_shared<const RgbImage>(image)};
+  const Json stored = Json::parse(request_json(request).dump()).value();
+  const auto back = request_of(stored);
+  ASSERT_TRUE(back.ok()) << back.error().message;
+  ASSERT_EQ(back->images.size(), 1u);
+  EXPECT_EQ(back->images[0]->width, 3);
+  EXPECT_EQ(back->images[0]->pixels, image.pixels);
+  // What a ledger is not meant to hold is counted, and the replay says why it cannot.
+  request.images = {std::make_shared<const RgbImage>(RgbImage{.width = 1200, .height = 1200, .pixels = std::vector<uint8_t>(1200u * 1200u * 3u)})};
+  EXPECT_EQ(request_of(request_json(request)).error().code, ErrorCode::kUnsupported);
+  for (const char* images : {"[3]", R"([{"width": 3, "height": 2, "rgb": "AAAA"}])", R"([{"width": -1, "height": 2, "rgb": ""}])", R"([{"width": 1, "height": 1, "rgb": "*"}])", "\"x\""}) {
+    Json broken = stored;
+    broken.set("images", Json::parse(images).value());
+    EXPECT_FALSE(request_of(broken).ok()) << images;
   }
 }
 

@@ -72,6 +72,8 @@ Json Ledger::to_json(bool with_texts) const {
       for (const ToolCall& call : lane.tools) {
         Json tool = Json::Object{{"name", call.name}, {"arguments", call.arguments}, {"result", call.result}};
         if (call.failed) tool.set("failed", true);
+        tool.set("start_ms", static_cast<double>(call.start_us) * 1e-3);
+        tool.set("end_ms", static_cast<double>(call.end_us) * 1e-3);
         tools.push_back(std::move(tool));
       }
       one.set("tools", std::move(tools));

@@ -4,8 +4,11 @@
 #include <array>
 #include <cctype>
 #include <cmath>
+#include <optional>
 
 #include <fmt/format.h>
+
+#include "agents/plan_form.h"
 
 namespace firesteel {
 namespace {
@@ -60,7 +63,9 @@ QuestionShape question_shape(std::string_view question) {
   }
   const bool choices = count_of(text, "a)") > 0 && count_of(text, "b)") > 0;
   const int n_items = count_items(text);
-  shape.n_parts = std::clamp(std::max({1, n_marks, choices ? 1 : n_items, n_marks > 0 || n_and > 1 ? 1 + n_and : 1}), 1, kFanOutMax);
+  const std::optional<FormPlan> form = plan_by_form(question.substr(0, kShapeBytesMax));
+  shape.has_form = form.has_value();
+  shape.n_parts = form ? static_cast<int>(form->plan.steps.size()) : std::clamp(std::max({1, n_marks, choices ? 1 : n_items, n_marks > 0 || n_and > 1 ? 1 + n_and : 1}), 1, kFanOutMax);
   for (const std::string_view word : {"write", "essay", "story", "poem", "letter", "explain", "describe", "summarise", "summarize", "draft", "translate"}) {
     shape.is_open = shape.is_open || contains_word(text, word);
   }

@@ -14,6 +14,7 @@ namespace firesteel {
 // What can be seen without a model. Heuristics for English, cheap and bounded; they choose a way, never an answer.
 struct QuestionShape {
   int n_parts = 1;           // questions that seem to be asked: question marks, numbered or lettered items, "and what/how/which ..."
+  bool has_form = false;     // and their form says where each begins (plan_by_form)
   bool is_checkable = false; // answers can be compared: numbers, choices, yes or no
   bool is_open = false;      // a text is to be written
 };

@@ -7,9 +7,12 @@
 #include <utility>
 
 #include "agents/tool_run.h"
+#include "base/base64.h"
 
 namespace firesteel {
 namespace {
+
+constexpr size_t kPictureBytesMax = 4u << 20;  // of pixels in all; a stored ledger has at most 8 MiB, and base64 adds a third
 
 Error broken(const std::string& what) { return {ErrorCode::kDataLoss, "ledger: " + what}; }
 
@@ -21,6 +24,35 @@ const char* constraint_name(Constraint::Kind kind) {
     case Constraint::Kind::kGrammar: return "grammar";
   }
   return "?";
+}
+
+// The pictures as they were decoded; only their number where they are more than a ledger is meant to hold.
+Json images_json(const std::vector<ImagePtr>& images) {
+  size_t n_bytes = 0;
+  for (const ImagePtr& image : images) n_bytes += image->pixels.size();
+  if (n_bytes > kPictureBytesMax) return static_cast<int64_t>(images.size());
+  Json::Array out;
+  for (const ImagePtr& image : images) {
+    const std::string_view bytes(reinterpret_cast<const char*>(image->pixels.data()), image->pixels.size());
+    out.push_back(Json::Object{{"width", int64_t{image->width}}, {"height", int64_t{image->height}}, {"rgb", encode_base64(bytes)}});
+  }
+  return out;
+}
+
+Status read_images(const Json& json, std::vector<ImagePtr>* images) {
+  if (json.is_int()) return Error{ErrorCode::kUnsupported, "replay: the request had pictures that were too large for its ledger (" + std::to_string(kPictureBytesMax >> 20) + " MiB of pixels)"};
+  if (!json.is_array() || json.as_array().size() > kImagesMax) return broken("request.images is of another type, or too long");
+  for (const Json& one : json.as_array()) {
+    const Json *width = one.find("width"), *height = one.find("height"), *rgb = one.find("rgb");
+    const auto is_side = [](const Json* side) { return side != nullptr && side->is_int() && side->as_int() > 0 && side->as_int() <= static_cast<int64_t>(kPictureBytesMax); };
+    if (!is_side(width) || !is_side(height) || rgb == nullptr || !rgb->is_string()) return broken("a picture without width, height or pixels");
+    FS_TRY(const std::string bytes, decode_base64(rgb->as_string()));
+    if (bytes.size() != 3u * static_cast<uint64_t>(width->as_int()) * static_cast<uint64_t>(height->as_int())) return broken("a picture with more or fewer pixels than it says");
+    RgbImage image{.width = static_cast<int32_t>(width->as_int()), .height = static_cast<int32_t>(height->as_int()), .pixels = {}};
+    image.pixels.assign(bytes.begin(), bytes.end());
+    images->push_back(std::make_shared<const RgbImage>(std::move(image)));
+  }
+  return {};
 }
 
 // Reads members of an object; the first wrong one is remembered.
@@ -136,14 +168,14 @@ Json request_json(const GenerateRequest& request) {
     agents.set("rounds", params.n_rounds);
     out.set("agents", std::move(agents));
   }
-  if (!request.images.empty()) out.set("images", static_cast<int64_t>(request.images.size()));
+  if (!request.images.empty()) out.set("images", images_json(request.images));
   return out;
 }
 
 Result<GenerateRequest> request_of(const Json& json) {
   Members whole(&json, "request");
-  if (whole.integer("images", 0) > 0) return Error{ErrorCode::kUnsupported, "replay: the request had pictures, which ledgers do not keep"};
   GenerateRequest request;
+  if (const Json* images = whole.get("images"); images != nullptr) FS_TRY_VOID(read_images(*images, &request.images));
   ChatPrompt chat;
   const Json* messages = whole.get("messages");
   if (messages == nullptr || !messages->is_array()) return broken("request.messages is missing or of another type");

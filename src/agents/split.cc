@@ -1,5 +1,6 @@
 // split: a plan of questions, those that are ready at once, and an answer that cites them.
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include <fmt/format.h>
@@ -7,7 +8,9 @@
 #include "agents/answer_key.h"
 #include "agents/contemplate.h"
 #include "agents/plan.h"
+#include "agents/plan_form.h"
 #include "agents/prompts.h"
+#include "base/number_literals.h"
 
 namespace firesteel {
 namespace {
@@ -69,10 +72,39 @@ void set_detail(AgentRun* run, const char* name, Json value) {
   run->ledger().details.set(name, std::move(value));
 }
 
+bool holds_number(std::string_view text, std::string_view value) {
+  const std::vector<NumberLiteral> literals = find_number_literals(text);
+  return std::any_of(literals.begin(), literals.end(), [&](const NumberLiteral& one) { return one.value == value; });
+}
+
+// A number of the joined text that neither the question nor an answer has; empty when there is none. Citations do not count.
+std::string foreign_number(const std::string& joined, const std::string& source) {
+  for (const NumberLiteral& one : find_number_literals(joined)) {
+    const bool cites = one.offset > 0 && joined[one.offset - 1] == '[';
+    if (!cites && !holds_number(source, one.value)) return one.value;
+  }
+  return {};
+}
+
+// A plan that both lacks a number of the question and has one that the question lacks has copied wrongly; either alone may be sense ("a
+// dozen" is 12, a year says nothing). Empty when it has not.
+std::string miscopied_number(const Plan& plan, const std::string& question) {
+  std::string all, foreign, lost;
+  for (const PlanStep& step : plan.steps) {
+    all += step.question + "\n";
+    if (foreign.empty()) foreign = foreign_number(step.question, question);
+  }
+  for (const NumberLiteral& one : find_number_literals(question)) {
+    if (lost.empty() && !holds_number(all, one.value)) lost = one.value;
+  }
+  return foreign.empty() || lost.empty() ? std::string() : "it says " + foreign + " and leaves out " + lost;
+}
+
 class Split {
  public:
-  Split(AgentRun* run, const StrategyInput& input, Plan plan, int plan_lane)
-      : run_(run), input_(input), question_(question_of(std::get<ChatPrompt>(input.base.prompt).messages)), plan_lane_(plan_lane) {
+  // labels: how the question itself names its parts; empty when a model planned.
+  Split(AgentRun* run, const StrategyInput& input, Plan plan, std::vector<std::string> labels, int plan_lane)
+      : run_(run), input_(input), question_(question_of(std::get<ChatPrompt>(input.base.prompt).messages)), labels_(std::move(labels)), plan_lane_(plan_lane) {
     for (PlanStep& step : plan.steps) parts_.push_back({.step = std::move(step)});
   }
 
@@ -158,6 +190,16 @@ class Split {
       if (answer.reason == FinishReason::kStop) answer.reason = FinishReason::kLength;
       return answer;
     }
+    if (!labels_.empty() && !input_.base.constraint.has_value()) {
+      // The question is its parts: their answers in its order say all of it, and no model can get one wrong in the telling.
+      set_detail(run_, "join", "the parts are what was asked, so their answers are listed");
+      for (const int number : answered) {
+        const auto i = static_cast<size_t>(number) - 1;
+        answer.text += fmt::format("{}{} {} [{}]", answer.text.empty() ? "" : "\n", labels_[i], parts_[i].answer, number);
+      }
+      if (!missing.empty()) answer.text += "\n\n" + missing;
+      return answer;
+    }
     LaneTask task{.key = "join", .role = "join", .title = "Join the answers", .request = with_question(input_.base, merge_prompt(question_, known_of(parts_, nullptr)), /*thinking=*/false, input_.info),
                   .parent = plan_lane_};
     task.request.constraint = input_.base.constraint;
@@ -165,10 +207,14 @@ class Split {
     answer = answer_of(lane);
     int n_citations = 0;
     answer.text = checked_citations(lane.text, answered, &n_citations);
-    const bool good = lane.ok() && (n_citations > 0 || input_.base.constraint.has_value());
-    if (!good) {
-      // A join that cites nothing cannot be checked; the parts themselves can.
-      set_detail(run_, "join", lane.ok() ? "the joined text cites nothing, so the parts are listed" : "the join did not end well, so the parts are listed");
+    std::string fault;
+    if (!lane.ok()) fault = "the join did not end well";
+    else if (input_.base.constraint.has_value()) fault.clear();
+    else if (n_citations == 0) fault = "the joined text cites nothing";
+    else if (const std::string number = foreign_number(answer.text, merge_prompt(question_, known_of(parts_, nullptr))); !number.empty()) fault = "the joined text says " + number + ", which nobody found";
+    if (!fault.empty()) {
+      // Such a text cannot be checked, or is wrong; the parts themselves can be.
+      set_detail(run_, "join", fault + ", so the parts are listed");
       std::string list;
       for (const int number : answered) {
         const Part& part = parts_[static_cast<size_t>(number) - 1];
@@ -185,6 +231,7 @@ class Split {
   AgentRun* run_;
   const StrategyInput& input_;
   std::string question_;
+  std::vector<std::string> labels_;
   int plan_lane_;
   std::vector<Part> parts_;
 };
@@ -193,6 +240,12 @@ class Split {
 
 AgentAnswer run_split(AgentRun* run, const StrategyInput& input) {
   const std::string question = question_of(std::get<ChatPrompt>(input.base.prompt).messages);
+  // Where the question's own form says what its parts are, no model is asked: nothing to wait for, nothing to get wrong.
+  if (std::optional<FormPlan> form = plan_by_form(question)) {
+    run->note(fmt::format("{} questions, as the question numbers them", form->plan.steps.size()));
+    set_detail(run, "planned_by", "form");
+    return Split(run, input, std::move(form->plan), std::move(form->labels), input.parent).go();
+  }
   LaneTask task{.key = "plan", .role = "plan", .title = "Plan", .request = with_question(input.base, plan_prompt(question), /*thinking=*/false, input.info), .parent = input.parent};
   task.request.sampling.temperature = 0;
   task.request.stop.strings.clear();
@@ -212,8 +265,10 @@ AgentAnswer run_split(AgentRun* run, const StrategyInput& input) {
   Result<Plan> plan = parse_plan(planned.text);
   if (!plan.ok()) return alone(plan.error().message);
   if (plan->steps.size() < 2) return alone("plan: there is nothing to split");
+  if (const std::string miscopied = miscopied_number(*plan, question); !miscopied.empty()) return alone("plan: " + miscopied);
   run->note(fmt::format("{} questions", plan->steps.size()));
-  return Split(run, input, std::move(*plan), plan_lane).go();
+  set_detail(run, "planned_by", "model");
+  return Split(run, input, std::move(*plan), {}, plan_lane).go();
 }
 
 }  // namespace firesteel

@@ -146,6 +146,7 @@ Result<ToolLoopAnswer> run_tool_loop(Generator* generator, GenerateRequest reque
     return Error{ErrorCode::kInvalidArgument, "tools need a conversation, found a raw prompt"};
   }
   if (!tools.empty() && chat->tools.is_null()) chat->tools = tools_json(tools);
+  const Clock& clock = around.clock != nullptr ? *around.clock : system_clock();
   if (around.gate == nullptr) around.gate = std::make_shared<TaintGate>();
   if (chat != nullptr && holds_tool_results(*chat)) around.gate->taint("the conversation");
   const std::string owner = request.tools ? request.tools->owner : std::string();
@@ -191,7 +192,9 @@ Result<ToolLoopAnswer> run_tool_loop(Generator* generator, GenerateRequest reque
       if (static_cast<int>(answer.calls.size()) >= limits.n_calls_max) answer.end = ToolLoopAnswer::End::kCalls;
       if (answer.end != ToolLoopAnswer::End::kAnswered) return answer;
       if (hooks.on_call) hooks.on_call(call);
+      call.start_us = clock.now_us();
       run_call(&call, tools, limits.result_bytes_max, {.owner = owner, .images = request.images, .cancelled = around.cancelled}, around.gate.get(), &images);
+      call.end_us = clock.now_us();
       if (hooks.on_result) hooks.on_result(call);
       answer.calls.push_back(call);
     }

@@ -9,6 +9,7 @@
 
 #include "tools/tool.h"
 #include "api/generator.h"
+#include "base/clock.h"
 #include "tools/taint_gate.h"
 
 namespace firesteel {
@@ -26,6 +27,7 @@ struct ToolCall {
   std::string arguments;  // a JSON object
   std::string result;     // what the model was told
   bool failed = false;    // the result is an error
+  int64_t start_us = 0, end_us = 0;  // when it ran, by the loop's clock; in a ledger since the run began
 };
 
 struct ToolLoopAnswer {
@@ -54,6 +56,7 @@ struct ToolLoopHooks {
 struct ToolSurroundings {
   std::shared_ptr<TaintGate> gate = {};  // shared by all loops of a run; null: one of its own
   std::function<bool()> cancelled = {};  // for tools that wait
+  const Clock* clock = nullptr;          // for the times of calls; null: the system's
 };
 
 const char* tool_loop_end_name(ToolLoopAnswer::End end);  // "answered", "rounds" ...

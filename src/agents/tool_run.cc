@@ -81,6 +81,10 @@ ToolRun answer_with_tools(Generator* generator, const GenerateRequest& request, 
     run.error = answer->done.error;
     lane.usage = answer->done.usage;
     lane.tools = std::move(answer->calls);
+    for (ToolCall& call : lane.tools) {
+      call.start_us -= start_us;
+      call.end_us -= start_us;
+    }
     lane.state = lane_state_of(answer->done.reason, answer->end);
     lane.error = run.error.message;
     if (lane.error.empty() && answer->end != ToolLoopAnswer::End::kAnswered) lane.error = std::string("a limit of its tools: ") + tool_loop_end_name(answer->end);

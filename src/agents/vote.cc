@@ -28,7 +28,6 @@ Json ballot_json(const Ballot& ballot, double error_bound) {
 
 AgentAnswer run_vote(AgentRun* run, const StrategyInput& input) {
   const int n_samples = std::max(2, input.params.n_agents);
-  const int n_at_once = std::min(n_samples, input.params.n_at_once > 0 ? input.params.n_at_once : std::max(2, (n_samples + 1) / 2));
   Ballot ballot(n_samples, input.params.error_bound);
   std::vector<int> lanes;     // by sample
   std::vector<char> ended(static_cast<size_t>(n_samples), 0);
@@ -42,12 +41,12 @@ AgentAnswer run_vote(AgentRun* run, const StrategyInput& input) {
     task.request.sampling.n_top_logprobs = 0;
     lanes.push_back(run->start(std::move(task)));
   };
-  // Samples run a few at a time, so that the last ones need not be started at all; they are counted in their order.
+  // No more run at a time than it takes at least to decide, unless the request wants more of them: none is begun in vain. They are
+  // counted in their order.
   while (!ballot.decided()) {
-    while (lanes.size() < static_cast<size_t>(n_samples) &&
-           lanes.size() < static_cast<size_t>(n_at_once) + static_cast<size_t>(std::count(ended.begin(), ended.end(), 1))) {
-      start_next();
-    }
+    const auto n_ended = static_cast<int>(std::count(ended.begin(), ended.end(), 1));
+    const int n_wanted = input.params.n_at_once > 0 ? input.params.n_at_once + n_ended : ballot.n_counted() + ballot.n_needed();
+    while (static_cast<int>(lanes.size()) < std::min(n_samples, n_wanted)) start_next();
     const int lane = run->wait_any();
     if (lane < 0) break;
     const auto found = std::find(lanes.begin(), lanes.end(), lane);

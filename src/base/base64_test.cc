@@ -28,5 +28,19 @@ TEST(Base64, RefusesWhatIsNotOneContent) {
   EXPECT_NE(decode_base64("Zm9*").error().message.find("byte 3"), std::string::npos);
 }
 
+TEST(Base64, BytesComeBack) {
+  EXPECT_EQ(encode_base64(""), "");
+  EXPECT_EQ(encode_base64("f"), "Zg==");
+  EXPECT_EQ(encode_base64("fo"), "Zm8=");
+  EXPECT_EQ(encode_base64("foobar"), "Zm9vYmFy");
+  std::string bytes;
+  for (int i = 0; i < 300; ++i) {
+    const auto back = decode_base64(encode_base64(bytes));
+    ASSERT_TRUE(back.ok());
+    EXPECT_EQ(*back, bytes);
+    bytes.push_back(static_cast<char>(i * 37));
+  }
+}
+
 }  // namespace
 }  // namespace firesteel

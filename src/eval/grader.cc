@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/json.h"
+#include "eval/answer_parts.h"
 #include "eval/answer_text.h"
 #include "grammar/automaton.h"
 #include "grammar/grammar.h"
@@ -13,8 +14,9 @@ namespace {
 
 constexpr size_t kTextMax = 1u << 20;  // of an answer: the end of it is read
 constexpr size_t kChoicesMax = 26;
+constexpr size_t kPartsMax = 16;
 
-constexpr std::array<const char*, 9> kKindNames = {"exact", "number", "choice", "regex", "json", "math", "contains", "refusal", "reply"};
+constexpr std::array<const char*, 10> kKindNames = {"exact", "number", "choice", "regex", "json", "math", "contains", "refusal", "reply", "parts"};
 
 bool is_alnum(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
@@ -249,6 +251,21 @@ Grade grade_regex(const Grading& grading, std::string_view text) {
   return out;
 }
 
+Grade grade_parts(const Grading& grading, std::string_view text) {
+  const AnswerParts pieces = answer_parts(text, grading.parts.size());
+  size_t n_right = 0;
+  std::string wrong;
+  for (size_t i = 0; i < grading.parts.size(); ++i) {
+    const std::vector<std::string_view>& of_part = pieces.of_part[i];
+    const bool right = std::any_of(of_part.begin(), of_part.end(), [&](std::string_view piece) { return grade(grading.parts[i], piece).right; });
+    n_right += right ? 1 : 0;
+    if (!right) wrong += (wrong.empty() ? "" : ", ") + std::to_string(i + 1);
+  }
+  Grade out{n_right == grading.parts.size(), std::to_string(n_right) + " of " + std::to_string(grading.parts.size()) + " parts"};
+  if (!wrong.empty()) out.read += ", not " + wrong;
+  return out;
+}
+
 }  // namespace
 
 const char* grading_kind_name(Grading::Kind kind) { return kKindNames[static_cast<size_t>(kind)]; }
@@ -292,12 +309,21 @@ Grade grade(const Grading& grading, std::string_view text) {
       const bool right = !is_refusal(text) && !trim(text).empty();
       return {right, right ? "an answer" : "refusal"};
     }
+    case Grading::Kind::kParts: return grade_parts(grading, text);
   }
   return {};
 }
 
 Status check_grading(const Grading& grading, const std::string& where) {
   const auto fail = [&](const std::string& what) { return Error{ErrorCode::kInvalidArgument, where + ": " + what}; };
+  if (grading.kind == Grading::Kind::kParts) {
+    if (grading.parts.size() < 2 || grading.parts.size() > kPartsMax) return fail("expected 2 to " + std::to_string(kPartsMax) + " parts, found " + std::to_string(grading.parts.size()));
+    for (size_t i = 0; i < grading.parts.size(); ++i) {
+      if (grading.parts[i].kind == Grading::Kind::kParts) return fail("a part has parts");
+      FS_TRY_VOID(check_grading(grading.parts[i], where + ": part " + std::to_string(i + 1)));
+    }
+    return {};
+  }
   const bool needs_answer = grading.kind != Grading::Kind::kRefusal && grading.kind != Grading::Kind::kReply;
   if (needs_answer && grading.answers.empty()) return fail("expected an answer");
   if (grading.kind == Grading::Kind::kChoice) {

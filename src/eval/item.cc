@@ -36,6 +36,15 @@ class ContentHash {
   Uint128 value_ = (Uint128{0x6c62272e07bb0142} << 64) + 0x62b821756295c58d;
 };
 
+void add_grading(const Grading& grading, ContentHash* hash) {
+  hash->add(grading_kind_name(grading.kind));
+  hash->add_size(grading.answers.size());
+  for (const std::string& answer : grading.answers) hash->add(answer);
+  for (const std::string& choice : grading.choices) hash->add(choice);
+  hash->add(grading.unit);
+  for (const Grading& part : grading.parts) add_grading(part, hash);
+}
+
 void add_item(const EvalItem& item, ContentHash* hash) {
   hash->add(item.id);
   hash->add_size(item.messages.size());
@@ -50,11 +59,7 @@ void add_item(const EvalItem& item, ContentHash* hash) {
     hash->add_size(static_cast<size_t>(image.width));
     hash->add(image.pixels);
   }
-  hash->add(grading_kind_name(item.grading.kind));
-  hash->add_size(item.grading.answers.size());
-  for (const std::string& answer : item.grading.answers) hash->add(answer);
-  for (const std::string& choice : item.grading.choices) hash->add(choice);
-  hash->add(item.grading.unit);
+  add_grading(item.grading, hash);
 }
 
 // "math/buying/unit_price" with 2: "math/buying".

@@ -4,6 +4,7 @@
 
 #include <string_view>
 
+#include "base/base64.h"
 #include "base/check.h"
 
 namespace firesteel {
@@ -18,17 +19,6 @@ void append_chunk(std::string* out, std::string_view type, std::string_view data
   const std::string body = std::string(type) + std::string(data);
   *out += body;
   append_big_endian(out, static_cast<uint32_t>(crc32(0, reinterpret_cast<const Bytef*>(body.data()), static_cast<uInt>(body.size()))));
-}
-
-std::string base64(std::string_view bytes) {
-  constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  for (size_t i = 0; i < bytes.size(); i += 3) {
-    uint32_t word = 0;
-    for (size_t k = 0; k < 3; ++k) word = (word << 8) | (i + k < bytes.size() ? static_cast<uint8_t>(bytes[i + k]) : 0u);
-    for (size_t k = 0; k < 4; ++k) out += i + k > bytes.size() ? '=' : kAlphabet[(word >> (18 - 6 * k)) & 63];
-  }
-  return out;
 }
 
 }  // namespace
@@ -53,7 +43,7 @@ std::string png_data_uri(const RgbImage& image) {
   append_chunk(&png, "IHDR", header);
   append_chunk(&png, "IDAT", packed);
   append_chunk(&png, "IEND", {});
-  return "data:image/png;base64," + base64(png);
+  return "data:image/png;base64," + encode_base64(png);
 }
 
 }  // namespace firesteel

@@ -64,6 +64,27 @@ Status read_grader(const Json& value, const std::string& where, Grading* grading
   return {};
 }
 
+// "parts": [{"answer": ..., "grader": ...}, ...] of an item with several questions.
+Status read_parts(const Json::Array& list, const std::string& where, Grading* grading) {
+  grading->kind = Grading::Kind::kParts;
+  for (const Json& one : list) {
+    const std::string place = where + ": part " + std::to_string(grading->parts.size() + 1);
+    if (!one.is_object()) return Error{ErrorCode::kInvalidArgument, place + ": expected an object"};
+    Grading part;
+    for (const auto& [key, value] : one.as_object()) {
+      if (key == "answer") {
+        FS_TRY(part.answers, texts_of(value, place, "answer"));
+      } else if (key == "grader") {
+        FS_TRY_VOID(read_grader(value, place, &part));
+      } else {
+        return Error{ErrorCode::kInvalidArgument, place + ": unknown key '" + key.substr(0, 40) + "'; there are answer, grader"};
+      }
+    }
+    grading->parts.push_back(std::move(part));
+  }
+  return {};
+}
+
 Result<std::vector<EvalItem>> read_items(const Suite& suite, const SuiteInputs& inputs, int64_t n_max) {
   const std::string folder = folder_of(suite.file);
   const std::string path = folder + "/" + suite.source.file;
@@ -145,6 +166,8 @@ Result<EvalItem> parse_item(const std::string& line, const std::string& where, c
       FS_TRY(item.grading.choices, texts_of(value, where, "choices"));
     } else if (key == "grader") {
       FS_TRY_VOID(read_grader(value, where, &item.grading));
+    } else if (key == "parts" && value.is_array()) {
+      FS_TRY_VOID(read_parts(value.as_array(), where, &item.grading));
     } else if (key == "slices" && value.is_object()) {
       for (const auto& [name, member] : value.as_object()) {
         if (!member.is_string()) return fail("slices: expected texts");
@@ -153,7 +176,7 @@ Result<EvalItem> parse_item(const std::string& line, const std::string& where, c
     } else if (key == "metadata") {
       continue;  // for people
     } else {
-      return fail("unknown key or wrong type: '" + key.substr(0, 40) + "'; there are id, prompt, messages, images, answer, choices, grader, slices, metadata");
+      return fail("unknown key or wrong type: '" + key.substr(0, 40) + "'; there are id, prompt, messages, images, answer, parts, choices, grader, slices, metadata");
     }
   }
   if (item.messages.empty() || item.messages.back().role != "user") return fail("expected a prompt, or messages that end with the user's");

@@ -27,6 +27,7 @@ struct SuiteSource {
   std::vector<std::pair<std::string, double>> kinds = {};
   uint64_t seed = 1;
   int64_t count = 0;
+  int parts_min = 0, parts_max = 0;  // above 0: so many of them are asked in one question (eval/compound.h)
   std::string grader = {};  // instead of the samples' own: "refusal", "reply"
   // kExternal: a reader of readers.h and a path below the data folder.
   std::string reader = {};

@@ -111,6 +111,16 @@ void read_source(const toml::table* table, const std::string& where, SuiteSource
     source->seed = static_cast<uint64_t>(seed);
     t.integer("count", 1, kItemsMax, &source->count);
     t.text("grader", &source->grader);
+    if (const toml::table* parts = t.table("parts")) {
+      Table p(parts, where, status);
+      int64_t low = 0, high = 0;
+      p.integer("min", 2, 16, &low);
+      p.integer("max", 2, 16, &high);
+      p.finish();
+      if (low == 0 || high < low) t.fail("parts", "min and max, 2 to 16");
+      source->parts_min = static_cast<int>(low);
+      source->parts_max = static_cast<int>(high);
+    }
     if (source->kinds.empty()) t.fail("kinds", "a table of kinds and their shares");
     if (source->count == 0) t.fail("count", "the number of items");
     if (!source->grader.empty() && !grading_kind(source->grader)) t.fail("grader", "the name of a grader");

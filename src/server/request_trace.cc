@@ -72,7 +72,10 @@ void add_agent_spans(const Json& ledger, int64_t start_us, const Span& parent) {
       if (++n_tools > kToolsMax) break;
       const std::string name = text_of(call, "name");
       Span tool = span.child("execute_tool " + name);
-      tool.set_times(until_us, until_us);
+      // Ledgers of before they had times of tools: at their lane's end, without length.
+      const bool has_times = call.find("start_ms") != nullptr && call.find("end_ms") != nullptr;
+      const int64_t begun_us = has_times ? start_us + us_of_ms(call, "start_ms") : until_us;
+      tool.set_times(begun_us, has_times ? std::max(begun_us, start_us + us_of_ms(call, "end_ms")) : until_us);
       tool.set("gen_ai.operation.name", "execute_tool");
       tool.set("gen_ai.tool.name", name);
       if (call.find("failed") != nullptr) tool.fail("failed");

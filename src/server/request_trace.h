@@ -17,7 +17,7 @@ namespace firesteel {
 Span start_request_span(const ServerContext& context, const Call& call, const Exchange& exchange);
 
 // From the ledger of a run of agents (docs/subagents.md), which began at start_us (Unix): "invoke_agent ROLE" for each lane,
-// "execute_tool NAME" inside. The ledger has no times of tools: their spans lie at their lane's end and have no length.
+// "execute_tool NAME" inside, with their own times.
 void add_agent_spans(const Json& ledger, int64_t start_us, const Span& parent);
 
 }  // namespace firesteel

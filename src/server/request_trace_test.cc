@@ -54,7 +54,7 @@ TEST_F(AppTest, ARequestIsASpanWithoutItsText) {
 TEST(AgentSpans, LanesAndToolsAreChildren) {
   const auto kept = std::make_shared<Kept>();
   const Json ledger = Json::parse(R"({"lanes": [{"key": "part/1", "role": "part", "state": "done", "start_ms": 1.5, "end_ms": 20, "prompt_tokens": 5, "generated_tokens": 6,
-    "tools": [{"name": "calculator", "arguments": "secret", "result": "secret"}, {"name": "units", "failed": true}]}, {"key": "join", "role": "join", "state": "failed", "start_ms": 20, "end_ms": 3}]})").value();
+    "tools": [{"name": "calculator", "arguments": "secret", "result": "secret", "start_ms": 4, "end_ms": 9.5}, {"name": "units", "failed": true}]}, {"key": "join", "role": "join", "state": "failed", "start_ms": 20, "end_ms": 3}]})").value();
   {
     const Span parent = Tracer(kept, {}).start("chat m", SpanKind::kServer);
     add_agent_spans(ledger, 1'000'000, parent);
@@ -64,7 +64,10 @@ TEST(AgentSpans, LanesAndToolsAreChildren) {
   const std::vector<SpanRecord> spans = kept->spans();
   ASSERT_EQ(spans.size(), 5u);  // tools before their lane, all before the request
   EXPECT_EQ(spans[0].name, "execute_tool calculator");
+  EXPECT_EQ(spans[0].start_us, 1'004'000);
+  EXPECT_EQ(spans[0].end_us, 1'009'500);
   EXPECT_EQ(spans[1].error_type, "failed");
+  EXPECT_EQ(spans[1].start_us, 1'020'000);  // without times of its own: where its lane ends
   EXPECT_EQ(spans[2].name, "invoke_agent part");
   EXPECT_EQ(spans[2].start_us, 1'001'500);
   EXPECT_EQ(spans[2].end_us, 1'020'000);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <numeric>
+#include <utility>
 #include <vector>
 
 #include "tools/units.h"
@@ -36,6 +37,7 @@ class Parser {
     if (take_word("in") || take_word("to")) {
       skip_space();
       const size_t at = at_;
+      if (take_word("fraction") || take_word("fractions")) return as_fraction(value, at);
       unit = read_unit();
       if (unit == nullptr) return fail(at, "expected a unit");
       unit_name = text_.substr(at, at_ - at);
@@ -52,6 +54,25 @@ class Parser {
  private:
   static Error fail(size_t at, const std::string& what) {
     return {ErrorCode::kInvalidArgument, "at character " + std::to_string(at + 1) + ": " + what};
+  }
+
+  // "7/12", "-3/2"; whole numbers stay whole.
+  Result<std::string> as_fraction(const Quantity& value, size_t at) {
+    skip_space();
+    if (at_ < text_.size()) return fail(at_, "expected the end" + found());
+    if (value.dimension != Dimension::kNone) return fail(at, "a number with a unit is no fraction");
+    if (!value.value.exact()) return fail(at, "this number is not exact, so it has no fraction");
+    // Convergents of the continued fraction, which ends at the value itself because the value is a fraction.
+    Decimal rest = value.value.abs(), num = rest.floor(), den = 1, earlier_num = 1, earlier_den = 0;
+    for (rest = rest - rest.floor(); rest.sign() != 0; rest = rest - rest.floor()) {
+      rest = *Decimal(1).divided_by(rest);
+      const Decimal term = rest.floor();
+      earlier_num = std::exchange(num, term * num + earlier_num);
+      earlier_den = std::exchange(den, term * den + earlier_den);
+      if (!num.exact() || !den.exact()) return fail(at, "the fraction has too many digits");
+    }
+    const std::string text = (value.value.sign() < 0 ? "-" : "") + num.to_string();
+    return den == Decimal(1) ? text : text + "/" + den.to_string();
   }
 
   std::string found() const {
@@ -83,6 +104,13 @@ class Parser {
   const Unit* read_unit() {
     size_t end = at_;
     while (end < text_.size() && is_letter(text_[end])) ++end;
+    if (end > at_ && end < text_.size() && (text_[end] == '2' || text_[end] == '3')) {  // m2, cm3
+      const Unit* unit = end + 1 == text_.size() || !(is_letter(text_[end + 1]) || is_digit(text_[end + 1])) ? find_unit(text_.substr(at_, end + 1 - at_)) : nullptr;
+      if (unit != nullptr) {
+        at_ = end + 1;
+        return unit;
+      }
+    }
     const size_t short_end = end;
     if (end > at_ && end + 1 < text_.size() && text_[end] == '/' && is_letter(text_[end + 1])) {
       ++end;
@@ -304,7 +332,7 @@ class Calculator final : public AgentTool {
 
  private:
   const std::string name_ = "calculator";
-  const std::string description_ = "Works out an arithmetic expression exactly: + - * / ^ ( ), sqrt, abs, min, max, round, units as in 5 km in m";
+  const std::string description_ = "Works out an arithmetic expression exactly: + - * / ^ ( ), sqrt, abs, min, max, round, units as in 5 km in m, 1/3 + 1/4 in fraction";
 };
 
 }  // namespace

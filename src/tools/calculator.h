@@ -1,6 +1,6 @@
 // Exact arithmetic for models, which are bad at it, and for people.
 //
-//   expression  :=  sum [("in" | "to") unit]
+//   expression  :=  sum [("in" | "to") (unit | "fraction")]  "1/3 + 1/4 in fraction" is 7/12
 //   sum         :=  product (("+" | "-") product)*
 //   product     :=  signed (("*" | "/") signed)*
 //   signed      :=  ("-" | "+") signed | power
@@ -8,7 +8,8 @@
 //   postfix     :=  primary ["%"] [unit]                     "15%" is 15/100
 //   primary     :=  number | "pi" | "(" sum ")" | function "(" sum ("," sum)* ")"
 //   functions       sqrt abs floor ceil (one), round (one, or with a number of decimals), mod gcd lcm (two), min max (any number)
-//   units           of length, mass, time, volume, speed and temperature: "5 km in m", "2 h + 30 min in min", "68 F in C"
+//   units           of length, mass, time, volume, speed, temperature, area, energy, power, pressure, force, data and angle:
+//                   "5 km in m", "2 h + 30 min in min", "68 F in C", "3 kWh in MJ", "2 ha in m2"
 //
 // Numbers may have thousands commas outside of functions. The signs of print are understood, too (multiplication, division, minus).
 #pragma once

@@ -1,5 +1,6 @@
 #include "tools/calculator.h"
 
+#include <numeric>
 #include <string>
 #include <utility>
 #include <vector>
@@ -33,8 +34,24 @@ TEST(Calculator, ConvertsUnits) {
   const std::vector<std::pair<const char*, const char*>> cases = {
       {"5 km in m", "5000 m"}, {"5km to m", "5000 m"}, {"12 inch in cm", "30.48 cm"}, {"2 h + 30 min in min", "150 min"}, {"90 min in h", "1.5 h"},
       {"68 F in C", "20 C"}, {"-40 F in C", "-40 C"}, {"37 C in F", "98.6 F"}, {"0 C in K", "273.15 K"}, {"72 km/h in m/s", "20 m/s"},
-      {"3 * 250 ml in l", "0.75 l"}, {"1 km / 250 m", "4"}, {"1 week in days", "7 days"}, {"150 lb in kg", "68.0388555 kg"}, {"(2+3) m in cm", "500 cm"}};
+      {"3 * 250 ml in l", "0.75 l"}, {"1 km / 250 m", "4"}, {"1 week in days", "7 days"}, {"150 lb in kg", "68.0388555 kg"}, {"(2+3) m in cm", "500 cm"},
+      {"3 kWh in MJ", "10.8 MJ"}, {"2 ha in m2", "20000 m2"}, {"1 m3 in l", "1000 l"}, {"1 atm in hPa", "1013.25 hPa"}, {"100 kcal in kJ", "418.4 kJ"}, {"1 GiB in MB", "1073.741824 MB"},
+      {"8 bits in bytes", "1 bytes"}, {"1 acre in m2", "4046.856422 m2"}, {"10 knots in km/h", "18.52 km/h"}, {"0.25 turn in deg", "90 deg"}, {"500 cm3 in ml", "500 ml"}};
   for (const auto& [expression, expected] : cases) EXPECT_EQ(value_of(expression), expected) << expression;
+}
+
+TEST(Calculator, GivesFractions) {
+  const std::vector<std::pair<const char*, const char*>> cases = {
+      {"1/3 + 1/4 in fraction", "7/12"}, {"0.125 in fraction", "1/8"}, {"-1.5 to fraction", "-3/2"}, {"6/3 in fraction", "2"}, {"0 in fraction", "0"}, {"22/7 in fraction", "22/7"},
+      {"3.14159265358979 in fraction", "314159265358979/100000000000000"}, {"sqrt(2) in fraction", "error at character 12: this number is not exact, so it has no fraction"},
+      {"5 km in fraction", "error at character 9: a number with a unit is no fraction"}, {"1/3 in fraction 2", "error at character 17: expected the end, found '2'"}};
+  for (const auto& [expression, expected] : cases) EXPECT_EQ(value_of(expression), expected) << expression;
+  Rng rng(5);
+  for (int i = 0; i < 2000; ++i) {
+    const int64_t num = rng.between(1, 100'000), den = rng.between(1, 100'000), divisor = std::gcd(num, den);
+    const std::string expected = std::to_string(num / divisor) + (den == divisor ? "" : "/" + std::to_string(den / divisor));
+    EXPECT_EQ(value_of(std::to_string(num) + "/" + std::to_string(den) + " in fraction"), expected);
+  }
 }
 
 TEST(Calculator, ErrorsNameThePlace) {

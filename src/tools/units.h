@@ -7,7 +7,7 @@
 
 namespace firesteel {
 
-enum class Dimension : uint8_t { kNone, kLength, kMass, kTime, kVolume, kSpeed, kTemperature };
+enum class Dimension : uint8_t { kNone, kLength, kMass, kTime, kVolume, kSpeed, kTemperature, kArea, kEnergy, kPower, kPressure, kForce, kData, kAngle };
 
 struct Unit {
   std::string_view name;
