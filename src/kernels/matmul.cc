@@ -122,6 +122,22 @@ void dot(const Group& g, int64_t col_tile, float* sums, int64_t k0, int64_t n_k)
   }
 }
 
+// One panel's sums of a column to where they belong: 16 whole rows, which is what compilers turn into a few vector instructions.
+// As a loop over n_rows with its conditions inside this was 13 % of a prefill.
+void store_whole(const float* sum, const float* bias, bool add, float* out) {
+  std::array<float, kPanelRows> value, other;
+  std::memcpy(value.data(), sum, sizeof value);
+  if (bias != nullptr) {
+    std::memcpy(other.data(), bias, sizeof other);
+    for (size_t r = 0; r < kPanelRows; ++r) value[r] += other[r];
+  }
+  if (add) {
+    std::memcpy(other.data(), out, sizeof other);
+    for (size_t r = 0; r < kPanelRows; ++r) value[r] = other[r] + value[r];
+  }
+  std::memcpy(out, value.data(), sizeof value);
+}
+
 // A column's rows of all panels together: columns lie far apart.
 void store(const Group& g, int64_t col_tile, const float* sums) {
   const int w = g.x.tile_width(col_tile);
@@ -132,6 +148,10 @@ void store(const Group& g, int64_t col_tile, const float* sums) {
       float* out = g.job.out + (col_tile * kMaxCols + n) * g.job.ldo + row;
       const float* bias = g.job.bias != nullptr ? g.job.bias + row : nullptr;
       const int n_rows = g.n_rows(panel);
+      if (n_rows == kPanelRows) {
+        store_whole(sum, bias, g.job.add, out);
+        continue;
+      }
       for (int r = 0; r < n_rows; ++r) {
         const float value = bias != nullptr ? sum[r] + bias[r] : sum[r];
         out[r] = g.job.add ? out[r] + value : value;
