@@ -42,12 +42,15 @@ PackActsFn pack_fn(const KernelTable& table, ActKind kind) {
 // loops are.
 constexpr int kGroup = 4;
 constexpr int64_t kColTilesMax = 44;  // bounds the sums: 44 * 4 * 768 bytes stay in the second cache
-constexpr int64_t kMulTilesMax = 2;   // from three column tiles on, decoding once for all of them wins
 constexpr int64_t kFloatK = 64;       // chunk of float tiles
 // How far ahead narrow products ask for weights, in whole panels. One thread, one column, Q4_K, k = 2048: 18 KiB 23 GB/s, 36 KiB 26.
 constexpr size_t kLeadBytes = 48 << 10;
 constexpr size_t kAccBytes = kMaxCols * kPanelRows * sizeof(float);
 constexpr size_t kTileBytes = std::max(sizeof(QTile), kTileK * kPanelRows * sizeof(float));
+
+// Up to how many column tiles each decodes the weights for itself; beyond that, decoding once for all of them wins. With minima, two tiles
+// already: Q4_K at 13, 17, 24 columns 360, 406, 423 against 410, 465, 508 GMAC/s (2 threads, family 26).
+int64_t mul_tiles_max(DType weights) { return is_quantised(weights) && tile_kind(weights) == kMin32 ? 1 : 2; }
 
 struct Group {
   const KernelTable& table;
@@ -164,7 +167,7 @@ void store(const Group& g, int64_t col_tile, const float* sums) {
 int64_t run_qmul(const Group& g) {
   const WeightView& weights = g.job.weights;
   const size_t type = index_of(weights.dtype);
-  if (!g.whole || g.x.n_tiles() > kMulTilesMax || g.x.kind() != act_kind(weights.dtype, Precision::kFast)) return 0;
+  if (!g.whole || g.x.n_tiles() > mul_tiles_max(weights.dtype) || g.x.kind() != act_kind(weights.dtype, Precision::kFast)) return 0;
   for (int64_t tile = 0; tile < g.x.n_tiles(); ++tile) {
     if ((g.table.qmul_widths[type] >> g.x.tile_width(tile) & 1) == 0) return 0;
   }
@@ -326,7 +329,7 @@ void matmul(Exec* exec, const KernelTable& table, const Activations& x, std::spa
     const int n_panels = static_cast<int>(std::min<int64_t>(kGroup, n_panels_of(job.weights) - first));
     // A thread runs through its share (Exec); what another one reads is not worth asking for: the next product's part of it is.
     std::array<const uint8_t*, kGroup> ahead{};
-    if (x.n_tiles() <= kMulTilesMax) {
+    if (x.n_tiles() <= mul_tiles_max(job.weights.dtype)) {
       const size_t panel_bytes = static_cast<size_t>(kPanelRows) * job.weights.row_bytes();
       const auto lead = static_cast<int64_t>((kLeadBytes + panel_bytes - 1) / panel_bytes);
       int64_t share = 0;
