@@ -22,6 +22,7 @@
 #include "build_info.h"
 #include "commands.h"
 #include "generation.h"
+#include "idle_pages.h"
 #include "installation.h"
 #include "kvcache/prefix_tree.h"
 #include "load_model.h"
@@ -360,6 +361,9 @@ Status serve(const ServeOptions& options, const Command& command) {
   print_welcome(fmt::format("{}://{}:{}", scheme, shown, server->port()), model_id, installation, options.no_auth);
   log.write(LogLevel::kInfo, "started", {{"model", model_id}, {"address", shown}, {"port", int64_t{server->port()}}, {"version", build_version()}});
   notify_service_manager("READY=1");
+  const IdlePages idle_pages(loaded.path, *engine, [&log](uint64_t n_bytes, double seconds) {
+    log.write(LogLevel::kInfo, "weights read into large pages", {{"bytes", static_cast<int64_t>(n_bytes)}, {"seconds", seconds}});
+  });
 
   wait_for_signal(signals);
   notify_service_manager("STOPPING=1");
