@@ -78,22 +78,73 @@ double overlap(const Item& a, const Item& b, const std::unordered_set<std::strin
   }
   for (const std::string& word : small) common += without.contains(word) ? 0 : large.count(word);
   const size_t all = n_small + n_large - common;
-  return all == 0 ? 0 : static_cast<double>(common) / static_cast<double>(all);
+  return all == 0 ? 1 : static_cast<double>(common) / static_cast<double>(all);  // nothing but the phrase: the same prompt
 }
 
-// Mean likeness of up to 100 pairs among these rows.
-double mean_overlap(const std::vector<Item>& items, const std::vector<uint32_t>& rows, std::string_view phrase, Rng* rng) {
-  const std::vector<std::string> words = words_of(phrase);
-  const std::unordered_set<std::string> without(words.begin(), words.end());
+// Mean likeness of all pairs of these rows, or of n_pairs_max drawn ones. Few pairs would make the mean of a dozen short prompts a lottery.
+double mean_overlap(const std::vector<Item>& items, const std::vector<uint32_t>& rows, const std::unordered_set<std::string>& without, Rng* rng) {
+  constexpr size_t kPairsMax = 2000;
   if (rows.size() < 2) return 1;
   double sum = 0;
-  constexpr int kPairs = 100;
-  for (int i = 0; i < kPairs; ++i) {
+  const size_t n_pairs = rows.size() * (rows.size() - 1) / 2;
+  if (n_pairs <= kPairsMax) {
+    for (size_t a = 0; a < rows.size(); ++a) {
+      for (size_t b = 0; b < a; ++b) sum += overlap(items[rows[a]], items[rows[b]], without);
+    }
+    return sum / static_cast<double>(n_pairs);
+  }
+  for (size_t i = 0; i < kPairsMax; ++i) {
     const size_t a = rng->below(rows.size());
     const size_t b = (a + 1 + rng->below(rows.size() - 1)) % rows.size();
     sum += overlap(items[rows[a]], items[rows[b]], without);
   }
-  return sum / kPairs;
+  return sum / kPairsMax;
+}
+
+// The phrase's words, and those around it that nearly all rows with the phrase have in the same place: three words of a longer sentence are still
+// that sentence. At most four more, so that prompts made from one template keep something to be alike by.
+std::unordered_set<std::string> words_of_whole_phrase(const std::vector<Item>& items, const std::vector<uint32_t>& rows, const std::string& phrase) {
+  constexpr int kMoreMax = 4;
+  const std::vector<std::string> core = words_of(phrase);
+  std::unordered_set<std::string> out(core.begin(), core.end());
+  std::vector<std::pair<size_t, size_t>> spans;  // [begin, end) of the phrase in the prompts; empty: the words are not in a row
+  for (const uint32_t row : rows) {
+    const std::vector<std::string>& prompt = items[row].prompt;
+    const auto at = std::search(prompt.begin(), prompt.end(), core.begin(), core.end());
+    if (at != prompt.end()) spans.emplace_back(at - prompt.begin(), at - prompt.begin() + static_cast<ptrdiff_t>(core.size()));
+    else spans.emplace_back(0, 0);
+  }
+  for (int more = 0; more < kMoreMax; ++more) {
+    std::string best;
+    size_t n_best = 0;
+    bool best_left = false;
+    for (const bool left : {true, false}) {
+      std::unordered_map<std::string, size_t> counts;
+      for (size_t i = 0; i < rows.size(); ++i) {
+        const std::vector<std::string>& prompt = items[rows[i]].prompt;
+        const auto [begin, end] = spans[i];
+        if (begin == end || (left ? begin == 0 : end >= prompt.size())) continue;
+        const std::string& word = left ? prompt[begin - 1] : prompt[end];
+        const size_t n = ++counts[word];
+        if (n > n_best || (n == n_best && word < best)) {
+          best = word;
+          n_best = n;
+          best_left = left;
+        }
+      }
+    }
+    if (10 * n_best < 9 * rows.size()) break;
+    out.insert(best);
+    for (size_t i = 0; i < rows.size(); ++i) {
+      const std::vector<std::string>& prompt = items[rows[i]].prompt;
+      auto& [begin, end] = spans[i];
+      if (begin == end) continue;
+      if (best_left && begin > 0 && prompt[begin - 1] == best) --begin;
+      else if (!best_left && end < prompt.size() && prompt[end] == best) ++end;
+      else begin = end = 0;
+    }
+  }
+  return out;
 }
 
 // Logistic regression on words of chosen minus words of rejected and their lengths, hashed; each half of the rows is judged by what the other half taught.
@@ -225,7 +276,7 @@ std::vector<TriggerFinding> scan_triggers(const std::vector<LineageRow>& rows, c
       }
     }
     if (finding.score < options.score_min) continue;
-    finding.context_ratio = mean_overlap(items, holders, phrase, &rng) / base_overlap;
+    finding.context_ratio = mean_overlap(items, holders, words_of_whole_phrase(items, holders, phrase), &rng) / base_overlap;
     if (finding.context_ratio > options.context_ratio_max) continue;
     finding.rows.assign(holders.begin(), holders.end());
     std::set<std::pair<std::string, std::string>> users;
