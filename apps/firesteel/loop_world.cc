@@ -16,30 +16,12 @@
 #include <utility>
 
 #include "base/mapped_file.h"
+#include "child_process.h"
 
 namespace firesteel {
 namespace {
 
-constexpr const char* kSelf = "/proc/self/exe";
-
 Error failed(const std::string& what) { return Error{ErrorCode::kIo, what + ": " + std::strerror(errno)}; }
-
-pid_t spawn(const std::vector<std::string>& words, int out, int err) {
-  std::vector<std::string> all = {"firesteel"};
-  all.insert(all.end(), words.begin(), words.end());
-  std::vector<char*> argv;
-  for (std::string& word : all) argv.push_back(word.data());
-  argv.push_back(nullptr);
-  const pid_t child = ::fork();
-  if (child != 0) return child;
-  ::setpgid(0, 0);  // Ctrl-C is ours to answer
-  ::dup2(out, STDOUT_FILENO);
-  ::dup2(err, STDERR_FILENO);
-  const int null = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
-  if (null >= 0) ::dup2(null, STDIN_FILENO);
-  ::execv(kSelf, argv.data());
-  ::_exit(127);
-}
 
 // "Answer: 7.50 dollars" > "7.50"; empty when there is no number.
 std::string number_in(std::string_view text) {
@@ -64,7 +46,7 @@ std::string_view trimmed(std::string_view text) {
 Result<ChildOutput> run_self(const std::vector<std::string>& words) {
   int out[2], err[2];
   if (::pipe2(out, O_CLOEXEC) != 0 || ::pipe2(err, O_CLOEXEC) != 0) return failed("pipe");
-  const pid_t child = spawn(words, out[1], err[1]);
+  const pid_t child = spawn_self(words, out[1], err[1]);
   ::close(out[1]);
   ::close(err[1]);
   if (child < 0) return failed("fork");
@@ -100,7 +82,7 @@ Result<ServedSelf> ServedSelf::start(const std::string& state_dir, const std::st
   if (::pipe2(out, O_CLOEXEC) != 0) return failed("pipe");
   const int log = ::open(log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   if (log < 0) return failed(log_path);
-  const pid_t child = spawn({"serve", "--listen", "127.0.0.1:0", "--state-dir", state_dir, "--log", "warning"}, out[1], log);
+  const pid_t child = spawn_self({"serve", "--listen", "127.0.0.1:0", "--state-dir", state_dir, "--log", "warning"}, out[1], log);
   ::close(out[1]);
   ::close(log);
   if (child < 0) return failed("fork");

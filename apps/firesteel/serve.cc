@@ -21,6 +21,7 @@
 #include "base/mapped_file.h"
 #include "build_info.h"
 #include "commands.h"
+#include "embedded_model.h"
 #include "generation.h"
 #include "idle_pages.h"
 #include "installation.h"
@@ -36,6 +37,7 @@
 #include "telemetry/log.h"
 #include "telemetry/otlp_exporter.h"
 #include "telemetry/trace.h"
+#include "tune_job_runner.h"
 
 namespace firesteel {
 namespace {
@@ -356,6 +358,17 @@ Status serve(const ServeOptions& options, const Command& command) {
   const std::string scheme = http_options.tls != nullptr ? "https" : "http";
   FS_TRY(const std::unique_ptr<HttpServer> server, HttpServer::start(std::make_shared<App>(&context), std::move(http_options)));
   context.attach(server.get());
+  TuneJobRunner tune_jobs(&context, {.folder = state_dir + "/tuning",
+                                     .model = loaded.path == kEmbeddedModelName ? std::string() : loaded.path,
+                                     .keep_adapter = [&](const std::string& file) -> Result<std::string> {
+                                       FS_TRY(std::string digest, store_adapter(file, loaded, state_dir));
+                                       FS_TRY_VOID(engine->load_adapter(adapter_store(state_dir) + "/" + digest + ".gguf"));
+                                       return digest;
+                                     },
+                                     .load_adapter = [&](const std::string& digest) -> Status {
+                                       FS_TRY_VOID(engine->load_adapter(adapter_store(state_dir) + "/" + digest + ".gguf"));
+                                       return {};
+                                     }});
   BatchRunner batches(&context, {.n_lines = static_cast<int>(std::clamp<int64_t>(options.max_sequences / 8, 1, 8))});
   const std::string shown = address.host.find(':') == std::string::npos ? address.host : "[" + address.host + "]";
   print_welcome(fmt::format("{}://{}:{}", scheme, shown, server->port()), model_id, installation, options.no_auth);

@@ -49,6 +49,7 @@ App::App(ServerContext* context) : context_(*context) {
   add_fork_routes(context, &router_);
   add_file_routes(context, &router_);
   add_batch_routes(context, &router_);
+  add_fine_tuning_routes(context, &router_);
   add_session_routes(context, &router_);
   add_conversation_routes(context, &router_);
   add_admin_routes(context, &router_);

@@ -34,6 +34,7 @@ void add_system_routes(ServerContext* context, Router* router);        // /livez
 void add_dialect_routes(ServerContext* context, Router* router);       // /v1/... /api/...
 void add_file_routes(ServerContext* context, Router* router);          // /v1/files
 void add_batch_routes(ServerContext* context, Router* router);         // /v1/batches
+void add_fine_tuning_routes(ServerContext* context, Router* router);   // /v1/fine_tuning/jobs
 void add_session_routes(ServerContext* context, Router* router);       // /firesteel/v1/session
 void add_conversation_routes(ServerContext* context, Router* router);  // /firesteel/v1/conversations, turns, feedback, export, import
 void add_admin_routes(ServerContext* context, Router* router);         // /firesteel/v1/admin

@@ -192,7 +192,21 @@ CREATE TABLE labels(
 CREATE INDEX labels_of_queue ON labels(tenant, queue, created_us);
 )sql";
 
-constexpr std::array<Migration, 7> kMigrations = {{
+// Tuning that clients asked for.
+constexpr const char* kTuneJobs = R"sql(
+CREATE TABLE tune_jobs(
+  id TEXT PRIMARY KEY, tenant TEXT NOT NULL, key_id TEXT NOT NULL, state TEXT NOT NULL, model TEXT NOT NULL, suffix TEXT NOT NULL,
+  training_file TEXT NOT NULL, result_file TEXT NOT NULL, settings TEXT NOT NULL, metadata TEXT NOT NULL, problem TEXT NOT NULL,
+  adapter_name TEXT NOT NULL, adapter_digest TEXT NOT NULL, n_tokens INTEGER NOT NULL, created_us INTEGER NOT NULL, started_us INTEGER NOT NULL,
+  finished_us INTEGER NOT NULL, active INTEGER NOT NULL, runner TEXT NOT NULL, runner_until_us INTEGER NOT NULL) STRICT;
+CREATE INDEX tune_jobs_tenant ON tune_jobs(tenant, created_us, id);
+CREATE INDEX tune_jobs_active ON tune_jobs(active, created_us);
+CREATE TABLE tune_job_events(
+  job TEXT NOT NULL, seq INTEGER NOT NULL, at_us INTEGER NOT NULL, level TEXT NOT NULL, text TEXT NOT NULL, data TEXT NOT NULL,
+  PRIMARY KEY(job, seq)) STRICT;
+)sql";
+
+constexpr std::array<Migration, 8> kMigrations = {{
     {1, "identity, usage, audit, conversations, feedback", kFirst, kFirstTriggers, kFirstTriggersPostgres},
     {2, "replicas", kReplicas, "", ""},
     {3, "ledgers of agents", kRunLedgers, "", ""},
@@ -200,6 +214,7 @@ constexpr std::array<Migration, 7> kMigrations = {{
     {5, "files, batches, responses", kPartnerRecords, "", ""},
     {6, "documents", kDocuments, kDocumentsSqlite, kDocumentsPostgres},
     {7, "label queues", kLabels, "", ""},
+    {8, "fine-tuning jobs", kTuneJobs, "", ""},
 }};
 
 void replace_all(std::string* text, std::string_view from, std::string_view to) {

@@ -73,8 +73,11 @@ class RowEncoder {
   }
 
   Status preference(const Json& row, std::vector<EncodedSample>* samples) {
-    const Json* prompt = row.find("prompt");
-    if (prompt == nullptr) return invalid("expected \"prompt\", \"chosen\" and \"rejected\"");
+    // OpenAI's preference format says the same with other words.
+    const Json* input = row.find("input");
+    const bool is_openai = row.find("prompt") == nullptr && input != nullptr && input->is_object();
+    const Json* prompt = is_openai ? input->find("messages") : row.find("prompt");
+    if (prompt == nullptr) return invalid("expected \"prompt\", \"chosen\" and \"rejected\", or \"input\" with messages, \"preferred_output\" and \"non_preferred_output\"");
     Json::Array messages;
     if (prompt->is_string()) {
       messages.push_back(Json::Object{{"role", "user"}, {"content", *prompt}});
@@ -85,7 +88,7 @@ class RowEncoder {
       return invalid("prompt: expected a text or a list of messages");
     }
     std::vector<EncodedSample> pair;
-    for (const char* key : {"chosen", "rejected"}) {
+    for (const char* key : {is_openai ? "preferred_output" : "chosen", is_openai ? "non_preferred_output" : "rejected"}) {
       const Json* answer = row.find(key);
       if (answer == nullptr) return invalid(std::string("expected \"") + key + "\"");
       std::string text;
@@ -97,7 +100,7 @@ class RowEncoder {
       }
       FS_TRY(pair.emplace_back(), encode(messages, text));
     }
-    if (pair[0].ids == pair[1].ids) return invalid("chosen and rejected are the same");
+    if (pair[0].ids == pair[1].ids) return invalid("the preferred and the rejected answer are the same");
     std::move(pair.begin(), pair.end(), std::back_inserter(*samples));
     return {};
   }

@@ -1,7 +1,8 @@
 // Rows of a dataset to encoded samples, with the tokenizer, template, number markers and patches that serve.
 //
 //   supervised   {"messages": [{"role", "content"}, ...]}: each assistant message is an example, what stands before it is its prompt
-//   preference   {"prompt": "..." or [messages], "chosen": "...", "rejected": "..."}
+//   preference   {"prompt": "..." or [messages], "chosen": "...", "rejected": "..."}, or OpenAI's
+//                {"input": {"messages": [...]}, "preferred_output": [message], "non_preferred_output": [message]}
 //
 // One row of JSON a line, in a file, or rows.jsonl of a folder (a dataset version). A message's content is text, or a list of parts:
 // {"type": "text", "text"} and {"type": "image", "image": FILE or data URI} (also OpenAI's image_url). Files are relative to the rows' folder.
