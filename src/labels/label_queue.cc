@@ -2,19 +2,20 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
-#include <set>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "base/utf8.h"
+#include "labels/label_rows.h"
 
 namespace firesteel {
+
+using namespace label_rows;  // NOLINT(google-build-using-namespace): of this folder
+
 namespace {
 
 constexpr size_t kPayloadBytes = 256u << 10;
-constexpr size_t kLabelBytes = 64u << 10;
 constexpr int64_t kUndoUs = INT64_C(600'000'000);
 
 uint64_t stable_hash_of(std::string_view text) {  // FNV-1a with a final mix
@@ -24,60 +25,10 @@ uint64_t stable_hash_of(std::string_view text) {  // FNV-1a with a final mix
   return hash * 0x9e3779b97f4a7c15u >> 16;
 }
 
-Error bad(std::string message) { return Error{ErrorCode::kInvalidArgument, std::move(message)}; }
-Error no_queue(const std::string& name) { return Error{ErrorCode::kNotFound, "no label queue '" + name.substr(0, 64) + "'"}; }
-
 Status check_text(const char* what, const std::string& text, size_t max) {
   if (text.size() > max) return bad(fmt::format("{}: {} bytes, at most {}", what, text.size(), max));
   if (!is_valid_utf8(text) || text.find('\0') != std::string::npos) return bad(std::string(what) + ": not UTF-8 text without null characters");
   return {};
-}
-
-Json parsed(const std::string& text) {
-  auto json = Json::parse(text.empty() ? "null" : text);
-  return json.ok() ? std::move(json).value() : Json();
-}
-
-LabelQueue queue_of(const Row& row) {
-  LabelQueue out;
-  out.tenant = TenantId::parse(row.text(0)).value_or(TenantId());
-  out.name = row.text(1);
-  out.kind = row.text(2);
-  out.title = row.text(3);
-  out.guideline = row.text(4);
-  out.rubric = parsed(row.text(5));
-  out.tags = parsed(row.text(6));
-  out.double_percent = row.integer(7);
-  out.lease_s = row.integer(8);
-  out.created_us = row.integer(9);
-  return out;
-}
-
-LabelTask task_of(const Row& row) {
-  LabelTask out;
-  out.id = LabelTaskId::parse(row.text(0)).value_or(LabelTaskId());
-  out.tenant = TenantId::parse(row.text(1)).value_or(TenantId());
-  out.queue = row.text(2);
-  out.payload = parsed(row.text(3));
-  out.disagreement = static_cast<double>(row.integer(4)) / 1e6;
-  out.gold = row.text(5);
-  out.n_wanted = row.integer(6);
-  out.n_done = row.integer(7);
-  out.state = row.text(8);
-  out.user = row.text(9);
-  out.variant = row.text(10);
-  out.prompt_digest = row.text(11);
-  out.feedback = row.text(12);
-  out.asked_us = row.integer(13);
-  out.created_us = row.integer(14);
-  return out;
-}
-
-Result<LabelQueue> find_queue(Reader& reader, const TenantId& tenant, const std::string& name) {
-  FS_TRY(const std::optional<Row> row, reader.first(
-      "SELECT tenant, name, kind, title, guideline, rubric, tags, double_percent, lease_s, created_us FROM label_queues WHERE tenant = $1 AND name = $2", {tenant.str(), name}));
-  if (!row) return no_queue(name);
-  return queue_of(*row);
 }
 
 Result<LabelTask> find_task(Reader& reader, const TenantId& tenant, const LabelTaskId& id) {
@@ -98,81 +49,9 @@ Status recount(Transaction& transaction, const TenantId& tenant, const LabelTask
   return {};
 }
 
-bool is_true(const Json& value, std::string_view name) {
-  const Json* const member = value.find(name);
-  return member != nullptr && member->is_bool() && member->as_bool();
-}
-
-// The number that agreement compares: the choice, else a number for the whole of tags or scores.
-std::optional<double> category_of(const std::string& kind, const Json& value, std::map<std::string, double>* words) {
-  if (const Json* const choice = value.find("choice"); choice != nullptr && choice->is_int()) return static_cast<double>(choice->as_int());
-  const Json* const member = kind == "tags" ? value.find("tags") : kind == "rubric" ? value.find("scores") : nullptr;
-  if (member == nullptr) return std::nullopt;
-  return words->emplace(member->dump(), static_cast<double>(words->size())).first->second;
-}
-
-bool gold_right(const std::string& gold, const Json& value) {
-  const Json right = parsed(gold);
-  const Json* const wanted = right.find("choice");
-  const Json* const given = value.find("choice");
-  if (wanted != nullptr && given != nullptr && wanted->is_int() && given->is_int()) {  // the side counts, not how much better
-    const auto side = [](int64_t choice) { return choice < 3 ? -1 : choice > 3 ? 1 : 0; };
-    return side(wanted->as_int()) == side(given->as_int());
-  }
-  for (const std::string_view name : {"tags", "scores", "flag"}) {
-    const Json* const member = right.find(name);
-    if (member != nullptr) return value.find(name) != nullptr && *value.find(name) == *member;
-  }
-  return false;
-}
-
 }  // namespace
 
 bool sides_swapped(const LabelTaskId& task, const std::string& labeller) { return stable_hash_of(task.str() + " " + labeller) % 2 == 1; }
-
-Status check_label(const LabelQueue& queue, const Json& value) {
-  if (!value.is_object()) return bad("label: expected an object");
-  if (value.dump().size() > kLabelBytes) return bad(fmt::format("label: more than {} bytes", kLabelBytes));
-  bool says = false;
-  for (const auto& [name, member] : value.as_object()) {
-    if (name == "choice") {
-      if (!member.is_int() || member.as_int() < 1 || member.as_int() > 5) return bad("choice: expected 1 to 5");
-      if (queue.kind != "pairwise") return bad("choice: the queue is of kind " + queue.kind);
-      says = true;
-    } else if (name == "scores") {
-      if (!member.is_object()) return bad("scores: expected an object");
-      for (const auto& [side, scores] : member.as_object()) {
-        if ((side != "A" && side != "B") || !scores.is_object()) return bad("scores: expected A and B with an object each");
-        for (const auto& [criterion, score] : scores.as_object()) {
-          const auto& list = queue.rubric.as_array();
-          const bool known = std::any_of(list.begin(), list.end(), [&c = criterion](const Json& item) { return item.find("name") != nullptr && *item.find("name") == Json(c); });
-          if (!known) return bad("scores: the rubric has no '" + criterion.substr(0, 64) + "'");
-          if (!score.is_int() || score.as_int() < 0 || score.as_int() > 3) return bad("scores: expected 0 to 3");
-        }
-        says = says || !scores.as_object().empty();
-      }
-    } else if (name == "correction" || name == "flag") {
-      if (!member.is_string()) return bad(name + ": expected a text");
-      says = says || !member.as_string().empty();
-    } else if (name == "tags") {
-      if (!member.is_array()) return bad("tags: expected a list");
-      for (const Json& tag : member.as_array()) {
-        const auto& list = queue.tags.as_array();
-        if (std::find(list.begin(), list.end(), tag) == list.end()) return bad("tags: the queue has no " + tag.dump().substr(0, 64));
-      }
-      says = true;
-    } else if (name == "skip") {
-      if (!member.is_bool()) return bad("skip: expected true");
-      says = says || member.as_bool();
-    } else {
-      return bad("label: there is no member '" + name.substr(0, 64) + "'");
-    }
-  }
-  if (!says) return bad("label: says nothing");
-  const bool aside = is_true(value, "skip") || value.find("flag") != nullptr;
-  if (queue.kind == "pairwise" && value.find("choice") == nullptr && !aside) return bad("choice: missing");
-  return {};
-}
 
 Result<LabelQueue> LabelQueues::put_queue(LabelQueue queue, int64_t now_us) {
   const bool fits = !queue.name.empty() && queue.name.size() <= 64 && queue.name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-_") == std::string::npos;
@@ -359,93 +238,6 @@ Result<LabelTaskId> LabelQueues::undo(const TenantId& tenant, const std::string&
     return {};
   });
   FS_TRY_VOID(written);
-  return out;
-}
-
-Result<std::vector<LabelQueues::Judged>> LabelQueues::judged(const TenantId& tenant, const std::string& queue) {
-  std::vector<Judged> out;
-  FS_TRY_VOID(store_.read([&](Reader& reader) -> Status {
-    out.clear();
-    FS_TRY([[maybe_unused]] const LabelQueue found, find_queue(reader, tenant, queue));
-    return reader.each(
-        "SELECT t.id, t.tenant, t.queue, t.payload, t.disagreement_ppm, t.gold, t.n_wanted, t.n_done, t.state, t.user_id, t.variant, t.prompt_digest, t.feedback, t.asked_us, t.created_us, "
-        "b.labeller, b.value, b.started_us, b.created_us FROM label_tasks t JOIN labels b ON b.task = t.id AND b.tenant = t.tenant "
-        "WHERE t.tenant = $1 AND t.queue = $2 AND t.gold = '' AND b.skipped = 0 ORDER BY t.id, b.created_us, b.labeller",
-        {tenant.str(), queue}, [&](const Row& row) {
-          LabelTask task = task_of(row);
-          if (out.empty() || out.back().task.id != task.id) out.push_back({std::move(task), {}});
-          out.back().labels.push_back({out.back().task.id, row.text(15), parsed(row.text(16)), row.integer(17), row.integer(18)});
-          return true;
-        });
-  }));
-  return out;
-}
-
-Result<QueueStats> LabelQueues::stats(const TenantId& tenant, const std::string& queue_name) {
-  struct Given {
-    std::string task, labeller, gold;
-    Json value;
-    double seconds = 0;
-  };
-  std::vector<Given> all;
-  FS_TRY(const LabelQueue queue, this->queue(tenant, queue_name));
-  FS_TRY_VOID(store_.read([&](Reader& reader) {
-    all.clear();
-    return reader.each("SELECT b.task, b.labeller, t.gold, b.value, b.started_us, b.created_us FROM labels b JOIN label_tasks t ON t.id = b.task AND t.tenant = b.tenant "
-                       "WHERE b.tenant = $1 AND b.queue = $2 AND b.skipped = 0 ORDER BY b.task, b.labeller LIMIT 1000000",
-                       {tenant.str(), queue_name}, [&](const Row& row) {
-                         all.push_back({row.text(0), row.text(1), row.text(2), parsed(row.text(3)), static_cast<double>(std::max<int64_t>(row.integer(5) - row.integer(4), 0)) / 1e6});
-                         return true;
-                       });
-  }));
-  QueueStats out;
-  std::map<std::string, LabellerStats> by_labeller;
-  std::map<std::string, std::vector<double>> seconds;
-  std::map<std::string, std::vector<std::pair<std::string, double>>> by_task;
-  std::map<std::string, double> words;
-  for (const Given& given : all) {
-    LabellerStats& stats = by_labeller[given.labeller];
-    stats.labeller = given.labeller;
-    ++stats.n_labels;
-    seconds[given.labeller].push_back(given.seconds);
-    if (!given.gold.empty()) {
-      ++stats.n_gold;
-      stats.n_gold_right += gold_right(given.gold, given.value) ? 1 : 0;
-    }
-    if (const auto category = category_of(queue.kind, given.value, &words)) by_task[given.task].emplace_back(given.labeller, *category);
-  }
-  std::vector<UnitLabels> units;
-  for (const auto& [task, labels] : by_task) {
-    if (labels.size() < 2) continue;
-    ++out.n_double;
-    UnitLabels unit;
-    for (const auto& [labeller, category] : labels) {
-      unit.push_back(category);
-      LabellerStats& stats = by_labeller[labeller];
-      ++stats.n_shared;
-      const bool differs = std::any_of(labels.begin(), labels.end(), [&, mine = category](const auto& other) { return other.second != mine; });
-      stats.n_differs += differs ? 1 : 0;
-    }
-    units.push_back(std::move(unit));
-  }
-  const AlphaMetric metric = queue.kind == "pairwise" ? AlphaMetric::kOrdinal : AlphaMetric::kNominal;
-  out.alpha = krippendorff_alpha(units, metric);
-  if (out.alpha) out.interval = alpha_interval(units, metric, 1);
-  std::vector<double> medians;
-  for (auto& [labeller, stats] : by_labeller) {
-    std::vector<double>& times = seconds[labeller];
-    double sum = 0;
-    for (const double time : times) sum += time;
-    std::sort(times.begin(), times.end());
-    stats.median_s = times[times.size() / 2];
-    stats.per_hour = sum > 0 ? 3600 * static_cast<double>(times.size()) / sum : 0;
-    medians.push_back(stats.median_s);
-  }
-  std::sort(medians.begin(), medians.end());
-  for (auto& [labeller, stats] : by_labeller) {
-    stats.too_fast = medians.size() > 1 && stats.n_labels >= 10 && stats.median_s < medians[medians.size() / 2] / 4;
-    out.labellers.push_back(stats);
-  }
   return out;
 }
 
