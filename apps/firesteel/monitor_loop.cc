@@ -14,6 +14,8 @@ namespace firesteel {
 namespace {
 
 constexpr int64_t kPeriodUs = 60'000'000;
+constexpr size_t kUndeliveredMax = 100;
+constexpr int kTriesMax = 10;
 
 struct Address {
   std::string host, port = "80", path = "/";
@@ -82,16 +84,28 @@ MonitorLoop::~MonitorLoop() {
   thread_.join();
 }
 
+void MonitorLoop::send_again() {
+  std::vector<Undelivered> still;
+  for (Undelivered& one : undelivered_) {
+    const Status delivered = post_webhook(one.webhook, one.body);
+    if (!delivered.ok() && ++one.n_tries < kTriesMax) still.push_back(std::move(one));
+  }
+  undelivered_ = std::move(still);
+}
+
 void MonitorLoop::run() {
   while (true) {
+    send_again();
     const auto readings = read_monitors(store_, rules_, wall_clock().now_us() / 3'600'000'000);
     if (readings.ok()) {
       for (const MonitorAlert& alert : state_.update(rules_, *readings)) {
         Status delivered;
         if (!alert.webhook.empty()) {
-          delivered = post_webhook(alert.webhook, Json(Json::Object{{"rule", alert.reading.rule}, {"variant", alert.reading.variant}, {"surface", alert.reading.surface},
+          const std::string body = Json(Json::Object{{"rule", alert.reading.rule}, {"variant", alert.reading.variant}, {"surface", alert.reading.surface},
                                                                     {"tenant", alert.reading.tenant}, {"value", alert.reading.value}, {"n", alert.reading.n},
-                                                                    {"state", alert.begins ? "begins" : "over"}, {"text", alert.text}}).dump());
+                                                                    {"state", alert.begins ? "begins" : "over"}, {"text", alert.text}}).dump();
+          delivered = post_webhook(alert.webhook, body);
+          if (!delivered.ok() && undelivered_.size() < kUndeliveredMax) undelivered_.push_back({alert.webhook, body, 1});
         }
         notice_(alert, delivered);
       }

@@ -1,4 +1,5 @@
 // The rules of monitoring in a running server: once a minute they are read against what variants did; alerts go to the log and to webhooks.
+// What a webhook did not take is sent again with the next readings, in order, up to ten times and at most a hundred at a time.
 #pragma once
 
 #include <functional>
@@ -25,11 +26,17 @@ class MonitorLoop {
   MonitorLoop& operator=(const MonitorLoop&) = delete;
 
  private:
+  struct Undelivered {
+    std::string webhook, body;
+    int n_tries = 0;
+  };
   void run();
+  void send_again();
   Store& store_;
   const std::vector<MonitorRule> rules_;
   const Notice notice_;
   MonitorState state_;
+  std::vector<Undelivered> undelivered_;
   Mutex mutex_;
   CondVar changed_;
   bool stopped_ FS_GUARDED_BY(mutex_) = false;

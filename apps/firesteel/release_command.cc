@@ -69,6 +69,8 @@ Status create_variant(Installation&, Registry& registry, const ReleaseOptions& o
   std::error_code ignored;
   if (std::filesystem::is_regular_file(options.adapter, ignored)) {
     FS_TRY(spec.adapter, store_adapter(options.adapter, loaded, state_dir_to_use(options.manage.state_dir)));
+  } else if (options.adapter.find_first_not_of("0123456789abcdef") != std::string::npos) {
+    return Error{ErrorCode::kNotFound, "--adapter " + options.adapter + ": no such file, and no digest of an adapter either"};
   }
   spec.system = options.system;
   if (!options.system_file.empty()) {

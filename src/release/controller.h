@@ -44,7 +44,7 @@ struct AnswerFacts {
   bool cut = false;                              // ended by a limit
   int64_t first_token_us = 0, total_us = 0;      // 0: none came
   int64_t prompt_tokens = 0, generated_tokens = 0;
-  int input_bucket = -1;                         // of the conversation's embedding (drift.h); -1: not known
+  int input_bucket = -1;                         // of what was asked (topic.h); -1: not known
 };
 
 bool answer_is_refusal(std::string_view text);

@@ -10,15 +10,16 @@
 
 #include "base/toml_json.h"
 #include "release/record_reader.h"
+#include "release/topic.h"
 
 namespace firesteel {
 namespace {
 
-constexpr std::array<const char*, 10> kNames = {"error_rate",     "refusal_rate",  "cut_rate", "thumbs_down_rate", "feedback_rate",
-                                                "first_token_ms", "answer_tokens", "answers",  "input_drift",      "output_drift"};
+constexpr std::array<const char*, 11> kNames = {"error_rate",     "refusal_rate",  "cut_rate", "thumbs_down_rate", "feedback_rate",
+                                                "first_token_ms", "answer_tokens", "answers",  "input_drift",      "output_drift",  "topic_drift"};
 constexpr size_t kBuckets = 21;
 
-bool is_drift(MonitorMetric metric) { return metric == MonitorMetric::kInputDrift || metric == MonitorMetric::kOutputDrift; }
+bool is_drift(MonitorMetric metric) { return metric >= MonitorMetric::kInputDrift; }
 
 using Group = std::tuple<std::string, std::string, std::string>;   // variant, surface, tenant
 using Sums = std::map<std::string, int64_t, std::less<>>;
@@ -28,9 +29,9 @@ int64_t sum_of(const Sums& sums, std::string_view metric) {
   return found == sums.end() ? 0 : found->second;
 }
 
-std::array<int64_t, kBuckets> buckets_of(const Sums& sums, const char* prefix) {
-  std::array<int64_t, kBuckets> counts{};
-  for (size_t i = 0; i < kBuckets; ++i) counts[i] = sum_of(sums, prefix + std::to_string(i));
+std::vector<int64_t> buckets_of(const Sums& sums, const char* prefix, size_t n_buckets = kBuckets) {
+  std::vector<int64_t> counts(n_buckets);
+  for (size_t i = 0; i < n_buckets; ++i) counts[i] = sum_of(sums, prefix + std::to_string(i));
   return counts;
 }
 
@@ -62,6 +63,7 @@ double value_of(MonitorMetric metric, const Sums& now, const Sums& before) {
     case MonitorMetric::kAnswers: return static_cast<double>(answers);
     case MonitorMetric::kInputDrift: return population_stability_index(buckets_of(before, "in_"), buckets_of(now, "in_"));
     case MonitorMetric::kOutputDrift: return population_stability_index(buckets_of(before, "out_"), buckets_of(now, "out_"));
+    case MonitorMetric::kTopicDrift: return population_stability_index(buckets_of(before, "topic_", kTopicBuckets), buckets_of(now, "topic_", kTopicBuckets));
   }
   return 0;
 }
@@ -122,10 +124,10 @@ Result<std::vector<MonitorRule>> parse_monitor_rules(std::string_view toml, std:
       else if (word != "variant") t.fail("by", "variant, surface, tenant");
     }
     t.text("webhook", &rule.webhook, 512);
+    t.finish();  // a name that is misspelt comes before what it leaves out
     if (rule.name.empty() || !names.insert(rule.name).second) t.fail("name", "a name of its own");
     if (!t.has("above") && !t.has("below")) t.fail("above", "a limit: above, below or both");
     if (!rule.webhook.empty() && !rule.webhook.starts_with("http://")) t.fail("webhook", "http://HOST[:PORT]/PATH (for TLS name a proxy of yours)");
-    t.finish();
     rules.push_back(std::move(rule));
   }
   r.finish();

@@ -1,7 +1,7 @@
 // Watches what variants do in production: rates, lengths and drift per variant, surface and tenant, against rules; an alert begins and ends.
 //
 // Everything comes from the hourly sums that ReleaseController keeps (variant_hours). Drift is the population stability index of the buckets of
-// lengths between a window and the time before it: sum over buckets of (now - before) ln(now / before), on shares. Below 0.1 nothing, above 0.25
+// lengths (or of topics, topic.h) between a window and the time before it: sum over buckets of (now - before) ln(now / before), on shares. Below 0.1 nothing, above 0.25
 // much has changed, by custom. Source: Siddiqi 2006, "Credit Risk Scorecards".
 #pragma once
 
@@ -21,8 +21,8 @@ namespace firesteel {
 // finite and few answers are not taken for a change. 0 when either side is empty.
 double population_stability_index(std::span<const int64_t> before, std::span<const int64_t> now);
 
-enum class MonitorMetric : uint8_t { kErrorRate, kRefusalRate, kCutRate, kThumbsDownRate, kFeedbackRate, kFirstTokenMs, kAnswerTokens, kAnswers, kInputDrift, kOutputDrift };
-const char* monitor_metric_name(MonitorMetric metric);  // "error_rate", ..., "input_drift", "output_drift"
+enum class MonitorMetric : uint8_t { kErrorRate, kRefusalRate, kCutRate, kThumbsDownRate, kFeedbackRate, kFirstTokenMs, kAnswerTokens, kAnswers, kInputDrift, kOutputDrift, kTopicDrift };
+const char* monitor_metric_name(MonitorMetric metric);  // "error_rate", ..., "input_drift", "output_drift", "topic_drift"
 
 struct MonitorRule {
   std::string name;

@@ -5,6 +5,7 @@
 #include <array>
 #include <cmath>
 
+#include "release/topic.h"
 #include "store/sqlite_store.h"
 #include "store/test_folder.h"
 
@@ -17,6 +18,16 @@ TEST(Psi, IsTheSumOverShares) {
   EXPECT_NEAR(population_stability_index(before, now), (q0 - p0) * std::log(q0 / p0) + (q1 - p1) * std::log(q1 / p1), 1e-12);
   EXPECT_EQ(population_stability_index(before, before), 0);
   EXPECT_EQ(population_stability_index(before, std::array<int64_t, 2>{}), 0);
+}
+
+TEST(Topic, TextsWithTheSameWordsShareABucket) {
+  const int bucket = topic_bucket("What is the interest on my loan of the bank?");
+  EXPECT_EQ(topic_bucket("what is THE interest, on my loan... of the bank"), bucket);
+  EXPECT_NE(topic_bucket("Which animals sleep through winter in the forest?"), bucket);
+  for (const char* text : {"", "a b c", "\xff\xfe\xff\xfe", "..."}) {
+    EXPECT_GE(topic_bucket(text), 0);
+    EXPECT_LT(topic_bucket(text), kTopicBuckets);
+  }
 }
 
 class MonitorTest : public ::testing::Test {
@@ -93,6 +104,27 @@ TEST(MonitorRules, RefuseWhatTheyDoNotUnderstand) {
   EXPECT_FALSE(parse_monitor_rules("[[rule]]\nname = \"a\"\nmetric = \"error_rate\"", "r").ok());
   EXPECT_FALSE(parse_monitor_rules("[[rule]]\nname = \"a\"\nmetric = \"error_rate\"\nabove = 1\nwebhook = \"https://x\"", "r").ok());
   EXPECT_TRUE(parse_monitor_rules("", "r").value().empty());
+}
+
+TEST_F(MonitorTest, OtherTopicsAreDrift) {
+  const std::vector<MonitorRule> rules = parse_monitor_rules("[[rule]]\nname = \"topics\"\nmetric = \"topic_drift\"\nabove = 0.25\nmin_answers = 50\n", "rules").value();
+  add("v1", "web", 100, "answers", 300);
+  add("v1", "web", 100, "topic_3", 200);
+  add("v1", "web", 100, "topic_60", 100);
+  add("v1", "web", 101, "answers", 150);
+  add("v1", "web", 101, "topic_3", 100);
+  add("v1", "web", 101, "topic_60", 50);
+  EXPECT_FALSE(read_monitors(*store_, rules, 101).value().front().alerting);
+  add("v1", "web", 102, "answers", 300);
+  add("v1", "web", 102, "topic_3", 20);
+  add("v1", "web", 102, "topic_7", 280);
+  EXPECT_TRUE(read_monitors(*store_, rules, 102).value().front().alerting);
+}
+
+TEST(MonitorRules, AMisspeltKeyIsNamedBeforeWhatItLeavesOut) {
+  const auto rules = parse_monitor_rules("[[rule]]\nname = \"x\"\nmetric = \"answers\"\nabvoe = 1\n", "rules");
+  ASSERT_FALSE(rules.ok());
+  EXPECT_NE(rules.error().message.find("'abvoe' (did you mean 'above'?)"), std::string::npos) << rules.error().message;
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <initializer_list>
 #include <utility>
 
+#include "release/topic.h"
 #include "server/own_api.h"
 
 namespace firesteel {
@@ -59,6 +60,26 @@ AnswerFacts facts_of(const GenerationOutcome& outcome) {
   facts.prompt_tokens = outcome.tokens.prompt;
   facts.generated_tokens = outcome.tokens.generated;
   return facts;
+}
+
+// Of the last thing that the user said; -1 where there is no text.
+int topic_of(const GenerateRequest& request) {
+  const ChatPrompt* const chat = std::get_if<ChatPrompt>(&request.prompt);
+  if (chat == nullptr || !chat->messages.is_array()) return -1;
+  const Json::Array& messages = chat->messages.as_array();
+  for (auto message = messages.rbegin(); message != messages.rend(); ++message) {
+    const Json* const role = message->find("role");
+    const Json* const content = message->find("content");
+    if (role == nullptr || *role != Json("user") || content == nullptr) continue;
+    if (content->is_string()) return topic_bucket(content->as_string());
+    if (!content->is_array()) return -1;
+    for (const Json& part : content->as_array()) {
+      const Json* const text = part.is_object() ? part.find("text") : nullptr;
+      if (text != nullptr && text->is_string()) return topic_bucket(text->as_string());
+    }
+    return -1;
+  }
+  return -1;
 }
 
 // Why this server cannot answer as the variant says; empty when it can.
@@ -162,12 +183,14 @@ std::optional<ApiError> apply_release(ServerContext* context, const Call& call, 
     work.request.agents.reset();
     context->releases->shadow.add(std::move(work));
   }
+  const int topic = topic_of(exchange->requests.front());
   for (GenerateRequest& request : exchange->requests) apply_variant(*assignment->spec, body, &request);
   exchange->has_variant = true;
   exchange->headers.emplace_back("x-firesteel-variant", assignment->name + "@" + std::to_string(assignment->number) + " " + assignment->digest.substr(0, 12));
-  hooks->observe = [context, assignment = *assignment, tenant, message, request_id = call.request.request_id](const GenerationOutcome& outcome) {
+  hooks->observe = [context, assignment = *assignment, tenant, message, topic, request_id = call.request.request_id](const GenerationOutcome& outcome) {
     if (outcome.client_left) return;   // says nothing about the variant
-    const AnswerFacts facts = facts_of(outcome);
+    AnswerFacts facts = facts_of(outcome);
+    facts.input_bucket = topic;
     count_variant(context, assignment, outcome, facts);
     context->releases->controller->record(assignment, tenant, request_id, message, facts);
   };
