@@ -10,9 +10,6 @@
 #include "labels/label_rows.h"
 
 namespace firesteel {
-
-using namespace label_rows;  // NOLINT(google-build-using-namespace): of this folder
-
 namespace {
 
 constexpr size_t kPayloadBytes = 256u << 10;
@@ -26,8 +23,8 @@ uint64_t stable_hash_of(std::string_view text) {  // FNV-1a with a final mix
 }
 
 Status check_text(const char* what, const std::string& text, size_t max) {
-  if (text.size() > max) return bad(fmt::format("{}: {} bytes, at most {}", what, text.size(), max));
-  if (!is_valid_utf8(text) || text.find('\0') != std::string::npos) return bad(std::string(what) + ": not UTF-8 text without null characters");
+  if (text.size() > max) return label_rows::bad(fmt::format("{}: {} bytes, at most {}", what, text.size(), max));
+  if (!is_valid_utf8(text) || text.find('\0') != std::string::npos) return label_rows::bad(std::string(what) + ": not UTF-8 text without null characters");
   return {};
 }
 
@@ -36,7 +33,7 @@ Result<LabelTask> find_task(Reader& reader, const TenantId& tenant, const LabelT
       "SELECT id, tenant, queue, payload, disagreement_ppm, gold, n_wanted, n_done, state, user_id, variant, prompt_digest, feedback, asked_us, created_us FROM label_tasks WHERE tenant = $1 AND id = $2",
       {tenant.str(), id.str()}));
   if (!row) return Error{ErrorCode::kNotFound, "no such label task"};
-  return task_of(*row);
+  return label_rows::task_of(*row);
 }
 
 // n_done counts labels that are no skip; the state follows, a flag stays.
@@ -55,27 +52,27 @@ bool sides_swapped(const LabelTaskId& task, const std::string& labeller) { retur
 
 Result<LabelQueue> LabelQueues::put_queue(LabelQueue queue, int64_t now_us) {
   const bool fits = !queue.name.empty() && queue.name.size() <= 64 && queue.name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-_") == std::string::npos;
-  if (!fits) return bad("queue name: expected 1 to 64 of a-z 0-9 - _");
+  if (!fits) return label_rows::bad("queue name: expected 1 to 64 of a-z 0-9 - _");
   if (queue.kind != "pairwise" && queue.kind != "rubric" && queue.kind != "correction" && queue.kind != "tags" && queue.kind != "flag") {
-    return bad("kind: expected pairwise, rubric, correction, tags or flag");
+    return label_rows::bad("kind: expected pairwise, rubric, correction, tags or flag");
   }
   FS_TRY_VOID(check_text("title", queue.title, 200));
   FS_TRY_VOID(check_text("guideline", queue.guideline, 16u << 10));
-  if (!queue.rubric.is_array() || queue.rubric.as_array().size() > 10) return bad("rubric: expected at most ten criteria");
+  if (!queue.rubric.is_array() || queue.rubric.as_array().size() > 10) return label_rows::bad("rubric: expected at most ten criteria");
   for (const Json& item : queue.rubric.as_array()) {
     const Json* const name = item.find("name");
-    if (name == nullptr || !name->is_string() || name->as_string().empty() || name->as_string().size() > 64) return bad("rubric: each criterion has a name of at most 64 bytes");
+    if (name == nullptr || !name->is_string() || name->as_string().empty() || name->as_string().size() > 64) return label_rows::bad("rubric: each criterion has a name of at most 64 bytes");
   }
-  if (!queue.tags.is_array() || queue.tags.as_array().size() > 50) return bad("tags: expected at most fifty");
+  if (!queue.tags.is_array() || queue.tags.as_array().size() > 50) return label_rows::bad("tags: expected at most fifty");
   for (const Json& tag : queue.tags.as_array()) {
-    if (!tag.is_string() || tag.as_string().empty() || tag.as_string().size() > 64) return bad("tags: expected words of at most 64 bytes");
+    if (!tag.is_string() || tag.as_string().empty() || tag.as_string().size() > 64) return label_rows::bad("tags: expected words of at most 64 bytes");
   }
-  if (queue.double_percent < 0 || queue.double_percent > 100) return bad("double: expected 0 to 100 percent");
-  if (queue.lease_s < 10 || queue.lease_s > 86'400) return bad("lease: expected 10 seconds to a day");
-  if (queue.kind == "tags" && queue.tags.as_array().empty()) return bad("tags: a queue of this kind needs some");
-  if (queue.kind == "rubric" && queue.rubric.as_array().empty()) return bad("rubric: a queue of this kind needs criteria");
+  if (queue.double_percent < 0 || queue.double_percent > 100) return label_rows::bad("double: expected 0 to 100 percent");
+  if (queue.lease_s < 10 || queue.lease_s > 86'400) return label_rows::bad("lease: expected 10 seconds to a day");
+  if (queue.kind == "tags" && queue.tags.as_array().empty()) return label_rows::bad("tags: a queue of this kind needs some");
+  if (queue.kind == "rubric" && queue.rubric.as_array().empty()) return label_rows::bad("rubric: a queue of this kind needs criteria");
   const Status written = store_.write([&](Transaction& transaction) -> Status {
-    const auto there = find_queue(transaction, queue.tenant, queue.name);
+    const auto there = label_rows::find_queue(transaction, queue.tenant, queue.name);
     if (there.ok() && there->kind != queue.kind) return Error{ErrorCode::kFailedPrecondition, "queue '" + queue.name + "' is of kind " + there->kind};
     if (!there.ok() && there.error().code != ErrorCode::kNotFound) return there.error();
     queue.created_us = there.ok() ? there->created_us : now_us;
@@ -91,9 +88,9 @@ Result<LabelQueue> LabelQueues::put_queue(LabelQueue queue, int64_t now_us) {
 }
 
 Result<LabelQueue> LabelQueues::queue(const TenantId& tenant, const std::string& name) {
-  Result<LabelQueue> found = no_queue(name);
+  Result<LabelQueue> found = label_rows::no_queue(name);
   FS_TRY_VOID(store_.read([&](Reader& reader) -> Status {
-    found = find_queue(reader, tenant, name);
+    found = label_rows::find_queue(reader, tenant, name);
     return {};
   }));
   return found;
@@ -109,7 +106,7 @@ Result<std::vector<QueueCounts>> LabelQueues::queues(const TenantId& tenant) {
         "(SELECT count(*) FROM label_tasks t WHERE t.tenant = q.tenant AND t.queue = q.name AND t.state = 'flagged') "
         "FROM label_queues q WHERE q.tenant = $1 ORDER BY q.name LIMIT 1000",
         {tenant.str()}, [&](const Row& row) {
-          out.push_back({queue_of(row), row.integer(10), row.integer(11), row.integer(12)});
+          out.push_back({label_rows::queue_of(row), row.integer(10), row.integer(11), row.integer(12)});
           return true;
         });
   }));
@@ -117,20 +114,20 @@ Result<std::vector<QueueCounts>> LabelQueues::queues(const TenantId& tenant) {
 }
 
 Result<int64_t> LabelQueues::add_tasks(const TenantId& tenant, const std::string& name, std::vector<LabelTask> tasks, int64_t now_us) {
-  if (tasks.size() > 1000) return bad("at most 1,000 tasks at once");
+  if (tasks.size() > 1000) return label_rows::bad("at most 1,000 tasks at once");
   FS_TRY(const LabelQueue queue, this->queue(tenant, name));
   const size_t n_answers = queue.kind == "pairwise" ? 2 : 1;
   for (LabelTask& task : tasks) {
     const Json* const prompt = task.payload.find("prompt");
     const Json* const answers = task.payload.find("answers");
-    if (prompt == nullptr || !prompt->is_string()) return bad("task: no prompt");
-    if (answers == nullptr || !answers->is_array() || answers->as_array().size() != n_answers) return bad(fmt::format("task: expected {} answers for kind {}", n_answers, queue.kind));
+    if (prompt == nullptr || !prompt->is_string()) return label_rows::bad("task: no prompt");
+    if (answers == nullptr || !answers->is_array() || answers->as_array().size() != n_answers) return label_rows::bad(fmt::format("task: expected {} answers for kind {}", n_answers, queue.kind));
     for (const Json& answer : answers->as_array()) {
-      if (!answer.is_string()) return bad("task: an answer is not a text");
+      if (!answer.is_string()) return label_rows::bad("task: an answer is not a text");
     }
     FS_TRY_VOID(check_text("task", task.payload.dump(), kPayloadBytes));
-    if (!task.gold.empty()) FS_TRY_VOID(check_label(queue, parsed(task.gold)));
-    if (!(task.disagreement >= 0 && task.disagreement <= 1)) return bad("task: disagreement: expected 0 to 1");
+    if (!task.gold.empty()) FS_TRY_VOID(check_label(queue, label_rows::parsed(task.gold)));
+    if (!(task.disagreement >= 0 && task.disagreement <= 1)) return label_rows::bad("task: disagreement: expected 0 to 1");
     if (task.id.empty()) task.id = LabelTaskId::fresh();
     const bool twice = static_cast<int64_t>(stable_hash_of("double " + task.id.str()) % 100) < queue.double_percent;
     task.n_wanted = std::clamp<int64_t>(twice ? std::max<int64_t>(task.n_wanted, 2) : task.n_wanted, 1, 1000);
@@ -153,7 +150,7 @@ Result<std::optional<Assignment>> LabelQueues::next(const TenantId& tenant, cons
   std::optional<Assignment> out;
   const Status written = store_.write([&](Transaction& transaction) -> Status {
     out.reset();
-    FS_TRY(const LabelQueue queue, find_queue(transaction, tenant, name));
+    FS_TRY(const LabelQueue queue, label_rows::find_queue(transaction, tenant, name));
     FS_TRY_VOID(transaction.execute("DELETE FROM label_leases WHERE tenant = $1 AND until_us <= $2", {tenant.str(), now_us}));
     FS_TRY(std::optional<Row> row, transaction.first("SELECT l.task, l.until_us FROM label_leases l JOIN label_tasks t ON t.id = l.task WHERE l.tenant = $1 AND l.labeller = $2 AND t.queue = $3 AND t.state = 'open' LIMIT 1",
                                                      {tenant.str(), labeller, name}));
@@ -186,11 +183,11 @@ Result<LabelQueues::Submitted> LabelQueues::submit(const TenantId& tenant, const
   Submitted out;
   const Status written = store_.write([&](Transaction& transaction) -> Status {
     FS_TRY(const LabelTask task, find_task(transaction, tenant, id));
-    FS_TRY(const LabelQueue queue, find_queue(transaction, tenant, task.queue));
+    FS_TRY(const LabelQueue queue, label_rows::find_queue(transaction, tenant, task.queue));
     FS_TRY_VOID(check_label(queue, value));
     FS_TRY(const std::optional<Row> lease, transaction.first("SELECT since_us, until_us FROM label_leases WHERE tenant = $1 AND task = $2 AND labeller = $3", {tenant.str(), id.str(), labeller}));
     FS_TRY(const std::optional<Row> before, transaction.first("SELECT started_us FROM labels WHERE tenant = $1 AND task = $2 AND labeller = $3 AND skipped = 0", {tenant.str(), id.str(), labeller}));
-    const bool skipped = is_true(value, "skip");
+    const bool skipped = label_rows::is_true(value, "skip");
     if ((!lease || lease->integer(1) <= now_us) && !before) {
       // The lease ended. Whoever took the place meanwhile keeps it; otherwise the work is not thrown away.
       FS_TRY(const std::optional<Row> others, transaction.first("SELECT count(*) FROM label_leases WHERE tenant = $1 AND task = $2 AND until_us > $3", {tenant.str(), id.str(), now_us}));
@@ -207,7 +204,7 @@ Result<LabelQueues::Submitted> LabelQueues::submit(const TenantId& tenant, const
     out = {};
     if (!task.gold.empty() && !skipped) {
       out.gold = task.gold;
-      out.right = gold_right(task.gold, value);
+      out.right = label_rows::gold_right(task.gold, value);
     }
     return {};
   });
@@ -218,7 +215,7 @@ Result<LabelQueues::Submitted> LabelQueues::submit(const TenantId& tenant, const
 Result<LabelTaskId> LabelQueues::undo(const TenantId& tenant, const std::string& queue, const std::string& labeller, int64_t now_us) {
   LabelTaskId out;
   const Status written = store_.write([&](Transaction& transaction) -> Status {
-    FS_TRY(const LabelQueue found, find_queue(transaction, tenant, queue));
+    FS_TRY(const LabelQueue found, label_rows::find_queue(transaction, tenant, queue));
     FS_TRY(const std::optional<Row> row, transaction.first("SELECT task, started_us FROM labels WHERE tenant = $1 AND queue = $2 AND labeller = $3 AND created_us > $4 ORDER BY created_us DESC LIMIT 1",
                                                            {tenant.str(), queue, labeller, now_us - kUndoUs}));
     if (!row) return Error{ErrorCode::kNotFound, "nothing to undo within the last ten minutes"};
@@ -242,7 +239,7 @@ Result<LabelTaskId> LabelQueues::undo(const TenantId& tenant, const std::string&
 }
 
 Result<int64_t> LabelQueues::erase_user(const TenantId& tenant, const std::string& user) {
-  if (user.empty()) return bad("no user named");
+  if (user.empty()) return label_rows::bad("no user named");
   int64_t n = 0;
   const Status written = store_.write([&](Transaction& transaction) -> Status {
     FS_TRY_VOID(transaction.execute("DELETE FROM labels WHERE tenant = $1 AND task IN (SELECT id FROM label_tasks WHERE tenant = $1 AND user_id = $2)", {tenant.str(), user}));

@@ -8,9 +8,6 @@
 #include "labels/label_rows.h"
 
 namespace firesteel {
-
-using namespace label_rows;  // NOLINT(google-build-using-namespace): of this folder
-
 namespace {
 
 // The number that agreement compares: the choice, else a number for the whole of tags or scores.
@@ -27,15 +24,15 @@ Result<std::vector<LabelQueues::Judged>> LabelQueues::judged(const TenantId& ten
   std::vector<Judged> out;
   FS_TRY_VOID(store_.read([&](Reader& reader) -> Status {
     out.clear();
-    FS_TRY([[maybe_unused]] const LabelQueue found, find_queue(reader, tenant, queue));
+    FS_TRY([[maybe_unused]] const LabelQueue found, label_rows::find_queue(reader, tenant, queue));
     return reader.each(
         "SELECT t.id, t.tenant, t.queue, t.payload, t.disagreement_ppm, t.gold, t.n_wanted, t.n_done, t.state, t.user_id, t.variant, t.prompt_digest, t.feedback, t.asked_us, t.created_us, "
         "b.labeller, b.value, b.started_us, b.created_us FROM label_tasks t JOIN labels b ON b.task = t.id AND b.tenant = t.tenant "
         "WHERE t.tenant = $1 AND t.queue = $2 AND t.gold = '' AND b.skipped = 0 ORDER BY t.id, b.created_us, b.labeller",
         {tenant.str(), queue}, [&](const Row& row) {
-          LabelTask task = task_of(row);
+          LabelTask task = label_rows::task_of(row);
           if (out.empty() || out.back().task.id != task.id) out.push_back({std::move(task), {}});
-          out.back().labels.push_back({out.back().task.id, row.text(15), parsed(row.text(16)), row.integer(17), row.integer(18)});
+          out.back().labels.push_back({out.back().task.id, row.text(15), label_rows::parsed(row.text(16)), row.integer(17), row.integer(18)});
           return true;
         });
   }));
@@ -55,7 +52,7 @@ Result<QueueStats> LabelQueues::stats(const TenantId& tenant, const std::string&
     return reader.each("SELECT b.task, b.labeller, t.gold, b.value, b.started_us, b.created_us FROM labels b JOIN label_tasks t ON t.id = b.task AND t.tenant = b.tenant "
                        "WHERE b.tenant = $1 AND b.queue = $2 AND b.skipped = 0 ORDER BY b.task, b.labeller LIMIT 1000000",
                        {tenant.str(), queue_name}, [&](const Row& row) {
-                         all.push_back({row.text(0), row.text(1), row.text(2), parsed(row.text(3)), static_cast<double>(std::max<int64_t>(row.integer(5) - row.integer(4), 0)) / 1e6});
+                         all.push_back({row.text(0), row.text(1), row.text(2), label_rows::parsed(row.text(3)), static_cast<double>(std::max<int64_t>(row.integer(5) - row.integer(4), 0)) / 1e6});
                          return true;
                        });
   }));
@@ -71,7 +68,7 @@ Result<QueueStats> LabelQueues::stats(const TenantId& tenant, const std::string&
     seconds[given.labeller].push_back(given.seconds);
     if (!given.gold.empty()) {
       ++stats.n_gold;
-      stats.n_gold_right += gold_right(given.gold, given.value) ? 1 : 0;
+      stats.n_gold_right += label_rows::gold_right(given.gold, given.value) ? 1 : 0;
     }
     if (const auto category = category_of(queue.kind, given.value, &words)) by_task[given.task].emplace_back(given.labeller, *category);
   }
