@@ -1,0 +1,44 @@
+#!/usr/bin/env python3
+"""tools/unity_groups.py: which files may not be compiled together."""
+import os
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tools"))
+import unity_groups  # noqa: E402
+
+ALONE = "namespace firesteel {\nnamespace {\n%s\n}  // namespace\nint %s() { return 0; }\n}  // namespace firesteel\n"
+CASES = [
+    # (what, text of one file, text of another, do they go together)
+    ("nothing in common", ALONE % ("int a() { return 1; }", "f"), ALONE % ("int b() { return 1; }", "g"), True),
+    ("one function of their own", ALONE % ("int a() { return 1; }", "f"), ALONE % ("std::string a(int n) { return {}; }", "g"), False),
+    ("one constant, the second of a line", ALONE % ("constexpr int kA = 1, kB = 2;", "f"), ALONE % ("constexpr int kB{3};", "g"), False),
+    ("one class", ALONE % ("struct One { int a = 0; };", "f"), ALONE % ("class One;", "g"), False),
+    ("one alias", ALONE % ("using One = int;", "f"), ALONE % ("template <typename T>\nstruct One {};", "g"), False),
+    ("one macro", "#define ONE \\\n  1\n" + ALONE % ("", "f"), "#define ONE 2\n" + ALONE % ("", "g"), False),
+    ("a member is no name of the namespace", ALONE % ("struct A { int n() { return 1; } };", "f"), ALONE % ("int n() { return 1; }", "g"), True),
+    ("a local is none either", ALONE % ("int a() { int n = 0; return n; }", "f"), ALONE % ("int n() { return 1; }", "g"), True),
+    ("in a text or a comment is nothing", ALONE % ('const char* a = "int n() {"; // int n();', "f"), ALONE % ("int n() { return 1; }", "g"), True),
+    ("own here, the namespace's there", ALONE % ("int g(int) { return 1; }", "f"), ALONE % ("", "g"), False),
+]
+
+
+def main():
+    failed = 0
+    with tempfile.TemporaryDirectory() as folder:
+        for what, one, other, together in CASES:
+            paths = [os.path.join(folder, name) for name in ("one.cc", "other.cc")]
+            for path, text in zip(paths, (one, other)):
+                with open(path, "w", encoding="utf-8") as file:
+                    file.write(text)
+            groups = unity_groups.groups_of(paths, 1 << 20)
+            if (len(groups) == 1) != together:
+                failed += 1
+                print(f"{what}: expected {'one group' if together else 'two groups'}, found {len(groups)}")
+            if len(unity_groups.groups_of(paths, 10)) != 2:
+                failed += 1
+                print(f"{what}: the limit on a group's size did not hold")
+    return failed
+
+
+sys.exit(1 if main() else 0)
