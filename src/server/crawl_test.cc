@@ -5,6 +5,7 @@
 
 #include "labels/label_queue.h"
 #include "server/app_fixture.h"
+#include "store/stored_files.h"
 
 namespace firesteel {
 namespace {
@@ -33,13 +34,15 @@ class CrawlTest : public AppTest {
                      R"({"custom_id":"a","method":"POST","url":"/v1/chat/completions","body":{"messages":[{"role":"user","content":"hi"}]}})"
                      "\n\r\n--xx--\r\n", kForm));
     batch_ = made(ask("POST", "/v1/batches", mine_, R"({"input_file_id":")" + file_ + R"(","endpoint":"/v1/chat/completions","completion_window":"24h"})"));
+    const std::string rows = StoredFiles(*store_).put(tenant_, "fine-tune", "rows.jsonl", "{}\n", 0, 1).value().id.str();
+    job_ = made(ask("POST", "/v1/fine_tuning/jobs", mine_, R"({"model":"fake","training_file":")" + rows + "\"}"));
     document_ = made(ask("POST", "/firesteel/v1/documents?name=a.txt", mine_, "a secret word"));
     EXPECT_EQ(ask("PUT", "/firesteel/v1/admin/labels/pairs", my_admin_, R"({"kind": "pairwise", "title": "Which?"})").status, 200);
     LabelTask task;
     task.payload = *Json::parse(R"({"prompt": "q", "answers": ["good", "bad"], "why": "test"})");
     EXPECT_TRUE(LabelQueues(*store_).add_tasks(tenant_, "pairs", {task}, 1).ok());
     task_ = text(*json(ask("POST", "/firesteel/v1/admin/labels/pairs/next", my_admin_, "{}")).find("task"), "id");
-    for (const std::string* id : {&conversation_, &message_, &response_, &request_, &file_, &batch_, &document_, &task_}) EXPECT_GT(id->size(), 8u);
+    for (const std::string* id : {&conversation_, &message_, &response_, &request_, &file_, &batch_, &job_, &document_, &task_}) EXPECT_GT(id->size(), 8u);
   }
   static std::string made(const HttpResponse& response) {
     EXPECT_TRUE(response.status == 200 || response.status == 201) << response.body;
@@ -62,7 +65,7 @@ class CrawlTest : public AppTest {
   static bool begins(std::string_view text, std::string_view with) { return text.substr(0, with.size()) == with; }
 
   std::string mine_, my_admin_, foreign_, foreign_admin_;
-  std::string conversation_, message_, response_, request_, file_, batch_, document_, task_;
+  std::string conversation_, message_, response_, request_, file_, batch_, job_, document_, task_;
 };
 
 TEST_F(CrawlTest, EveryIdInAnAddress) {
@@ -70,6 +73,7 @@ TEST_F(CrawlTest, EveryIdInAnAddress) {
       {"/v1/responses/", &response_},
       {"/v1/files/", &file_},
       {"/v1/batches/", &batch_},
+      {"/v1/fine_tuning/jobs/", &job_},
       {"/firesteel/v1/conversations/", &conversation_},
       {"/firesteel/v1/turns/", &message_},
       {"/firesteel/v1/messages/", &message_},
@@ -159,6 +163,8 @@ TEST_F(CrawlTest, EveryIdInABodyOrAQuery) {
       {"POST", turns, R"({"parent_id": "ID", "regenerate": true, "mode": "instant"})", message_, 404},
       {"GET", "/firesteel/v1/conversations?before=ID", "", conversation_, 404},
       {"GET", "/v1/files?after=ID", "", file_, 404},
+      {"GET", "/v1/fine_tuning/jobs?after=ID", "", job_, 404},
+      {"POST", "/v1/fine_tuning/jobs", R"({"model":"fake","training_file":"ID"})", file_, 404},
       {"GET", "/v1/batches?after=ID", "", batch_, 404},
   };
   for (const Case& one : cases) {
@@ -179,7 +185,7 @@ TEST_F(CrawlTest, EveryIdInABodyOrAQuery) {
 
 // What lists has only what is one's own.
 TEST_F(CrawlTest, ListsAreEmptyForOthers) {
-  const std::string ids[] = {conversation_, message_, response_, request_, file_, batch_, document_, tenant_.str(), "secret"};
+  const std::string ids[] = {conversation_, message_, response_, request_, file_, batch_, job_, document_, tenant_.str(), "secret"};
   size_t n_tried = 0;
   for (const auto& route : app_->router().routes()) {
     const std::string& pattern = route->pattern();
