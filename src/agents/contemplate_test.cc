@@ -370,6 +370,8 @@ TEST(Auto, TheProbeDecidesAndIsCounted) {
 TEST(Auto, ShapesOfQuestions) {
   EXPECT_EQ(question_shape("What is 3+4? What is 5+6? And what is 7+8?").n_parts, 3);
   EXPECT_EQ(question_shape("Why is the sky blue?").n_parts, 1);
+  EXPECT_EQ(question_shape("With a power of 551 W, how many seconds does it take?").n_parts, 1);  // told, then asked: once
+  EXPECT_EQ(question_shape("How far does a bus get in 5 hours, and how long does a car need for that?").n_parts, 2);
   EXPECT_TRUE(question_shape("How many pens are left of 12?").is_checkable);
   EXPECT_FALSE(question_shape("Write a poem about 12 pens. How many lines?").is_checkable);
   EXPECT_TRUE(question_shape("Which? a) red b) blue").is_checkable);

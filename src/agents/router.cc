@@ -58,8 +58,20 @@ QuestionShape question_shape(std::string_view question) {
   QuestionShape shape;
   const int n_marks = count_of(text, "?");
   int n_and = 0;
-  for (const std::string_view word : {"what", "how", "which", "who", "when", "where", "why"}) {
-    n_and += count_of(text, fmt::format(" and {} ", word)) + count_of(text, fmt::format(", {} ", word)) + count_of(text, fmt::format("; {} ", word));
+  // A second thing that is asked, behind the first: "what is X, and how long ...". What stands before the first question word only tells
+  // something: "With a power of 551 W, how many seconds ...?" asks once.
+  constexpr std::array<std::string_view, 7> kAskWords = {"what", "how", "which", "who", "when", "where", "why"};
+  size_t first_ask = std::string::npos;
+  for (const std::string_view word : kAskWords) {
+    for (size_t at = text.find(word); at != std::string::npos; at = text.find(word, at + 1)) {
+      if (at > 0 && std::isalnum(static_cast<unsigned char>(text[at - 1])) != 0) continue;
+      first_ask = std::min(first_ask, at);
+      break;
+    }
+  }
+  const std::string behind = first_ask == std::string::npos ? std::string() : text.substr(first_ask);
+  for (const std::string_view word : kAskWords) {
+    n_and += count_of(behind, fmt::format(" and {} ", word)) + count_of(behind, fmt::format(", {} ", word)) + count_of(behind, fmt::format("; {} ", word));
   }
   const bool choices = count_of(text, "a)") > 0 && count_of(text, "b)") > 0;
   const int n_items = count_items(text);

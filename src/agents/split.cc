@@ -211,6 +211,7 @@ class Split {
     if (!lane.ok()) fault = "the join did not end well";
     else if (input_.base.constraint.has_value()) fault.clear();
     else if (n_citations == 0) fault = "the joined text cites nothing";
+    else if (const int left_out = uncited(answer.text, answered); left_out > 0) fault = fmt::format("the joined text leaves out [{}]", left_out);
     else if (const std::string number = foreign_number(answer.text, merge_prompt(question_, known_of(parts_, nullptr))); !number.empty()) fault = "the joined text says " + number + ", which nobody found";
     if (!fault.empty()) {
       // Such a text cannot be checked, or is wrong; the parts themselves can be.
@@ -226,6 +227,17 @@ class Split {
     }
     if (!missing.empty() && !input_.base.constraint.has_value()) answer.text += "\n\n" + missing;
     return answer;
+  }
+
+  // The first answered part that the text does not cite and no other part needs; 0 when there is none.
+  int uncited(const std::string& text, const std::vector<int>& answered) const {
+    for (const int number : answered) {
+      const bool needed = std::any_of(parts_.begin(), parts_.end(), [&](const Part& part) {
+        return std::find(part.step.needs.begin(), part.step.needs.end(), number - 1) != part.step.needs.end();
+      });
+      if (!needed && text.find("[" + std::to_string(number) + "]") == std::string::npos) return number;
+    }
+    return 0;
   }
 
   AgentRun* run_;
