@@ -42,9 +42,13 @@ void IdlePages::run() {
     return stats.n_running == 0 && stats.n_waiting == 0;
   };
   int n_idle = 0;
+  uint64_t n_steps = 0;
   for (int n_attempts = 0; n_attempts < kAttemptsMax;) {
     if (!wait_ms(kCheckMs)) return;
-    n_idle = idle() ? n_idle + 1 : 0;
+    // Steps, too: an answer may begin and end between two looks, and what it touched makes the pause another one.
+    const uint64_t n_steps_now = engine_.engine_stats().n_steps;
+    n_idle = idle() && n_steps_now == n_steps ? n_idle + 1 : 0;
+    n_steps = n_steps_now;
     if (n_idle != kIdleChecks) continue;  // once in each pause
     const MappedPages pages = mapped_pages(path_);
     if (pages.resident_bytes < pages.mapped_bytes / 2) {
