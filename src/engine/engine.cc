@@ -155,9 +155,8 @@ struct Engine::Impl {
   void prepare_generation(Job* job, SamplingParams sampling, StopParams stop, std::shared_ptr<GrammarMasks> grammar) const {
     const int64_t n_room = context_length - job->n_prompt;
     job->n_tokens_max = job->n_prompt + (stop.max_tokens < 0 ? n_room : std::min(stop.max_tokens, n_room));
-    // What a budget does not pay for is not reserved; with nothing left the engine thread ends the job before its first step.
+    // What a budget does not pay for is not wanted; with nothing left the engine thread ends the job before its first step.
     if (job->group != nullptr) job->n_tokens_max = std::min(job->n_tokens_max, job->n_prompt + std::clamp<int64_t>(job->group->tokens_left(), 1, n_room));
-    job->tokens.reserve(static_cast<size_t>(std::min(job->n_tokens_max, job->n_prompt + 4096)));
     // Who reads the prompt as tokens of the vocabulary sees the picture token in place of a patch.
     std::vector<TokenId> without_patches;
     std::span<const TokenId> prompt = job->tokens;

@@ -223,7 +223,9 @@ bool Scheduler::try_admit(Sequence* sequence, int64_t now_us) {
   stop_waiting(sequence);
   sequence->state = Sequence::State::kRunning;
   sequence->rows_since_admission = 0;
+  // Here and not before: thousands may wait, and a decode step must not allocate.
   sequence->table.reserve_capacity(blocks_for(sequence->n_tokens_max));
+  sequence->tokens.reserve(static_cast<size_t>(std::min(sequence->n_tokens_max, sequence->n_tokens() + 4096)));
   if (!sequence->was_admitted) {
     sequence->was_admitted = true;
     sequence->n_cached = sequence->table.n_tokens();

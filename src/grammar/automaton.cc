@@ -42,12 +42,62 @@ void Automaton::begin() {
   states_.emplace_back();        // kDeadState
   rows_.assign(n_classes_, kDeadState);
   state_index_.clear();
+  after_text_.clear();
   n_positions_ = 0;
   exhausted_ = false;
   State first;
   todo_.assign(1, {nfa_.rule_starts[nfa_.root], kNoStack});
   close(&todo_, &first);
   start_ = intern(std::move(first));
+}
+
+GrammarState Automaton::after_text(GrammarState state, uint64_t* cost) {
+  if (state >= after_text_.size()) after_text_.resize(states_.size());
+  if (after_text_[state].to == kUnknown) {
+    uint64_t found_cost = 0;
+    const GrammarState to = find_after_text(state, &found_cost);
+    if (exhausted_) return kMixed;
+    after_text_[state] = {to, static_cast<uint32_t>(std::min<uint64_t>(found_cost, UINT32_MAX))};
+  }
+  *cost += after_text_[state].cost;
+  return after_text_[state].to;
+}
+
+GrammarState Automaton::find_after_text(GrammarState state, uint64_t* cost) {
+  const GrammarState to = step(state, ' ');
+  for (unsigned byte = 0x20; byte < 0x80; ++byte) {
+    if (byte != '"' && byte != '\\' && step(state, static_cast<uint8_t>(byte)) != to) return kMixed;
+  }
+  // First bytes of longer characters and what may follow them: RFC 3629, section 4.
+  struct Lead {
+    unsigned first, last, low, high;
+    int n_more;
+  };
+  static constexpr Lead kLeads[] = {{0xc2, 0xdf, 0x80, 0xbf, 0}, {0xe0, 0xe0, 0xa0, 0xbf, 1}, {0xe1, 0xec, 0x80, 0xbf, 1}, {0xed, 0xed, 0x80, 0x9f, 1},
+                                    {0xee, 0xef, 0x80, 0xbf, 1}, {0xf0, 0xf0, 0x90, 0xbf, 2}, {0xf1, 0xf3, 0x80, 0xbf, 2}, {0xf4, 0xf4, 0x80, 0x8f, 2}};
+  for (const Lead& lead : kLeads) {
+    GrammarState known = kUnknown;
+    for (unsigned byte = lead.first; byte <= lead.last; ++byte) {
+      const GrammarState inside = step(state, static_cast<uint8_t>(byte));
+      if (inside == known) continue;
+      if (to == kDeadState ? inside != kDeadState : inside == kDeadState || !leads_to(inside, lead.low, lead.high, lead.n_more, to, cost)) return kMixed;
+      known = inside;
+    }
+  }
+  return to;
+}
+
+// Whether each byte of low..high, and after it n_more bytes of 80..BF, leads to `to`.
+bool Automaton::leads_to(GrammarState from, unsigned low, unsigned high, int n_more, GrammarState to, uint64_t* cost) {
+  *cost += states_[from].cost;
+  GrammarState known = kUnknown;
+  for (unsigned byte = low; byte <= high; ++byte) {
+    const GrammarState next = step(from, static_cast<uint8_t>(byte));
+    if (next == known) continue;
+    if (n_more == 0 ? next != to : next == kDeadState || !leads_to(next, 0x80, 0xbf, n_more - 1, to, cost)) return false;
+    known = next;
+  }
+  return true;
 }
 
 GrammarState Automaton::restart(GrammarState keep) {
@@ -190,7 +240,19 @@ GrammarState Automaton::compute(GrammarState state, uint8_t byte) {
     close(&next, &closed);
     to = intern(std::move(closed));
   }
-  rows_[size_t{state} * n_classes_ + class_of_[byte]] = to;
+  // Bytes that take the same edges here lead to the same state: classes are the whole grammar's, and most differ elsewhere only.
+  const auto takes_the_same = [&](uint8_t other) {
+    for (const Position& at : states_[state].positions) {
+      for (const NfaEdge& edge : nfa_.nodes[at.node].edges) {
+        if (edge.kind == NfaEdge::Kind::kByte && (edge.low <= byte && byte <= edge.high) != (edge.low <= other && other <= edge.high)) return false;
+      }
+    }
+    return true;
+  };
+  GrammarState* const row = &rows_[size_t{state} * n_classes_];
+  for (size_t i = 0; i < n_classes_; ++i) {
+    if (row[i] == kUnknown && takes_the_same(class_first_[i])) row[i] = to;
+  }
   return to;
 }
 

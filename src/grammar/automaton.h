@@ -43,6 +43,10 @@ class Automaton {
   uint32_t cost(GrammarState state) const { return states_[state].cost; }
   // Whether any byte may follow.
   bool goes_on(GrammarState state);
+  // The one state to which every plain character of text leads (whole UTF-8 characters but control characters, '"' and '\\'), kDeadState when
+  // none may follow, or kMixed. *cost grows by what the states between were worth. Remembered, so a state of a string costs once.
+  static constexpr GrammarState kMixed = UINT32_MAX - 1;
+  GrammarState after_text(GrammarState state, uint64_t* cost);
   // Bytes that must follow, whatever the model says: the longest run in which each state has exactly one way on and may not end.
   std::string forced(GrammarState state, size_t max_bytes);
 
@@ -88,6 +92,8 @@ class Automaton {
   };
 
   GrammarState compute(GrammarState state, uint8_t byte);
+  GrammarState find_after_text(GrammarState state, uint64_t* cost);
+  bool leads_to(GrammarState from, unsigned low, unsigned high, int n_more, GrammarState to, uint64_t* cost);
   void close(std::vector<Position>* todo, State* out);
   void begin();
   GrammarState intern(State state);
@@ -105,6 +111,11 @@ class Automaton {
   std::vector<State> states_;
   std::vector<GrammarState> rows_;
   std::unordered_multimap<uint64_t, GrammarState> state_index_;
+  struct AfterText {
+    GrammarState to = kUnknown;
+    uint32_t cost = 0;
+  };
+  std::vector<AfterText> after_text_;  // per state, as far as asked
   Seen seen_;
   std::vector<Position> todo_;
   size_t n_positions_ = 0;

@@ -55,37 +55,62 @@ GrammarState GrammarMasks::restart(GrammarState keep) {
   return automaton_.restart(keep);
 }
 
+// Counted whether a state's tables were made by somebody before or not: a text's limits are its own.
+bool GrammarMasks::meet(GrammarState state, uint64_t* work) {
+  if (state >= met_in_.size()) met_in_.resize(automaton_.n_states());
+  if (met_in_[state] == n_fills_) return true;
+  met_in_[state] = n_fills_;
+  *work += automaton_.cost(state);
+  return *work <= automaton_.limits().mask_work;
+}
+
+bool GrammarMasks::count_text(GrammarState state, uint64_t* work, std::optional<size_t>* n_chars) {
+  for (size_t n = 0; n < vocabulary_->n_text_chars(); ++n) {
+    const GrammarState to = automaton_.after_text(state, work);
+    if (automaton_.exhausted()) return false;
+    if (to == Automaton::kMixed) return true;
+    if (to == kDeadState || to == state) {  // no more, or as many as one likes
+      *n_chars = to == state ? vocabulary_->n_text_chars() : n;
+      return true;
+    }
+    if (!meet(to, work)) return false;
+    state = to;
+  }
+  *n_chars = vocabulary_->n_text_chars();
+  return true;
+}
+
 // False when a limit was met.
 bool GrammarMasks::fill(GrammarState state, GrammarMask* out) {
   out->words.assign(vocabulary_->n_words(), 0);
   const auto allow = [out](TokenId id) { out->words[static_cast<size_t>(id) / 64] |= uint64_t{1} << (static_cast<size_t>(id) % 64); };
   if (state == kDeadState) return true;
+  uint64_t work = 0;
+  ++n_fills_;
+  std::optional<size_t> n_text;
+  if (!count_text(state, &work, &n_text)) return false;
+  if (n_text && *n_text > 0) {
+    const std::span<const uint64_t> text = vocabulary_->text_words(*n_text);
+    out->words.assign(text.begin(), text.end());
+    out->may_go_on = std::any_of(text.begin(), text.end(), [](uint64_t word) { return word != 0; });
+  }
   if (automaton_.accepts(state)) {
     out->may_end = true;
     for (const TokenId id : vocabulary_->end_tokens()) allow(id);
   }
-  const auto nodes = vocabulary_->nodes();
-  const auto tokens = vocabulary_->tokens();
+  const GrammarVocabulary::Trie& trie = n_text ? vocabulary_->not_text() : vocabulary_->all();
   path_[0] = state;
-  uint64_t work = 0;
-  ++n_fills_;
-  for (size_t i = 0; i < nodes.size();) {
-    const GrammarVocabulary::Node& node = nodes[i];
+  for (size_t i = 0; i < trie.nodes.size();) {
+    const GrammarVocabulary::Node& node = trie.nodes[i];
     const GrammarState to = automaton_.step(path_[node.depth], node.byte);
     if (to == kDeadState) {
       if (automaton_.exhausted()) return false;
       i = node.end;
       continue;
     }
-    // Counted whether its tables were made by somebody before or not: a text's limits are its own.
-    if (to >= met_in_.size()) met_in_.resize(automaton_.n_states());
-    if (met_in_[to] != n_fills_) {
-      met_in_[to] = n_fills_;
-      work += automaton_.cost(to);
-      if (work > automaton_.limits().mask_work) return false;
-    }
+    if (!meet(to, &work)) return false;
     path_[size_t{node.depth} + 1] = to;
-    for (size_t t = 0; t < node.n_tokens; ++t) allow(tokens[node.first_token + t]);
+    for (size_t t = 0; t < node.n_tokens; ++t) allow(trie.tokens[node.first_token + t]);
     out->may_go_on = out->may_go_on || node.n_tokens > 0;
     ++i;
   }

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -62,6 +63,9 @@ class GrammarMasks {
  private:
   static constexpr size_t kMaxMasks = 256;
   bool fill(GrammarState state, GrammarMask* out);
+  // How many plain characters may follow, but no more than the longest token has; nullopt when it depends on which. False when a limit was met.
+  bool count_text(GrammarState state, uint64_t* work, std::optional<size_t>* n_chars);
+  bool meet(GrammarState state, uint64_t* work);
 
   std::shared_ptr<const Grammar> grammar_;
   std::shared_ptr<const GrammarVocabulary> vocabulary_;

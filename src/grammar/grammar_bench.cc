@@ -96,9 +96,10 @@ void bm_vocabulary(benchmark::State& state) {
   if (w == nullptr) return;
   for (auto _ : state) {
     GrammarVocabulary vocabulary(*w->tokenizer);
-    benchmark::DoNotOptimize(vocabulary.nodes().data());
+    benchmark::DoNotOptimize(vocabulary.all().nodes.data());
   }
-  state.counters["nodes"] = static_cast<double>(w->vocabulary->nodes().size());
+  state.counters["nodes_not_text"] = static_cast<double>(w->vocabulary->not_text().nodes.size());
+  state.counters["nodes"] = static_cast<double>(w->vocabulary->all().nodes.size());
 }
 BENCHMARK(bm_vocabulary)->Name("grammar/vocabulary/128k")->Unit(benchmark::kMillisecond);
 

@@ -103,5 +103,48 @@ TEST(GrammarMatcher, TooManyStatesAtOnePlaceIsAnErrorThatOthersSurvive) {
   EXPECT_FALSE(easy.next().value()->may_go_on);
 }
 
+// Plain text goes a shorter way (GrammarVocabulary::text_words): every token's bit must still be what its bytes say.
+TEST(GrammarMatcher, MasksAgreeWithTheBytesOfEveryToken) {
+  const PieceTokenizer pieces({"a", "b", "ab", "abc", " word", "\xc3\xa4", "\xc3\xa4\xe2\x82\xac", "x\xf0\x9f\x98\x80y", "\xc3", "\xa4", "\xe2\x82", "\"", "a\"", "\": ", "\\n", "\\",
+                               "\n", "a\nb", "\x7f", "{", "}", "{\"a\": \"", "1", "12", "aaaaaaaaaaaaaaaaaaaaaaaaaaaa", "a\xe2\x82\xac", "\"}", ","});
+  const auto vocabulary = std::make_shared<const GrammarVocabulary>(pieces);
+  EXPECT_EQ(vocabulary->n_text_chars(), 5u);
+  const auto schema = [](const char* text) { return Grammar::from_json_schema(Json::parse(text).value()).value(); };
+  const std::shared_ptr<const Grammar> grammars[] = {
+      schema(R"({"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"], "additionalProperties": false})"),
+      schema(R"({"type": "object", "properties": {"a": {"type": "string", "minLength": 2, "maxLength": 7}}, "required": ["a"], "additionalProperties": false})"),
+      schema(R"({"type": "object", "properties": {"a": {"type": "string", "pattern": "^[^b]*$"}}, "required": ["a"]})"),
+      Grammar::any_json_object().value(),
+      Grammar::from_regex(".{0,9}").value(),
+      Grammar::from_regex("[a-z ]*").value(),
+      Grammar::from_regex("([^\xc3\xa4]|ab){3,8}").value(),
+      Grammar::from_regex("[^\"]*1").value(),
+  };
+  Rng rng(3);
+  size_t n_texts = 0;
+  for (const auto& grammar : grammars) {
+    const auto masks = std::make_shared<GrammarMasks>(grammar, vocabulary);
+    for (int walk = 0; walk < 6; ++walk) {
+      GrammarMatcher matcher(masks);
+      for (int step = 0; step < 25; ++step) {
+        const auto mask = matcher.next();
+        ASSERT_TRUE(mask.ok());
+        std::vector<TokenId> allowed;
+        for (TokenId id = 0; id < vocabulary->n_vocab(); ++id) {
+          const bool said = ((*mask)->words[static_cast<size_t>(id) / 64] >> (static_cast<size_t>(id) % 64) & 1) != 0;
+          if (vocabulary->bytes(id).empty()) continue;  // end tokens
+          ASSERT_EQ(said, matcher.allows(id).value()) << "grammar " << &grammar - &grammars[0] << " token '" << vocabulary->bytes(id) << "'";
+          if (said) allowed.push_back(id);
+        }
+        EXPECT_EQ((*mask)->may_go_on, !allowed.empty());
+        if (allowed.empty()) break;
+        n_texts += allowed.size() > 5 ? 1 : 0;
+        ASSERT_TRUE(matcher.accept(allowed[rng.below(allowed.size())]));
+      }
+    }
+  }
+  EXPECT_GT(n_texts, 50u);
+}
+
 }  // namespace
 }  // namespace firesteel

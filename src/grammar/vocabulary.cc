@@ -2,10 +2,24 @@
 
 #include <algorithm>
 
+#include "base/utf8.h"
+
 namespace firesteel {
 namespace {
 
 constexpr size_t kMaxTokenBytes = 1024;  // longer ones (runs of white space, mostly) are never offered under a grammar
+
+// Characters of plain text (GrammarVocabulary::text_words); 0 when it is none, or too long.
+size_t text_chars(std::string_view bytes) {
+  if (!is_valid_utf8(bytes)) return 0;
+  size_t n = 0;
+  for (const char c : bytes) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == '"' || byte == '\\') return 0;
+    n += (byte & 0xc0) != 0x80 ? 1 : 0;
+  }
+  return n <= GrammarVocabulary::kTextCharsMax ? n : 0;
+}
 
 }  // namespace
 
@@ -31,6 +45,26 @@ GrammarVocabulary::GrammarVocabulary(const Tokenizer& tokenizer) : n_vocab_(toke
     return compared != 0 ? compared < 0 : a < b;
   });
 
+  text_.assign(kTextCharsMax * n_words(), 0);
+  std::vector<TokenId> others;
+  for (const TokenId id : order) {
+    const size_t n = text_chars(bytes(id));
+    if (n == 0) others.push_back(id);
+    else text_[(n - 1) * n_words() + static_cast<size_t>(id) / 64] |= uint64_t{1} << (static_cast<size_t>(id) % 64);
+    n_text_chars_ = std::max(n_text_chars_, n);
+  }
+  text_.resize(n_text_chars_ * n_words());
+  text_.shrink_to_fit();
+  for (size_t i = n_words(); i < text_.size(); ++i) text_[i] |= text_[i - n_words()];
+  all_ = make_trie(order);
+  not_text_ = make_trie(others);
+}
+
+// `order`: sorted by bytes.
+GrammarVocabulary::Trie GrammarVocabulary::make_trie(const std::vector<TokenId>& order) {
+  Trie trie;
+  std::vector<Node>& nodes = trie.nodes;
+  std::vector<TokenId>& tokens = trie.tokens;
   std::vector<uint32_t> path;  // node of each byte of the current token
   std::string_view previous;
   for (const TokenId id : order) {
@@ -38,27 +72,28 @@ GrammarVocabulary::GrammarVocabulary(const Tokenizer& tokenizer) : n_vocab_(toke
     size_t common = 0;
     while (common < std::min(previous.size(), text.size()) && previous[common] == text[common]) ++common;
     while (path.size() > common) {
-      nodes_[path.back()].end = static_cast<uint32_t>(nodes_.size());
+      nodes[path.back()].end = static_cast<uint32_t>(nodes.size());
       path.pop_back();
     }
     for (size_t i = common; i < text.size(); ++i) {
-      path.push_back(static_cast<uint32_t>(nodes_.size()));
-      nodes_.push_back({0, 0, 0, static_cast<uint16_t>(i), static_cast<uint8_t>(text[i])});
+      path.push_back(static_cast<uint32_t>(nodes.size()));
+      nodes.push_back({0, 0, 0, static_cast<uint16_t>(i), static_cast<uint8_t>(text[i])});
       max_depth_ = std::max(max_depth_, static_cast<uint16_t>(i + 1));
     }
-    Node& last = nodes_[path.back()];
-    if (last.n_tokens == 0) last.first_token = static_cast<uint32_t>(tokens_.size());
+    Node& last = nodes[path.back()];
+    if (last.n_tokens == 0) last.first_token = static_cast<uint32_t>(tokens.size());
     // A node's tokens are adjacent: equal texts are neighbours in the order.
     if (last.n_tokens < UINT16_MAX) {
       ++last.n_tokens;
-      tokens_.push_back(id);
+      tokens.push_back(id);
     }
     previous = text;
   }
   while (!path.empty()) {
-    nodes_[path.back()].end = static_cast<uint32_t>(nodes_.size());
+    nodes[path.back()].end = static_cast<uint32_t>(nodes.size());
     path.pop_back();
   }
+  return trie;
 }
 
 }  // namespace firesteel

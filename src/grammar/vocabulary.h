@@ -1,4 +1,5 @@
-// The tokens of a vocabulary as a trie over their bytes, in preorder: a mask is one walk that skips what cannot match.
+// The tokens of a vocabulary as a trie over their bytes, in preorder: a mask is one walk that skips what cannot match. Most tokens are plain
+// text, which a string takes all alike: they are also there as bits by length, and the others as a smaller trie.
 #pragma once
 
 #include <cstdint>
@@ -23,8 +24,20 @@ class GrammarVocabulary {
     uint16_t depth;        // bytes before this one
     uint8_t byte;
   };
-  std::span<const Node> nodes() const { return nodes_; }
-  std::span<const TokenId> tokens() const { return tokens_; }
+  struct Trie {
+    std::vector<Node> nodes;
+    std::vector<TokenId> tokens;
+  };
+  const Trie& all() const { return all_; }
+
+  // Plain text: 1 to kTextCharsMax whole characters, none of them a control character, '"' or '\\'. text_words(n): bits of the tokens of
+  // at most n characters, n in 1..n_text_chars(). not_text(): all other tokens.
+  static constexpr size_t kTextCharsMax = 24;
+  std::span<const uint64_t> text_words(size_t n_chars) const { return std::span(text_).subspan((n_chars - 1) * n_words(), n_words()); }
+  const Trie& not_text() const { return not_text_; }
+  // Of the longest such token; 0 when there is none.
+  size_t n_text_chars() const { return n_text_chars_; }
+
   std::span<const TokenId> end_tokens() const { return end_tokens_; }
   int64_t n_vocab() const { return n_vocab_; }
   size_t n_words() const { return static_cast<size_t>((n_vocab_ + 63) / 64); }
@@ -35,8 +48,11 @@ class GrammarVocabulary {
   }
 
  private:
-  std::vector<Node> nodes_;
-  std::vector<TokenId> tokens_;
+  Trie make_trie(const std::vector<TokenId>& order);
+
+  Trie all_, not_text_;
+  std::vector<uint64_t> text_;
+  size_t n_text_chars_ = 0;
   std::vector<TokenId> end_tokens_;
   std::string pool_;
   std::vector<uint32_t> offsets_;

@@ -470,6 +470,7 @@ HttpReply start_generation(ServerContext* context, const Call& call, Exchange ex
     work.streams = std::move(branches).value();
     work.n_context_tokens = n_context_tokens;
   }
+  std::vector<GenerateRequest>().swap(exchange.requests);  // what waits for the engine should hold little
   work.context = context;
   work.request_id = request_id;
   work.headers = {{exchange.dialect == Dialect::kAnthropic ? "request-id" : "x-request-id", request_id}, {"cache-control", "no-store"}};
