@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <map>
 #include <memory>
 #include <optional>
@@ -40,6 +41,12 @@ metric = "errors"
 margin = 0.1
 min = 20
 )";
+
+// What happened in all worlds together: a simulation in which nothing happens would pass, too.
+struct Happened {
+  int64_t n_promoted = 0, n_rolled_back = 0, n_admitted = 0, n_refused = 0, n_settled = 0, n_taken_over = 0, n_restarts = 0;
+};
+Happened happened;
 
 class ControlPlane : public ::testing::Test {
  protected:
@@ -82,7 +89,9 @@ class QuotaWorld {
     if (action < 2 || running_.empty()) {
       const int64_t prompt = 1 + static_cast<int64_t>(rng.below(50)), most = static_cast<int64_t>(rng.below(100));
       AdmissionOrRefusal answer = tenants.admit(tenants.authenticate(key_).value(), prompt, most);
-      if (auto* admission = std::get_if<Admission>(&answer)) running_.push_back({std::move(*admission), prompt, most});
+      auto* admission = std::get_if<Admission>(&answer);
+      ++(admission != nullptr ? happened.n_admitted : happened.n_refused);
+      if (admission != nullptr) running_.push_back({std::move(*admission), prompt, most});
       ASSERT_LE(static_cast<int64_t>(running_.size()), limits_.concurrency);
       return;
     }
@@ -96,6 +105,7 @@ class QuotaWorld {
     usage.endpoint = "openai.chat";
     usage.finish_reason = "stop";
     usage.tokens = {.prompt = ended.prompt, .cached = 0, .generated = static_cast<int64_t>(rng.below(static_cast<uint64_t>(ended.most) + 1))};
+    ++happened.n_settled;
     used_ += usage.tokens.prompt + usage.tokens.generated;
     by_day_[day_of(wall_us)] += usage.tokens.prompt + usage.tokens.generated;
     ASSERT_TRUE(tenants.settle(std::move(ended.admission), usage).ok());
@@ -149,6 +159,7 @@ class LeaseWorld {
       Held& held = model_.at(job->id.str());
       ASSERT_FALSE(held.over) << "an ended job ran again";
       ASSERT_TRUE(held.runner.empty() || held.runner == runner || held.until_us < now_us) << "taken from a runner that lives";
+      happened.n_taken_over += !held.runner.empty() && held.runner != runner ? 1 : 0;
       held.runner = runner;
       held.until_us = now_us + 30 * kSecond;
     } else if (!model_.empty()) {
@@ -227,6 +238,10 @@ class RolloutWorld {
       for (const int64_t arm : {0, 1}) count(arm, 40, arm == 1 && bad ? 20 : 1);
       const RolloutRecord was = registry_->rollout(rollout_).value();
       const RolloutRecord now = registry_->advance_stored(rollout_, actor_).value();
+      if (was.state.status != now.state.status) {
+        happened.n_promoted += now.state.status == RolloutStatus::kPromoted ? 1 : 0;
+        happened.n_rolled_back += now.state.status == RolloutStatus::kRolledBack ? 1 : 0;
+      }
       if (is_over(was.state.status)) EXPECT_EQ(now.state.status, was.state.status) << "an ended rollout moved";
       if (now.state.status == RolloutStatus::kPromoted && was.state.status != RolloutStatus::kPromoted) EXPECT_EQ(champion(), now.candidate);
       if (now.state.status != RolloutStatus::kPromoted) EXPECT_EQ(champion(), before);
@@ -281,6 +296,7 @@ TEST_F(ControlPlane, AThousandSeedsBreakNothing) {
       leases.step(jobs, rng, wall_.now_us());
       rollouts.step(rng);
       if (rng.below(400) == 0) {  // the process is killed and starts again
+        ++happened.n_restarts;
         quotas.forget();
         open();
         rollouts.use(*registry_);
@@ -293,6 +309,11 @@ TEST_F(ControlPlane, AThousandSeedsBreakNothing) {
     if (seed % 10 == 0) random_labelling_keeps_its_invariants(*store_, seed, kSteps);
     if (HasFailure()) return;
   }
+  std::printf("%lld promotions, %lld rollbacks by gates, %lld requests admitted, %lld refused, %lld settled, %lld jobs taken over, %lld restarts\n",
+              static_cast<long long>(happened.n_promoted), static_cast<long long>(happened.n_rolled_back), static_cast<long long>(happened.n_admitted),
+              static_cast<long long>(happened.n_refused), static_cast<long long>(happened.n_settled), static_cast<long long>(happened.n_taken_over),
+              static_cast<long long>(happened.n_restarts));
+  for (const int64_t n : {happened.n_promoted, happened.n_rolled_back, happened.n_refused, happened.n_settled, happened.n_taken_over, happened.n_restarts}) EXPECT_GT(n, 10);
   for (const AuditReport& chain : tenants_->verify_audit("").value()) EXPECT_TRUE(chain.ok()) << chain.chain;
 }
 
