@@ -31,7 +31,7 @@ test("overview: six figures, charts each with a table, gaps stay gaps, CSV of wh
   assert.equal(rows.length, 97);
   assert.match(rows[0], /^t,requests,tokens/);
   await page.check("input[value='7d']");
-  await page.waitForSelector(".chart .x:text-matches('(Mon|Tue|Wed|Thu|Fri|Sat|Sun)')");
+  await page.waitForSelector(".chart .x span:text-matches('^(Mon|Tue|Wed|Thu|Fri|Sat|Sun)$')");
 }));
 
 test("going between pages keeps the document and moves the focus to the heading", () => onPage({ path: "/admin/" }, async (page) => {

@@ -39,7 +39,10 @@ export async function loadList(more = false): Promise<void> {
     });
     if (query.value) say(data.length === 0 ? "Nothing found" : `${data.length} found`);
   } catch (error) {
-    if (!abort.signal.aborted && !(error instanceof ApiError && error.offline)) listProblem.value = reason(error);
+    if (abort.signal.aborted) return;
+    // The last one shown was deleted elsewhere meanwhile: begin again.
+    if (more && error instanceof ApiError && error.code === "not_found") return loadList();
+    if (!(error instanceof ApiError && error.offline)) listProblem.value = reason(error);
   }
 }
 
