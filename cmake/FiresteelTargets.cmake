@@ -79,7 +79,7 @@ function(fs_unity variable name)
     endif()
   endforeach()
   if(together)
-    execute_process(COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tools/unity_groups.py 100 ${together}
+    execute_process(COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tools/unity_groups.py 150 ${together}
                     OUTPUT_VARIABLE groups OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
     string(REPLACE ";" "|" groups "${groups}")
     string(REPLACE "\n" ";" groups "${groups}")

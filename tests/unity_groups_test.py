@@ -19,6 +19,8 @@ CASES = [
     ("a member is no name of the namespace", ALONE % ("struct A { int n() { return 1; } };", "f"), ALONE % ("int n() { return 1; }", "g"), True),
     ("a local is none either", ALONE % ("int a() { int n = 0; return n; }", "f"), ALONE % ("int n() { return 1; }", "g"), True),
     ("in a text or a comment is nothing", ALONE % ('const char* a = "int n() {"; // int n();', "f"), ALONE % ("int n() { return 1; }", "g"), True),
+    ("tests of two suites", ALONE % ("TEST(One, Works) { EXPECT_TRUE(true); }", "f"), ALONE % ("TEST(Other, Works) {}", "g"), True),
+    ("one test of one suite", ALONE % ("TEST_F(One, Works) {}", "f"), ALONE % ("TEST_F(One, Works) {}", "g"), False),
     ("own here, the namespace's there", ALONE % ("int g(int) { return 1; }", "f"), ALONE % ("", "g"), False),
 ]
 

@@ -31,6 +31,10 @@ def declared(head):
         return {match.group(1)}
     if match := re.match(rf"\s*using\s+({WORD})", head):
         return {match.group(1)} if match.group(1) != "namespace" else set()
+    if match := re.match(r"\s*(?:TYPED_)?TEST(?:_[FP])?\s*\(\s*(\w+)\s*,\s*(\w+)\s*\)", head):  # GoogleTest makes a class of it
+        return {f"{match.group(1)}_{match.group(2)}_Test"}
+    if re.match(r"\s*(?:INSTANTIATE|TYPED|REGISTER)_\w+\s*\(", head):
+        return set()
     if match := re.search(rf"(operator\s*[^\s\w(]+|~?{WORD})\s*\(", head):
         return {re.sub(r"\s", "", match.group(1))}
     names = re.findall(rf"({WORD})\s*(?:\[[^\]]*\]\s*)*(?:,|$)", head)
