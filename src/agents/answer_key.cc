@@ -4,6 +4,7 @@
 #include <cctype>
 #include <optional>
 
+#include "base/ascii.h"
 #include "tools/units.h"
 #include "base/decimal.h"
 #include "base/json.h"
@@ -14,14 +15,6 @@ namespace {
 
 constexpr size_t kReadBytesMax = 16384;
 constexpr size_t kShortBytes = 80;
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return out;
-}
 
 std::string_view trim(std::string_view text, std::string_view what = " \t\r\n") {
   const size_t first = text.find_first_not_of(what);
@@ -100,7 +93,7 @@ std::optional<std::string> choice_key(std::string_view text) {
   const std::string_view rest = trim(text.substr(1), " *");
   const bool marked = !rest.empty() && (rest.front() == ')' || (!open && (rest.front() == '.' || rest.front() == ':') && text.size() > 1 && text[1] == rest.front()));
   if (!(rest.empty() && !open) && !marked) return std::nullopt;
-  return lower(text.substr(0, 1));
+  return lower_ascii(text.substr(0, 1));
 }
 
 // A number that is the whole text but for its sign, a currency, "about", and words behind it.
@@ -118,7 +111,7 @@ std::optional<std::string> number_key(std::string_view text) {
     negative = true;
     before = trim(before.substr(0, before.size() - minus.size()), " $");
   }
-  const std::string word = lower(before);
+  const std::string word = lower_ascii(before);
   if (!word.empty() && word != "about" && word != "approximately" && word != "roughly") return std::nullopt;
   std::string_view after = text.substr(first.offset + first.length);
   std::optional<Decimal> value = Decimal::parse(first.value);
@@ -134,9 +127,9 @@ std::optional<std::string> number_key(std::string_view text) {
   if (literals.size() > n_read) return std::nullopt;
   if (negative) value = -*value;
   std::string_view unit_text = bare(trim(after, " \t)*_`$"));
-  if (unit_text.starts_with('%') || lower(unit_text) == "percent") return "n" + value->to_string() + "%";
+  if (unit_text.starts_with('%') || lower_ascii(unit_text) == "percent") return "n" + value->to_string() + "%";
   const Unit* unit = find_unit(unit_text);
-  if (unit == nullptr) unit = find_unit(lower(unit_text));
+  if (unit == nullptr) unit = find_unit(lower_ascii(unit_text));
   // A long text behind the number is a sentence, not a unit.
   if (unit == nullptr && std::count(unit_text.begin(), unit_text.end(), ' ') > 3) return std::nullopt;
   if (unit == nullptr) return "n" + value->to_string();
@@ -145,7 +138,7 @@ std::optional<std::string> number_key(std::string_view text) {
 
 std::string text_key(std::string_view text) {
   std::string out;
-  for (const char c : lower(bare(text))) {
+  for (const char c : lower_ascii(bare(text))) {
     const bool blank = c == ' ' || c == '\t' || c == '\n' || c == '\r';
     if (blank && (out.empty() || out.back() == ' ')) continue;
     out.push_back(blank ? ' ' : c);
@@ -175,9 +168,9 @@ AnswerKey key_of(std::string_view words) {
 AnswerKey answer_key(std::string_view text) {
   if (text.size() > kReadBytesMax) text.remove_prefix(text.size() - kReadBytesMax);
   text = trim(text);
-  while (text.size() >= 7 && lower(text.substr(text.size() - 7)) == "answer:") text = trim(text.substr(0, text.size() - 7));  // it was not said
+  while (text.size() >= 7 && lower_ascii(text.substr(text.size() - 7)) == "answer:") text = trim(text.substr(0, text.size() - 7));  // it was not said
   if (text.empty()) return {};
-  const std::string low = lower(text);
+  const std::string low = lower_ascii(text);
   if (const auto found = behind_last(text, low, "answer:")) return key_of(*found);
   if (const auto found = boxed(text)) return key_of(*found);
   if (const auto found = behind_last(text, low, "answer is")) return key_of(*found);

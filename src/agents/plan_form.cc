@@ -6,6 +6,7 @@
 #include <charconv>
 #include <utility>
 
+#include "base/ascii.h"
 #include "base/json.h"
 
 namespace firesteel {
@@ -13,14 +14,6 @@ namespace {
 
 constexpr size_t kQuestionBytesMax = 16384;
 constexpr size_t kLeadInWordsMax = 14;
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return out;
-}
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_alnum(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0; }
@@ -136,7 +129,7 @@ bool begins_sentence(std::string_view text, size_t at) {
 // "First, ... Then: ... Finally, ...".
 std::vector<Cut> ordered(std::string_view text) {
   constexpr std::array<std::string_view, 14> kMarks = {"first", "firstly", "second", "secondly", "third", "thirdly", "fourth", "fifth", "sixth", "then", "next", "also", "finally", "lastly"};
-  const std::string low = lower(text);
+  const std::string low = lower_ascii(text);
   std::vector<Cut> cuts;
   for (size_t i = 0; i < low.size(); ++i) {
     if (!begins_sentence(low, i) || (i > 0 && is_alnum(low[i - 1]))) continue;
@@ -153,7 +146,7 @@ std::vector<Cut> ordered(std::string_view text) {
 // Where "the answer to question 2", "the result of the second part" stands: replaced by "[2]".
 std::string with_references(std::string_view part, size_t step, size_t n_steps) {
   constexpr std::array<std::string_view, 6> kOrdinals = {"first", "second", "third", "fourth", "fifth", "sixth"};
-  const std::string low = lower(part);
+  const std::string low = lower_ascii(part);
   const auto word_at = [&](size_t at, std::string_view word) {
     return low.compare(at, word.size(), word) == 0 && (at == 0 || !is_alnum(low[at - 1])) && (at + word.size() >= low.size() || !is_alnum(low[at + word.size()]));
   };

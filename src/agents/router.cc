@@ -9,19 +9,12 @@
 #include <fmt/format.h>
 
 #include "agents/plan_form.h"
+#include "base/ascii.h"
 
 namespace firesteel {
 namespace {
 
 constexpr size_t kShapeBytesMax = 8192;
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return out;
-}
 
 bool contains_word(const std::string& text, std::string_view word) {
   for (size_t at = text.find(word); at != std::string::npos; at = text.find(word, at + 1)) {
@@ -54,7 +47,7 @@ int count_items(const std::string& text) {
 }  // namespace
 
 QuestionShape question_shape(std::string_view question) {
-  const std::string text = lower(question.substr(0, kShapeBytesMax));
+  const std::string text = lower_ascii(question.substr(0, kShapeBytesMax));
   QuestionShape shape;
   const int n_marks = count_of(text, "?");
   int n_and = 0;

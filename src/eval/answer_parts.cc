@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "base/ascii.h"
 #include "eval/answer_text.h"
 
 namespace firesteel {

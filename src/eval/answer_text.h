@@ -23,7 +23,6 @@ std::string_view unit_of(std::string_view text, const TextNumber& number);
 std::string_view known_unit(std::string_view unit);
 
 std::string_view trim(std::string_view text);
-std::string lower_ascii(std::string_view text);
 
 // Lower case, single blanks, no quotes or emphasis around it, no final stop, no articles.
 std::string plain_words(std::string_view text);

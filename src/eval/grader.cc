@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/ascii.h"
 #include "base/json.h"
 #include "eval/answer_parts.h"
 #include "eval/answer_text.h"

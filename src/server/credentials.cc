@@ -5,14 +5,10 @@
 
 #include <algorithm>
 
+#include "base/ascii.h"
+
 namespace firesteel {
 namespace {
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return out;
-}
 
 std::string_view trim(std::string_view text) {
   while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
@@ -24,8 +20,8 @@ std::string_view trim(std::string_view text) {
 std::string without_port(std::string_view host) {
   const size_t bracket = host.rfind(']');
   const size_t colon = host.rfind(':');
-  if (colon == std::string_view::npos || (bracket != std::string_view::npos && colon < bracket)) return lower(host);
-  return lower(host.substr(0, colon));
+  if (colon == std::string_view::npos || (bracket != std::string_view::npos && colon < bracket)) return lower_ascii(host);
+  return lower_ascii(host.substr(0, colon));
 }
 
 bool holds(const std::vector<std::string>& list, const std::string& text) { return std::find(list.begin(), list.end(), text) != list.end(); }
@@ -41,7 +37,7 @@ Credentials read_credentials(const HttpRequest& request) {
   if (const std::string* authorization = request.header("authorization"); authorization != nullptr) {
     const size_t space = authorization->find(' ');
     const std::string_view token = space == std::string::npos ? std::string_view() : trim(std::string_view(*authorization).substr(space + 1));
-    credentials.malformed = lower(std::string_view(*authorization).substr(0, space)) != "bearer" || token.empty();
+    credentials.malformed = lower_ascii(std::string_view(*authorization).substr(0, space)) != "bearer" || token.empty();
     if (!credentials.malformed) credentials.secret = token;
     return credentials;
   }
@@ -91,7 +87,7 @@ bool origin_allowed(const HostPolicy& policy, const HttpRequest& request) {
   if (holds(policy.more_origins, *origin)) return true;
   const size_t scheme_end = origin->find("://");
   const std::string* host = request.header("host");
-  return scheme_end != std::string::npos && host != nullptr && lower(std::string_view(*origin).substr(scheme_end + 3)) == lower(*host);
+  return scheme_end != std::string::npos && host != nullptr && lower_ascii(std::string_view(*origin).substr(scheme_end + 3)) == lower_ascii(*host);
 }
 
 HttpHeaders cors_headers(const HostPolicy& policy, const HttpRequest& request, bool preflight) {

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <utility>
 
+#include "base/ascii.h"
 #include "base/utf8.h"
 
 namespace firesteel {
@@ -17,17 +18,9 @@ bool is_token_char(char c) {
 
 bool is_token(std::string_view text) { return !text.empty() && std::all_of(text.begin(), text.end(), is_token_char); }
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) c = lower(c);
-  return out;
-}
-
 int hex_digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
-  c = lower(c);
+  c = lower_ascii(c);
   return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
@@ -41,7 +34,7 @@ std::string_view trim(std::string_view text) {
 bool list_holds(std::string_view list, std::string_view word) {
   while (!list.empty()) {
     const size_t comma = list.find(',');
-    if (lower(trim(list.substr(0, comma))) == word) return true;
+    if (lower_ascii(trim(list.substr(0, comma))) == word) return true;
     if (comma == std::string_view::npos) break;
     list.remove_prefix(comma + 1);
   }
@@ -116,7 +109,7 @@ std::optional<HttpProblem> parse_header_line(std::string_view line, HttpLimits l
   for (const char c : value) {
     if ((static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f) return HttpProblem{400, "a header holds a control character"};
   }
-  out->request.headers.emplace_back(lower(line.substr(0, colon)), std::string(value));
+  out->request.headers.emplace_back(lower_ascii(line.substr(0, colon)), std::string(value));
   return std::nullopt;
 }
 
@@ -135,13 +128,13 @@ std::optional<HttpProblem> check_headers(HttpHead* out) {
       std::from_chars(value.data(), value.data() + value.size(), out->content_length);
     } else if (name == "transfer-encoding") {
       ++n_codings;
-      if (lower(value) != "chunked") return HttpProblem{400, "Transfer-Encoding is not 'chunked'"};
+      if (lower_ascii(value) != "chunked") return HttpProblem{400, "Transfer-Encoding is not 'chunked'"};
     } else if (name == "connection") {
       ++n_connections;
       says_close |= list_holds(value, "close");
       says_keep_alive |= list_holds(value, "keep-alive");
     } else if (name == "expect") {
-      if (lower(value) != "100-continue") return HttpProblem{417, "Expect is not '100-continue'"};
+      if (lower_ascii(value) != "100-continue") return HttpProblem{417, "Expect is not '100-continue'"};
       out->expects_continue = !out->version_1_0;
     }
   }

@@ -4,18 +4,14 @@
 #include <charconv>
 #include <utility>
 
+#include "base/ascii.h"
+
 namespace firesteel {
 namespace {
 
 constexpr size_t kHeadBytesMax = 32u << 10, kLineBytesMax = 4096;
 
 Error broken(const char* what) { return {ErrorCode::kDataLoss, std::string("HTTP answer: ") + what}; }
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-  return out;
-}
 
 std::string_view trimmed(std::string_view text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
@@ -41,7 +37,7 @@ Status HttpReplyReader::read_head(std::string_view head) {
     const std::string_view line = head.substr(at, end - at);
     const size_t colon = line.find(':');
     if (colon == std::string_view::npos || colon == 0 || line.front() == ' ' || line.front() == '\t' || line[colon - 1] == ' ') return broken("expected name: value");
-    headers_.emplace_back(lower(line.substr(0, colon)), std::string(trimmed(line.substr(colon + 1))));
+    headers_.emplace_back(lower_ascii(line.substr(0, colon)), std::string(trimmed(line.substr(colon + 1))));
     at = end + 2;
   }
   if (status_ < 200) {  // 100: the answer itself comes after it
@@ -50,7 +46,7 @@ Status HttpReplyReader::read_head(std::string_view head) {
   }
   const std::string* coding = header("transfer-encoding");
   const std::string* length = header("content-length");
-  if (coding != nullptr && (length != nullptr || lower(*coding) != "chunked")) return broken("expected chunked, and no length beside it");
+  if (coding != nullptr && (length != nullptr || lower_ascii(*coding) != "chunked")) return broken("expected chunked, and no length beside it");
   if (std::count_if(headers_.begin(), headers_.end(), [](const auto& one) { return one.first == "content-length"; }) > 1) return broken("two lengths");
   if (status_ == 204 || status_ == 304) {
     state_ = State::kDone;
