@@ -19,7 +19,7 @@
 #include "base/utf8.h"
 #include "dataset/adapter_files.h"
 #include "dataset/csv.h"
-#include "dataset/digest.h"
+#include "digest/digest.h"
 #include "dataset/ingest.h"
 #include "dataset/language.h"
 #include "dataset/near_duplicates.h"

@@ -17,7 +17,7 @@
 #include "base/mapped_file.h"
 #include "base/utf8.h"
 #include "dataset/csv.h"
-#include "dataset/digest.h"
+#include "digest/digest.h"
 #include "dataset/part_file.h"
 #include "documents/document.h"
 

@@ -5,7 +5,7 @@
 
 #include <fmt/format.h>
 
-#include "dataset/digest.h"
+#include "digest/digest.h"
 
 namespace firesteel {
 namespace {

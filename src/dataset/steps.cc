@@ -10,7 +10,7 @@
 
 #include <fmt/format.h>
 
-#include "dataset/digest.h"
+#include "digest/digest.h"
 #include "dataset/language.h"
 #include "dataset/near_duplicates.h"
 #include "dataset/personal_data.h"

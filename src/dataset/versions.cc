@@ -16,7 +16,7 @@
 #include <fmt/format.h>
 
 #include "base/mapped_file.h"
-#include "dataset/digest.h"
+#include "digest/digest.h"
 
 namespace firesteel {
 namespace {

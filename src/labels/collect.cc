@@ -5,7 +5,7 @@
 #include <map>
 #include <utility>
 
-#include "dataset/digest.h"
+#include "digest/digest.h"
 
 namespace firesteel {
 namespace {

@@ -1,7 +1,5 @@
 #include "model/adapter.h"
 
-#include <sodium.h>
-
 #include <algorithm>
 #include <cmath>
 #include <optional>
@@ -10,6 +8,7 @@
 #include "base/check.h"
 #include "base/mapped_file.h"
 #include "checkpoint/gguf_reader.h"
+#include "digest/digest.h"
 #include "tensor/quantise.h"
 
 namespace firesteel {
@@ -19,17 +18,6 @@ constexpr std::array<const char*, kNAdapterTargets> kNames = {"q", "k", "v", "o"
 constexpr std::array<const char*, kNAdapterTargets> kStems = {"attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down"};
 
 constexpr uint64_t kFileBytesMax = uint64_t{4} << 30;
-
-std::string sha256_hex(std::span<const std::byte> bytes) {
-  unsigned char digest[crypto_hash_sha256_BYTES];
-  crypto_hash_sha256(digest, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
-  std::string hex;
-  for (const unsigned char byte : digest) {
-    hex += "0123456789abcdef"[byte >> 4];
-    hex += "0123456789abcdef"[byte & 15];
-  }
-  return hex;
-}
 
 std::string shape_text(int64_t n_rows, int64_t k) { return std::to_string(n_rows) + " x " + std::to_string(k); }
 
@@ -63,7 +51,7 @@ class AdapterReader {
     adapter_.pairs_.resize(static_cast<size_t>(config_.n_layers) * kNAdapterTargets);
     for (const TensorInfo& tensor : file.tensors) FS_TRY_VOID(read_tensor(tensor));
     FS_TRY_VOID(finish());
-    adapter_.digest_ = sha256_hex(bytes_);
+    adapter_.digest_ = sha256_hex({reinterpret_cast<const char*>(bytes_.data()), bytes_.size()});
     return std::make_shared<const Adapter>(std::move(adapter_));
   }
 

@@ -1,12 +1,10 @@
 #include "tools/mcp_message.h"
 
-#include <openssl/evp.h>
-
 #include <algorithm>
 #include <utility>
 
-#include "base/check.h"
 #include "base/utf8.h"
+#include "digest/digest.h"
 
 namespace firesteel {
 namespace {
@@ -27,18 +25,6 @@ bool is_name(const std::string& name) {
   return !name.empty() && name.size() <= kNameMax && std::all_of(name.begin(), name.end(), [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.';
   });
-}
-
-std::string sha256_hex(const std::string& text) {
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned n = 0;
-  CHECK(EVP_Digest(text.data(), text.size(), digest, &n, EVP_sha256(), nullptr) == 1);  // an empty pin would match any other empty pin
-  std::string out;
-  for (unsigned i = 0; i < n; ++i) {
-    out.push_back("0123456789abcdef"[digest[i] >> 4]);
-    out.push_back("0123456789abcdef"[digest[i] & 15]);
-  }
-  return out;
 }
 
 // Everything of a tool that a model or a person is told.

@@ -1,4 +1,4 @@
-#include "dataset/digest.h"
+#include "digest/digest.h"
 
 #include <fcntl.h>
 #include <sodium.h>
