@@ -169,6 +169,7 @@ void check_world(const std::shared_ptr<const Model>& model, const std::string& m
   options.max_batch_rows = static_cast<int>(rng.between(options.max_sequences, 80));
   options.prefill_chunk = static_cast<int>(rng.between(1, std::min(64, options.max_batch_rows)));
   options.batch_ageing_us = rng.between(1, 1'000'000);
+  options.max_draft = static_cast<int>(rng.below(2) * rng.between(1, 8));
   const int n_threads = static_cast<int>(rng.between(1, 2));
   const int64_t n_blocks = rng.below(2) == 0 ? rng.between(4, 12) : 200;  // half of the worlds are cramped: sequences are preempted
   auto engine = make_engine(model, kv_type, n_threads, n_blocks, options);
@@ -176,7 +177,7 @@ void check_world(const std::shared_ptr<const Model>& model, const std::string& m
   const std::string world = model_name + " kv " + kv_type_name(kv_type) + " seed " + std::to_string(seed) + " threads " +
                             std::to_string(n_threads) + " sequences " + std::to_string(options.max_sequences) + " rows " +
                             std::to_string(options.max_batch_rows) + " chunk " + std::to_string(options.prefill_chunk) + " blocks " +
-                            std::to_string(n_blocks);
+                            std::to_string(n_blocks) + " draft " + std::to_string(options.max_draft);
 
   struct Open {
     size_t index;
@@ -219,6 +220,7 @@ void check_world(const std::shared_ptr<const Model>& model, const std::string& m
   const EngineStats engine_stats = engine->engine_stats();
   stats->n_requests += n_requests;
   stats->n_preempted += engine_stats.n_preempted;
+  stats->n_accepted_tokens += engine_stats.n_accepted_tokens;
   stats->n_cached_tokens += engine_stats.n_cached_tokens;
 }
 

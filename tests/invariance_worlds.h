@@ -18,6 +18,7 @@ struct InvarianceStats {
   uint64_t n_preempted = 0;
   uint64_t n_cached_tokens = 0;
   int64_t n_forked = 0;
+  uint64_t n_accepted_tokens = 0;
 };
 
 // One world with n_requests of one model; with `vision`, most of them show pictures; with

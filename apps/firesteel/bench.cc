@@ -486,6 +486,7 @@ void add_bench(Command root) {
   command.integer("--stream-prompt", &options->n_stream_prompt, 1, 1 << 20, "Prompt tokens of each (default 32)");
   command.integer("--startup-prompt", &options->n_startup, 0, 4096, "Prompt tokens of the start-up measure; 0 leaves it out (default 16)");
   command.integer("-r,--repetitions", &options->n_repetitions, 1, 1000, "Counted runs of each measure, after one that is not (default 5)");
+  options->model.n_draft = 0;  // a model with random weights repeats itself, which would flatter its decoding
   add_engine_options(&command, &options->model);
   command.flag("--json", &options->json, "One JSON object per line and measure, with commit, CPU and flags");
   command.examples(

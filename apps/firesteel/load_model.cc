@@ -128,6 +128,8 @@ void add_engine_options(Command* command, ModelOptions* options) {
   command->choice("--kv", &options->kv, {"f32", "bf16", "int8"}, "Type of cached keys and values (default: the model's)", "FIRESTEEL_KV");
   command->choice("--precision", &options->precision, {"fast", "high"}, "high: f32 arithmetic throughout, slow, for reference",
                   "FIRESTEEL_PRECISION");
+  command->integer("--draft", &options->n_draft, 0, 16, "Tokens guessed ahead from what was there before, where it pays; changes no answer; 0: none (default 4; bench: 0)",
+                   "FIRESTEEL_DRAFT");
   command->integer("--ctx", &options->context_length, 1, 1 << 24, "Context length in tokens (default: the model's)", "FIRESTEEL_CTX");
 }
 
@@ -243,6 +245,7 @@ Result<std::unique_ptr<Engine>> create_engine(const LoadedModel& loaded, const M
   engine_options.n_threads = threads_to_use(options);
   if (options.context_length > 0) engine_options.context_length = options.context_length;
   engine_options.kv_type = kv_type_to_use(options, loaded.model->default_kv_type());
+  engine_options.max_draft = static_cast<int>(options.n_draft);
   engine_options.numbers = loaded.numbers;
   engine_options.vision = loaded.vision;
   FS_TRY(engine_options.info, describe(loaded, options));

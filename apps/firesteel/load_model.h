@@ -26,12 +26,13 @@ struct ModelOptions {
   std::string precision = "fast";
   std::string adapter;             // file of a LoRA adapter; empty: none
   int64_t n_threads = 0;           // 0: the CPUs this process may use
+  int64_t n_draft = 4;             // tokens guessed ahead; 0: none
   int64_t context_length = 0;      // 0: the model's, lowered to what memory holds
 };
 
 void add_model_option(Command* command, ModelOptions* options);    // --model only
 void add_vision_option(Command* command, ModelOptions* options);   // --mmproj
-void add_engine_options(Command* command, ModelOptions* options);  // --threads --kv --precision --ctx
+void add_engine_options(Command* command, ModelOptions* options);  // --threads --kv --precision --ctx --draft
 
 struct LoadedModel {
   std::string path;

@@ -298,6 +298,7 @@ Result<std::unique_ptr<Engine>> Engine::create(std::shared_ptr<const Model> mode
   FS_TRY_VOID(check_range("sequences", options.max_sequences, 1, options.max_batch_rows));
   FS_TRY_VOID(check_range("queue", options.max_queue, 0, 1'000'000));
   FS_TRY_VOID(check_range("prefill chunk", options.prefill_chunk, 1, options.max_batch_rows));
+  FS_TRY_VOID(check_range("draft tokens", options.max_draft, 0, 16));
   FS_TRY_VOID(check_range("adapters", options.max_adapters, 0, 4096));
   FS_TRY_VOID(check_range("contexts", options.max_contexts, 0, 1'000'000));
   const ModelConfig& config = model->config();
@@ -375,6 +376,7 @@ Result<std::unique_ptr<Engine>> Engine::create(std::shared_ptr<const Model> mode
   loop_config.n_threads = impl->n_threads;
   loop_config.context_length = context_length;
   loop_config.kv_bytes_max = kv_bytes_max;
+  loop_config.max_draft = options.max_draft;
   loop_config.scheduler.max_batch_rows = options.max_batch_rows;
   loop_config.scheduler.max_sequences = options.max_sequences;
   loop_config.scheduler.prefill_chunk = options.prefill_chunk;

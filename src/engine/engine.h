@@ -40,6 +40,7 @@ class Engine final : public Generator {
     int prefill_chunk = 128;         // prompt tokens of a step beside which others decode; alone, a prompt takes the whole step
     int max_contexts = 256;          // alive at a time
     int max_adapters = 64;           // loaded at a time
+    int max_draft = 0;               // tokens guessed ahead per sequence and step (engine/speculation.h), 0..16; 0: none. Changes no answer
     int64_t batch_ageing_us = 10'000'000;  // Priority::kBatch counts as interactive after this wait
     std::shared_ptr<const VisionModel> vision = {};  // nullptr: pictures are refused
     std::optional<TokenId> picture_token = {};       // that stands for a patch; default: "<|image_pad|>" of the tokenizer

@@ -11,6 +11,7 @@
 #include "engine/constraint.h"
 #include "engine/pictures.h"
 #include "engine/sequence.h"
+#include "engine/speculation.h"
 #include "engine/stop_matcher.h"
 #include "engine/thinking.h"
 #include "model/adapter.h"
@@ -46,6 +47,9 @@ struct Job final : Sequence {
   std::shared_ptr<GrammarMasks> grammar;   // of a constrained answer
   std::optional<TokenId> think_start;      // the token with which the model may begin to think
   std::optional<ConstraintRun> constraint;  // made by the engine thread
+  NgramIndex ngrams;                   // of tokens; made when it first guesses
+  SpeculationBudget speculation;
+  std::vector<TokenId> draft;          // guessed in this step: behind the last known token
   int64_t submitted_us = 0;
   int64_t started_us = -1;              // first step
   int64_t first_token_us = -1;

@@ -436,18 +436,39 @@ const StepPlan& Scheduler::plan(int64_t now_us) {
   return plan_;
 }
 
+int32_t Scheduler::reserve_drafts(Sequence* sequence, int32_t n_rows) {
+  BlockTable& table = sequence->table;
+  const int64_t n_known = sequence->n_tokens();
+  const int64_t n_free = pool_->n_free() - n_running();  // what the others may need in the next step stays
+  if (table.blocks_needed(*pool_, n_known + n_rows) <= std::max<int64_t>(n_free, 0)) {
+    CHECK(table.reserve(*pool_, n_known + n_rows).ok());
+    return n_rows;
+  }
+  return static_cast<int32_t>(std::min<int64_t>(n_rows, table.n_blocks() * kKvBlockTokens - n_known));
+}
+
+void Scheduler::accept_draft(Sequence* sequence) {
+  Flow& flow = flows_[sequence->flow];
+  flow.deficit = std::max(flow.deficit - 1, -kDebtMax);
+  advance(sequence, 1);
+}
+
+void Scheduler::advance(Sequence* sequence, int32_t n_rows) {
+  const int64_t n_before = sequence->table.n_tokens() / kKvBlockTokens;
+  sequence->table.advance(n_rows);
+  sequence->rows_since_admission += n_rows;
+  const int64_t n_whole = sequence->table.n_tokens() / kKvBlockTokens;
+  // Whole blocks can be shared while the sequence goes on; a partial one would have to be copied by its next row.
+  if (n_whole > n_before && sequence->use_prefix_cache) {
+    tree_->insert(sequence->key, first_tokens(*sequence, n_whole * kKvBlockTokens), sequence->table);
+  }
+}
+
 void Scheduler::commit() {
   for (const PlannedSequence& planned : plan_.sequences) {
     Sequence* sequence = planned.sequence;
-    const int64_t n_before = sequence->table.n_tokens() / kKvBlockTokens;
-    sequence->table.advance(planned.n_rows);
-    sequence->rows_since_admission += planned.n_rows;
+    advance(sequence, planned.n_rows);
     sequence->plan_index = -1;
-    const int64_t n_whole = sequence->table.n_tokens() / kKvBlockTokens;
-    // Whole blocks can be shared while the sequence goes on; a partial one would have to be copied by its next row.
-    if (n_whole > n_before && sequence->use_prefix_cache) {
-      tree_->insert(sequence->key, first_tokens(*sequence, n_whole * kKvBlockTokens), sequence->table);
-    }
     KvContext* context = sequence->context.get();
     if (context == nullptr || !context->held) continue;
     const auto n_context = static_cast<int64_t>(context->tokens.size());

@@ -72,8 +72,14 @@ class Scheduler {
   // Decides the next step. Empty when there is nothing to do. Sequences may be admitted and preempted.
   const StepPlan& plan(int64_t now_us);
 
+  // Between plan() and commit(): makes room for rows of guessed tokens behind the one row of a decoding sequence, out of free blocks only. For how
+  // many of n_rows there is room.
+  int32_t reserve_drafts(Sequence* sequence, int32_t n_rows);
+
   // The plan's rows were computed.
   void commit();
+  // After commit(): so was the row of one more token, which was guessed first and then drawn and appended.
+  void accept_draft(Sequence* sequence);
 
   // Ends a sequence in any state. Its blocks are free now, or the prefix cache's.
   // keep_prefix: false when what it computed is not to be trusted; then its own blocks are wiped, too.
@@ -135,6 +141,7 @@ class Scheduler {
   Sequence* next_prefill(FlowId flow, Class cls) const;
   int64_t n_unplanned(const Sequence& sequence) const;
   void add_rows(Sequence* sequence, int32_t n_rows);
+  void advance(Sequence* sequence, int32_t n_rows);
 
   bool make_room(int64_t n_blocks);
   void preempt(Sequence* sequence, int64_t now_us);

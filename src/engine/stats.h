@@ -28,6 +28,8 @@ struct EngineStats {
   uint64_t n_prefix_queries = 0;  // requests that looked into the prefix cache
   uint64_t n_prefix_hits = 0;     // and found something
   uint64_t n_redrawn_tokens = 0;  // of constrained answers: what the model drew first was not allowed
+  uint64_t n_drafted_tokens = 0;  // guessed ahead (speculation)
+  uint64_t n_accepted_tokens = 0; // of those, the ones that were then drawn
   uint64_t n_cached_tokens = 0;   // prompt tokens taken from prefix cache or contexts instead
   uint64_t n_preempted = 0;
   uint64_t n_evicted_blocks = 0;

@@ -11,6 +11,7 @@ namespace firesteel {
 namespace {
 
 constexpr int64_t kRetryUs = 1000;
+constexpr int32_t kDraftRowsMax = 12;  // rows up to which the matrix kernels read weights once (kernels/matmul.h)
 
 }  // namespace
 
@@ -18,12 +19,14 @@ StepLoop::StepLoop(Config config, std::unique_ptr<BlockPool> pool, std::shared_p
     : config_(std::move(config)), pool_(std::move(pool)), tree_(pool_.get()), scheduler_(pool_.get(), &tree_, config_.scheduler),
       mailbox_(std::move(mailbox)) {
   const auto max_sequences = static_cast<size_t>(config_.scheduler.max_sequences);
-  workspace_ = config_.model->new_workspace(config_.scheduler.max_batch_rows, config_.scheduler.max_sequences, config_.context_length);
+  n_logits_max_ = config_.scheduler.max_sequences;
+  if (config_.max_draft > 0) n_logits_max_ = std::min(std::max(n_logits_max_, kDraftRowsMax), config_.scheduler.max_batch_rows);
+  workspace_ = config_.model->new_workspace(config_.scheduler.max_batch_rows, n_logits_max_, config_.context_length);
   rows_.reserve(static_cast<size_t>(config_.scheduler.max_batch_rows));
   seqs_.reserve(max_sequences);
   adapters_.reserve(max_sequences);
   const int64_t n_vocab = config_.model->config().n_vocab;
-  logits_.reset(new float[max_sequences * static_cast<size_t>(n_vocab)]);  // not zeroed: only used rows are ever touched
+  logits_.reset(new float[static_cast<size_t>(n_logits_max_) * static_cast<size_t>(n_vocab)]);  // not zeroed: only used rows are ever touched
   for (int i = 0; i < config_.n_threads; ++i) samplers_.push_back(std::make_unique<Sampler>(*config_.table, n_vocab));
   outcomes_.resize(max_sequences);
   planned_.reserve(max_sequences);
@@ -129,8 +132,11 @@ bool StepLoop::step(Exec* exec) {
     Job* job = static_cast<Job*>(planned.sequence);
     if (job->started_us < 0) job->started_us = begin_us;
     planned_.push_back(job);
-    if (planned.wants_logits) sampled_.push_back(job);
+    if (planned.wants_logits) sampled_.push_back({job, 0});
   }
+  const int32_t n_decode = plan.n_decode;
+  const bool only_decodes = n_decode == plan.n_rows;
+  guess(plan);
   forward(exec, plan);
   counters_.forward_us += config_.clock->now_us() - begin_us;
   ++counters_.n_steps;
@@ -149,12 +155,84 @@ bool StepLoop::step(Exec* exec) {
       finish(job, FinishReason::kError, {}, {}, std::move(status).error());
     }
   }
-  sample(exec, sampled_);
-  for (size_t i = 0; i < sampled_.size(); ++i) publish_token(sampled_[i], &outcomes_[i]);
+  draw_and_publish(exec);
   if (std::exchange(group_decided_, false)) end_cancelled();
   if (std::exchange(group_exhausted_, false)) end_exhausted();
-  counters_.step_us += config_.clock->now_us() - begin_us;
+  const int64_t us = config_.clock->now_us() - begin_us;
+  counters_.step_us += us;
+  if (only_decodes) {
+    if (n_drafts_ == 0) {
+      row_cost_.note_plain(n_decode, us);
+    } else {
+      row_cost_.note_drafted(n_decode, n_drafts_, us);
+    }
+  }
   return true;
+}
+
+// Only beside nothing but decoding: a step with prompts in it is bound by arithmetic already.
+void StepLoop::guess(const StepPlan& plan) {
+  n_drafts_ = 0;
+  for (const PlannedSequence& planned : plan.sequences) static_cast<Job*>(planned.sequence)->draft.clear();
+  const int32_t n_rows_max = std::min(kDraftRowsMax, n_logits_max_);
+  if (config_.max_draft == 0 || plan.n_decode != plan.n_rows) return;
+  auto n_left = static_cast<int32_t>(plan.sequences.size());
+  for (const PlannedSequence& planned : plan.sequences) {
+    Job* job = static_cast<Job*>(planned.sequence);
+    const int64_t n_share = (n_rows_max - plan.n_rows - n_drafts_) / n_left--;
+    // The row behind the last guess draws a token as well.
+    const int64_t n_useful = std::min<int64_t>({n_share, config_.max_draft, job->n_tokens_max - job->n_tokens() - 1});
+    const int64_t n_max = n_useful <= 0 ? 0 : job->speculation.n_draft(job->n_tokens(), n_useful);
+    if (n_max <= 0) continue;
+    for (const TokenId id : look_up(job, plan, static_cast<size_t>(n_max))) {
+      if (id >= config_.model->config().n_vocab) break;  // a patch of a picture
+      job->draft.push_back(id);
+    }
+    if (job->draft.empty()) continue;
+    job->draft.resize(static_cast<size_t>(scheduler_.reserve_drafts(job, static_cast<int32_t>(job->draft.size()))));
+    n_drafts_ += static_cast<int32_t>(job->draft.size());
+  }
+  counters_.n_drafted_tokens += static_cast<uint64_t>(n_drafts_);
+}
+
+// In its own tokens, then in those of its siblings: who forked from one context, or shares a budget.
+std::span<const TokenId> StepLoop::look_up(Job* job, const StepPlan& plan, size_t n_max) {
+  if (job->tokens.size() < NgramIndex::kGram) return {};
+  const auto gram = std::span<const TokenId>(job->tokens).last(NgramIndex::kGram);
+  job->ngrams.extend(job->tokens);
+  auto found = job->ngrams.after(gram, job->tokens, n_max);
+  for (size_t i = 0; i < plan.sequences.size() && found.empty(); ++i) {
+    Job* other = static_cast<Job*>(plan.sequences[i].sequence);
+    const bool is_sibling = (other->group != nullptr && other->group == job->group) || (other->context != nullptr && other->context == job->context);
+    if (other == job || !is_sibling) continue;
+    other->ngrams.extend(other->tokens);
+    found = other->ngrams.after(gram, other->tokens, n_max);
+  }
+  return found;
+}
+
+// Round by round: a token that was guessed right makes the row behind it count, too.
+void StepLoop::draw_and_publish(Exec* exec) {
+  for (size_t round = 0; !sampled_.empty(); ++round) {
+    sample(exec);
+    size_t n_next = 0;
+    for (size_t i = 0; i < sampled_.size(); ++i) {
+      const Draw now = sampled_[i];
+      if (!publish_token(now.job, &outcomes_[i])) continue;
+      const std::vector<TokenId>& draft = now.job->draft;
+      if (round < draft.size() && now.job->tokens.back() == draft[round]) {
+        sampled_[n_next++] = {now.job, now.row + 1};
+      } else if (!draft.empty()) {
+        now.job->speculation.note(now.job->n_tokens(), static_cast<int64_t>(draft.size()), static_cast<int64_t>(round), row_cost_.tokens());
+      }
+    }
+    sampled_.resize(n_next);
+    // What ends others ends them in the step in which it happens, before their guesses count.
+    if (group_decided_ || group_exhausted_) break;
+    for (const Draw& next : sampled_) scheduler_.accept_draft(next.job);
+    counters_.n_accepted_tokens += n_next;
+    counters_.n_decode_tokens += n_next;
+  }
 }
 
 void StepLoop::forward(Exec* exec, const StepPlan& plan) {
@@ -162,6 +240,8 @@ void StepLoop::forward(Exec* exec, const StepPlan& plan) {
   seqs_.clear();
   adapters_.clear();
   bool wants_hidden = false;
+  size_t n_logits = 0;
+  size_t n_drawing = 0;
   for (const PlannedSequence& planned : plan.sequences) {
     const Sequence& sequence = *planned.sequence;
     const auto seq = static_cast<int32_t>(seqs_.size());
@@ -175,6 +255,13 @@ void StepLoop::forward(Exec* exec, const StepPlan& plan) {
       rows_.push_back({sequence.tokens[static_cast<size_t>(position)], static_cast<int32_t>(position), seq,
                        planned.wants_logits && i + 1 == planned.n_rows, embeds, picture_row(pictures, position)});
     }
+    if (!planned.wants_logits) continue;
+    sampled_[n_drawing++].row = n_logits;
+    const std::vector<TokenId>& draft = static_cast<const Job&>(sequence).draft;
+    for (size_t i = 0; i < draft.size(); ++i) {
+      rows_.push_back({draft[i], static_cast<int32_t>(planned.first + planned.n_rows) + static_cast<int32_t>(i), seq, /*wants_logits=*/true, false, nullptr});
+    }
+    n_logits += 1 + draft.size();
   }
   if (wants_hidden && hidden_ == nullptr) {
     hidden_.reset(new float[static_cast<size_t>(config_.scheduler.max_batch_rows) * static_cast<size_t>(config_.model->config().dim)]);
@@ -208,17 +295,17 @@ Status StepLoop::finish_embedding(Job* job) const {
 }
 
 // Rows are independent of each other, so which thread takes which does not matter.
-void StepLoop::sample(Exec* exec, const std::vector<Job*>& jobs) {
-  exec->parallel_for(static_cast<int64_t>(jobs.size()), [&](int64_t i, int thread) { draw(static_cast<size_t>(i), thread, std::nullopt); });
-  constrain(exec, jobs);
+void StepLoop::sample(Exec* exec) {
+  exec->parallel_for(static_cast<int64_t>(sampled_.size()), [&](int64_t i, int thread) { draw(static_cast<size_t>(i), thread, std::nullopt); });
+  constrain(exec);
 }
 
 void StepLoop::draw(size_t i, int thread, std::optional<std::span<const uint64_t>> only) {
   const auto n_vocab = static_cast<size_t>(config_.model->config().n_vocab);
-  const Job& job = *sampled_[i];
+  const Job& job = *sampled_[i].job;
   Outcome& outcome = outcomes_[i];
   Sampler& sampler = *samplers_[static_cast<size_t>(thread)];
-  const std::span<float> logits(logits_.get() + i * n_vocab, n_vocab);
+  const std::span<float> logits(logits_.get() + sampled_[i].row * n_vocab, n_vocab);
   const auto forced = job.thinking ? job.thinking->forced() : std::nullopt;
   auto sampled = forced ? sampler.score(logits, job.sampling, *forced)
                         : sampler.sample(logits, job.sampling, job.counts, static_cast<uint64_t>(job.n_tokens()), only);
@@ -234,10 +321,10 @@ void StepLoop::draw(size_t i, int thread, std::optional<std::span<const uint64_t
 }
 
 // Where the token that was drawn may not come, another is drawn from those that may. (Automata are this thread's own.)
-void StepLoop::constrain(Exec* exec, const std::vector<Job*>& jobs) {
+void StepLoop::constrain(Exec* exec) {
   redraws_.clear();
-  for (size_t i = 0; i < jobs.size(); ++i) {
-    Job& job = *jobs[i];
+  for (size_t i = 0; i < sampled_.size(); ++i) {
+    Job& job = *sampled_[i].job;
     Outcome& outcome = outcomes_[i];
     if (!job.constraint || !outcome.status.ok() || job.thinking->forced()) continue;
     const auto allows = job.constraint->allows(outcome.id, *job.thinking);
@@ -267,16 +354,16 @@ std::string StepLoop::text_of(Job* job, TokenId id) const {
   return job->decoder->flush() + (*number < job->numbers.size() ? job->numbers[*number] : "");
 }
 
-void StepLoop::publish_token(Job* job, Outcome* outcome) {
-  if (!outcome->status.ok()) return finish(job, FinishReason::kError, {}, {}, outcome->status.error());
-  if (outcome->complete) return finish(job, FinishReason::kStop);
+bool StepLoop::publish_token(Job* job, Outcome* outcome) {
+  if (!outcome->status.ok()) return finish(job, FinishReason::kError, {}, {}, outcome->status.error()), false;
+  if (outcome->complete) return finish(job, FinishReason::kStop), false;
   const TokenId id = outcome->id;
   const auto& stop_ids = job->stop.token_ids;
   const bool ends = (config_.tokenizer != nullptr && !job->stop.ignore_end_of_generation && config_.tokenizer->is_end_of_generation(id)) ||
                     std::find(stop_ids.begin(), stop_ids.end(), id) != stop_ids.end();
-  if (ends) return finish(job, FinishReason::kStop);
+  if (ends) return finish(job, FinishReason::kStop), false;
   if (job->group != nullptr) {
-    if (!job->group->take_token()) return finish(job, FinishReason::kLength);
+    if (!job->group->take_token()) return finish(job, FinishReason::kLength), false;
     group_exhausted_ = group_exhausted_ || job->group->exhausted();
   }
 
@@ -303,10 +390,11 @@ void StepLoop::publish_token(Job* job, Outcome* outcome) {
   if (job->first_token_us < 0) job->first_token_us = config_.clock->now_us();
   job->stream->publish(std::move(event));
 
-  if (const std::string* stop = job->stop_matcher.matched()) return finish(job, FinishReason::kStop, {}, *stop);
-  if (!taken.ok()) return finish(job, FinishReason::kError, {}, {}, Error{taken.error().code, "constraint: " + taken.error().message});
-  if (taken->state == ConstraintRun::State::kComplete) return finish(job, FinishReason::kStop);
-  if (job->n_tokens() == job->n_tokens_max) finish(job, FinishReason::kLength);
+  if (const std::string* stop = job->stop_matcher.matched()) return finish(job, FinishReason::kStop, {}, *stop), false;
+  if (!taken.ok()) return finish(job, FinishReason::kError, {}, {}, Error{taken.error().code, "constraint: " + taken.error().message}), false;
+  if (taken->state == ConstraintRun::State::kComplete) return finish(job, FinishReason::kStop), false;
+  if (job->n_tokens() == job->n_tokens_max) return finish(job, FinishReason::kLength), false;
+  return true;
 }
 
 void StepLoop::finish(Job* job, FinishReason reason, std::string text, std::string stop_string, Error error) {

@@ -38,6 +38,7 @@ class StepLoop {
     int n_threads = 1;
     int64_t context_length = 0;
     uint64_t kv_bytes_max = 0;
+    int max_draft = 0;
     Scheduler::Options scheduler;
   };
   StepLoop(Config config, std::unique_ptr<BlockPool> pool, std::shared_ptr<Mailbox> mailbox);
@@ -64,19 +65,28 @@ class StepLoop {
     std::vector<TokenLogprob> top;
   };
 
+  // A row of logits, and whose next token is drawn from it.
+  struct Draw {
+    Job* job = nullptr;
+    size_t row = 0;
+  };
+
   void receive(Mailbox::Mail mail);
   void end_cancelled();
   void end_expired();
   void end_exhausted();
   bool step(Exec* exec);
+  void guess(const StepPlan& plan);
+  std::span<const TokenId> look_up(Job* job, const StepPlan& plan, size_t n_max);
   void forward(Exec* exec, const StepPlan& plan);
+  void draw_and_publish(Exec* exec);
   void add_hidden(const StepPlan& plan);
   Status finish_embedding(Job* job) const;
-  void sample(Exec* exec, const std::vector<Job*>& jobs);
-  void constrain(Exec* exec, const std::vector<Job*>& jobs);
+  void sample(Exec* exec);
+  void constrain(Exec* exec);
   void draw(size_t i, int thread, std::optional<std::span<const uint64_t>> only);
   void begin_constraint(Job* job);
-  void publish_token(Job* job, Outcome* outcome);
+  bool publish_token(Job* job, Outcome* outcome);  // whether the job goes on; else it is gone
   std::string text_of(Job* job, TokenId id) const;
   void finish(Job* job, FinishReason reason, std::string text = {}, std::string stop_string = {}, Error error = {});
   void publish_stats() FS_EXCLUDES(stats_mutex_);
@@ -97,11 +107,14 @@ class StepLoop {
   std::vector<AttnSeq> seqs_;
   std::vector<const Adapter*> adapters_;  // of seqs_
   std::unique_ptr<float[]> hidden_;      // [max_batch_rows][dim]; made for the first embedding
-  std::unique_ptr<float[]> logits_;      // [max_sequences][n_vocab]; touched only as far as used
+  int32_t n_logits_max_ = 0;
+  std::unique_ptr<float[]> logits_;      // [n_logits_max_][n_vocab]; touched only as far as used
   std::vector<std::unique_ptr<Sampler>> samplers_;  // one per thread
   std::vector<Outcome> outcomes_;
   std::vector<Job*> planned_;
-  std::vector<Job*> sampled_;
+  std::vector<Draw> sampled_;
+  int32_t n_drafts_ = 0;  // rows of guesses in this step
+  RowCost row_cost_;
   struct Redraw {
     size_t index;
     std::span<const uint64_t> only;
