@@ -114,7 +114,7 @@ TEST_F(DatasetTest, CsvDamageCostsItsRowOnly) {
 
 TEST_F(DatasetTest, DocumentsAndOtherEncodingsBecomeRows) {
   const auto report = take({write("page.html", "<title>T</title><h1>Fees</h1><p>Two euros."), write("notes.md", "# Notes\n*Some* text."), write("bad.html", "caf\xe9"),
-                            write("wide.jsonl", std::string("\xff\xfe{\0\"\0t\0e\0x\0t\0\"\0:\0\"\0z\0\"\0}\0", 28))});
+                            write("wide.jsonl", std::string("\xff\xfe{\0\"\0t\0e\0x\0t\0\"\0:\0\"\0z\0\"\0}\0", 26))});
   ASSERT_TRUE(report.ok()) << report.error().message;
   const auto dataset = store().read(report->version);
   ASSERT_TRUE(dataset.ok());
