@@ -88,7 +88,7 @@ Counts check_kind(const std::string& prefix, std::optional<Grading::Kind> instea
 }
 
 TEST(EvalData, TargetsAreRightByTheirOwnGraders) {
-  for (const char* prefix : {"math", "dates", "science", "units", "health", "chat", "plans", "pictures"}) {
+  for (const char* prefix : {"math", "everyday", "dates", "science", "units", "health", "chat", "plans", "pictures"}) {
     const Counts counts = check_kind(prefix);
     EXPECT_EQ(counts.n_wrong, 0) << prefix << " of " << counts.n_answers;
     EXPECT_EQ(counts.n_call_errors, 0) << prefix << " of " << counts.n_calls;
