@@ -66,6 +66,8 @@ class ConstraintRun {
 
   // Whether the token may come now. Most that a model draws may, and then nobody needs the others' answers.
   Result<bool> allows(TokenId id, const ThinkTracker& thinking);
+  // The bytes that must come next, whatever the model wants; empty when it has a choice.
+  std::string forced(size_t max_bytes) { return is_answering_ ? matcher_.forced_bytes(max_bytes) : std::string(); }
   // All that may come now, as Sampler::sample wants them; empty when the text must end here. Valid until the next call.
   Result<std::span<const uint64_t>> allowed(const ThinkTracker& thinking);
 

@@ -8,7 +8,7 @@
 namespace firesteel {
 namespace {
 
-constexpr double kSmoothing = 0.2;
+constexpr double kSmoothing = 0.1;
 constexpr double kDebtMax = -1;
 constexpr double kBalanceMax = 4;  // a stretch that came true pays for this many guesses that do not
 constexpr int64_t kSilenceMax = 1024;
@@ -69,7 +69,7 @@ void RowCost::note_drafted(int64_t n_decode, int64_t n_drafts, int64_t us) {
   const double plain = plain_us_[std::min(static_cast<size_t>(n_decode), kRows - 1)];
   if (plain <= 0) return;
   const double seen = (static_cast<double>(us) / plain - 1) * static_cast<double>(n_decode) / static_cast<double>(n_drafts);
-  cost_ += kSmoothing * (std::clamp(seen, 0.0, 2.0) - cost_);
+  cost_ += kSmoothing * (std::clamp(seen, 0.0, 1.0) - cost_);
 }
 
 }  // namespace firesteel

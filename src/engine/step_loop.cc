@@ -181,18 +181,29 @@ void StepLoop::guess(const StepPlan& plan) {
     Job* job = static_cast<Job*>(planned.sequence);
     const int64_t n_share = (n_rows_max - plan.n_rows - n_drafts_) / n_left--;
     // The row behind the last guess draws a token as well.
-    const int64_t n_useful = std::min<int64_t>({n_share, config_.max_draft, job->n_tokens_max - job->n_tokens() - 1});
-    const int64_t n_max = n_useful <= 0 ? 0 : job->speculation.n_draft(job->n_tokens(), n_useful);
-    if (n_max <= 0) continue;
-    for (const TokenId id : look_up(job, plan, static_cast<size_t>(n_max))) {
-      if (id >= config_.model->config().n_vocab) break;  // a patch of a picture
-      job->draft.push_back(id);
+    const int64_t n_useful = std::min<int64_t>(n_share, job->n_tokens_max - job->n_tokens() - 1);
+    if (n_useful <= 0 || job->speculation.n_draft(job->n_tokens(), 1) == 0) continue;
+    if (job->constraint) guess_forced(job, static_cast<size_t>(n_useful));
+    if (job->draft.empty()) {
+      const int64_t n_max = job->speculation.n_draft(job->n_tokens(), std::min<int64_t>(n_useful, config_.max_draft));
+      for (const TokenId id : look_up(job, plan, static_cast<size_t>(n_max))) {
+        if (id >= config_.model->config().n_vocab) break;  // a patch of a picture
+        job->draft.push_back(id);
+      }
     }
     if (job->draft.empty()) continue;
     job->draft.resize(static_cast<size_t>(scheduler_.reserve_drafts(job, static_cast<int32_t>(job->draft.size()))));
     n_drafts_ += static_cast<int32_t>(job->draft.size());
   }
   counters_.n_drafted_tokens += static_cast<uint64_t>(n_drafts_);
+}
+
+// What a constraint leaves no choice about. The model may cut those bytes into other tokens; then it is a wrong guess like others.
+void StepLoop::guess_forced(Job* job, size_t n_max) {
+  constexpr size_t kBytesPerToken = 8;
+  const std::string bytes = job->constraint->forced(n_max * kBytesPerToken);
+  if (bytes.empty() || !config_.tokenizer->encode(bytes, {}, &job->draft).ok()) job->draft.clear();
+  if (job->draft.size() > n_max) job->draft.resize(n_max);
 }
 
 // In its own tokens, then in those of its siblings: who forked from one context, or shares a budget.

@@ -77,6 +77,7 @@ class StepLoop {
   void end_exhausted();
   bool step(Exec* exec);
   void guess(const StepPlan& plan);
+  void guess_forced(Job* job, size_t n_max);
   std::span<const TokenId> look_up(Job* job, const StepPlan& plan, size_t n_max);
   void forward(Exec* exec, const StepPlan& plan);
   void draw_and_publish(Exec* exec);
