@@ -32,6 +32,10 @@ Automaton::Automaton(Nfa nfa, Limits limits) : nfa_(std::move(nfa)), limits_(lim
     class_of_[byte] = static_cast<uint8_t>(class_first_.size() - 1);
   }
   n_classes_ = class_first_.size();
+  for (unsigned byte = 0x20; byte < 0x80; ++byte) {
+    if (byte == '"' || byte == '\\') continue;
+    if (plain_bytes_.empty() || class_of_[plain_bytes_.back()] != class_of_[byte]) plain_bytes_.push_back(static_cast<uint8_t>(byte));
+  }
   begin();
 }
 
@@ -65,8 +69,8 @@ GrammarState Automaton::after_text(GrammarState state, uint64_t* cost) {
 
 GrammarState Automaton::find_after_text(GrammarState state, uint64_t* cost) {
   const GrammarState to = step(state, ' ');
-  for (unsigned byte = 0x20; byte < 0x80; ++byte) {
-    if (byte != '"' && byte != '\\' && step(state, static_cast<uint8_t>(byte)) != to) return kMixed;
+  for (const uint8_t byte : plain_bytes_) {
+    if (step(state, byte) != to) return kMixed;
   }
   // First bytes of longer characters and what may follow them: RFC 3629, section 4.
   struct Lead {
@@ -77,7 +81,7 @@ GrammarState Automaton::find_after_text(GrammarState state, uint64_t* cost) {
                                     {0xee, 0xef, 0x80, 0xbf, 1}, {0xf0, 0xf0, 0x90, 0xbf, 2}, {0xf1, 0xf3, 0x80, 0xbf, 2}, {0xf4, 0xf4, 0x80, 0x8f, 2}};
   for (const Lead& lead : kLeads) {
     GrammarState known = kUnknown;
-    for (unsigned byte = lead.first; byte <= lead.last; ++byte) {
+    for (unsigned byte = lead.first; byte <= lead.last; byte = class_end(byte)) {
       const GrammarState inside = step(state, static_cast<uint8_t>(byte));
       if (inside == known) continue;
       if (to == kDeadState ? inside != kDeadState : inside == kDeadState || !leads_to(inside, lead.low, lead.high, lead.n_more, to, cost)) return kMixed;
@@ -87,11 +91,17 @@ GrammarState Automaton::find_after_text(GrammarState state, uint64_t* cost) {
   return to;
 }
 
+// The first byte after all that no edge tells apart from this one.
+unsigned Automaton::class_end(unsigned byte) const {
+  const size_t next = size_t{class_of_[byte]} + 1;
+  return next < n_classes_ ? class_first_[next] : 256;
+}
+
 // Whether each byte of low..high, and after it n_more bytes of 80..BF, leads to `to`.
 bool Automaton::leads_to(GrammarState from, unsigned low, unsigned high, int n_more, GrammarState to, uint64_t* cost) {
   *cost += states_[from].cost;
   GrammarState known = kUnknown;
-  for (unsigned byte = low; byte <= high; ++byte) {
+  for (unsigned byte = low; byte <= high; byte = class_end(byte)) {
     const GrammarState next = step(from, static_cast<uint8_t>(byte));
     if (next == known) continue;
     if (n_more == 0 ? next != to : next == kDeadState || !leads_to(next, 0x80, 0xbf, n_more - 1, to, cost)) return false;

@@ -93,6 +93,7 @@ class Automaton {
 
   GrammarState compute(GrammarState state, uint8_t byte);
   GrammarState find_after_text(GrammarState state, uint64_t* cost);
+  unsigned class_end(unsigned byte) const;
   bool leads_to(GrammarState from, unsigned low, unsigned high, int n_more, GrammarState to, uint64_t* cost);
   void close(std::vector<Position>* todo, State* out);
   void begin();
@@ -107,6 +108,7 @@ class Automaton {
   // Bytes that no edge tells apart are one class: a handful for most grammars, so that few transitions are ever computed.
   std::array<uint8_t, 256> class_of_{};
   std::vector<uint8_t> class_first_;  // the first byte of each
+  std::vector<uint8_t> plain_bytes_;  // for after_text: one byte of each class that has printable ASCII but '"' and '\\'
   size_t n_classes_ = 0;
   std::vector<State> states_;
   std::vector<GrammarState> rows_;

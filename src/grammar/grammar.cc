@@ -65,25 +65,49 @@ bool GrammarMasks::meet(GrammarState state, uint64_t* work) {
 }
 
 bool GrammarMasks::count_text(GrammarState state, uint64_t* work, std::optional<size_t>* n_chars) {
-  for (size_t n = 0; n < vocabulary_->n_text_chars(); ++n) {
-    const GrammarState to = automaton_.after_text(state, work);
+  after_text_.assign(1, state);
+  while (after_text_.size() <= vocabulary_->n_text_chars()) {
+    const GrammarState from = after_text_.back();
+    const GrammarState to = automaton_.after_text(from, work);
     if (automaton_.exhausted()) return false;
     if (to == Automaton::kMixed) return true;
-    if (to == kDeadState || to == state) {  // no more, or as many as one likes
-      *n_chars = to == state ? vocabulary_->n_text_chars() : n;
-      return true;
+    if (to == kDeadState) break;
+    if (to == from) {  // as many as one likes
+      after_text_.resize(vocabulary_->n_text_chars() + 1, from);
+      break;
     }
     if (!meet(to, work)) return false;
-    state = to;
+    after_text_.push_back(to);
   }
-  *n_chars = vocabulary_->n_text_chars();
+  *n_chars = after_text_.size() - 1;
   return true;
+}
+
+bool GrammarMasks::walk(const GrammarVocabulary::Trie& trie, GrammarState state, uint64_t* work, GrammarMask* out) {
+  path_[0] = state;
+  for (size_t i = 0; i < trie.nodes.size();) {
+    const GrammarVocabulary::Node& node = trie.nodes[i];
+    const GrammarState to = automaton_.step(path_[node.depth], node.byte);
+    if (to == kDeadState) {
+      if (automaton_.exhausted()) return false;
+      i = node.end;
+      continue;
+    }
+    if (!meet(to, work)) return false;
+    path_[size_t{node.depth} + 1] = to;
+    for (size_t t = 0; t < node.n_tokens; ++t) {
+      const auto id = static_cast<size_t>(trie.tokens[node.first_token + t]);
+      out->words[id / 64] |= uint64_t{1} << (id % 64);
+    }
+    out->may_go_on = out->may_go_on || node.n_tokens > 0;
+    ++i;
+  }
+  return !automaton_.exhausted();
 }
 
 // False when a limit was met.
 bool GrammarMasks::fill(GrammarState state, GrammarMask* out) {
   out->words.assign(vocabulary_->n_words(), 0);
-  const auto allow = [out](TokenId id) { out->words[static_cast<size_t>(id) / 64] |= uint64_t{1} << (static_cast<size_t>(id) % 64); };
   if (state == kDeadState) return true;
   uint64_t work = 0;
   ++n_fills_;
@@ -96,25 +120,13 @@ bool GrammarMasks::fill(GrammarState state, GrammarMask* out) {
   }
   if (automaton_.accepts(state)) {
     out->may_end = true;
-    for (const TokenId id : vocabulary_->end_tokens()) allow(id);
+    for (const TokenId id : vocabulary_->end_tokens()) out->words[static_cast<size_t>(id) / 64] |= uint64_t{1} << (static_cast<size_t>(id) % 64);
   }
-  const GrammarVocabulary::Trie& trie = n_text ? vocabulary_->not_text() : vocabulary_->all();
-  path_[0] = state;
-  for (size_t i = 0; i < trie.nodes.size();) {
-    const GrammarVocabulary::Node& node = trie.nodes[i];
-    const GrammarState to = automaton_.step(path_[node.depth], node.byte);
-    if (to == kDeadState) {
-      if (automaton_.exhausted()) return false;
-      i = node.end;
-      continue;
-    }
-    if (!meet(to, &work)) return false;
-    path_[size_t{node.depth} + 1] = to;
-    for (size_t t = 0; t < node.n_tokens; ++t) allow(trie.tokens[node.first_token + t]);
-    out->may_go_on = out->may_go_on || node.n_tokens > 0;
-    ++i;
+  if (!n_text) return walk(vocabulary_->all(), state, &work, out);
+  for (size_t n = 0; n <= *n_text; ++n) {
+    if (!walk(vocabulary_->after_text(n), after_text_[n], &work, out)) return false;
   }
-  return !automaton_.exhausted();
+  return true;
 }
 
 GrammarMatcher::GrammarMatcher(std::shared_ptr<GrammarMasks> masks)

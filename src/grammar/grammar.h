@@ -63,8 +63,11 @@ class GrammarMasks {
  private:
   static constexpr size_t kMaxMasks = 256;
   bool fill(GrammarState state, GrammarMask* out);
-  // How many plain characters may follow, but no more than the longest token has; nullopt when it depends on which. False when a limit was met.
+  // How many plain characters may follow, but no more than a token has, and in after_text_ the states after each; nullopt when it depends on
+  // which. False when a limit was met.
   bool count_text(GrammarState state, uint64_t* work, std::optional<size_t>* n_chars);
+  // Allows the tokens of a trie that may follow. False when a limit was met.
+  bool walk(const GrammarVocabulary::Trie& trie, GrammarState state, uint64_t* work, GrammarMask* out);
   bool meet(GrammarState state, uint64_t* work);
 
   std::shared_ptr<const Grammar> grammar_;
@@ -73,6 +76,7 @@ class GrammarMasks {
   std::unordered_map<GrammarState, std::shared_ptr<const GrammarMask>> masks_;
   uint64_t generation_ = 0;
   std::vector<GrammarState> path_;  // state before the byte at each depth
+  std::vector<GrammarState> after_text_;
   std::vector<uint64_t> met_in_;    // per state, the last fill that met it
   uint64_t n_fills_ = 0;
 };

@@ -24,6 +24,10 @@ const Case kPerson = {R"({"type":"object","properties":{"name":{"type":"string"}
                       R"({"name": "Ada Lovelace", "age": 36, "tags": ["mathematics", "poetical science", "analytical engine"], "address": {"street": "12 St James's Square", "city": "London", "zip": "10115"}, "note": "She wrote what is often called the first program, in 1843; the machine was never built. \"The Analytical Engine weaves algebraical patterns.\""})"};
 const Case kBounded = {R"({"type":"object","properties":{"a":{"type":"string","maxLength":300}},"required":["a"]})",
                        R"({"a": "The engine holds blocks of keys and values, forks share them, and what was computed once is not computed again for a while at least."})"};
+const Case kShort = {R"({"type":"object","properties":{"a":{"type":"array","items":{"type":"string","minLength":1,"maxLength":20},"maxItems":50}},"required":["a"]})",
+                     R"({"a": ["keys and values", "blocks", "shared by forks", "computed once", "never again", "a short string", "sixteen and more it", "end"]})"};
+const Case kPattern = {R"({"type":"object","properties":{"a":{"type":"string","pattern":"^[A-Za-z0-9 ,.-]{1,200}$"}},"required":["a"]})",
+                       R"({"a": "The engine holds blocks of keys and values, forks share them, and what was computed once is not computed again for a while."})"};
 const Case kAny = {nullptr, R"({"a": {"b": [1, 2, {"c": "text with words, and more of them"}], "d": null}, "e": [true, false, "the end of it"], "f": 12.5})"};
 
 std::string without_breaks(std::string text) {
@@ -90,6 +94,9 @@ BENCHMARK_CAPTURE(bm_walk, person_masks_warm, kPerson, false, true)->Name("gramm
 BENCHMARK_CAPTURE(bm_walk, any_masks_cold, kAny, true, true)->Name("grammar/any_object/masks/cold");
 BENCHMARK_CAPTURE(bm_walk, bounded_walk_cold, kBounded, true, false)->Name("grammar/bounded_string/walk/cold");
 BENCHMARK_CAPTURE(bm_walk, bounded_masks_cold, kBounded, true, true)->Name("grammar/bounded_string/masks/cold");
+BENCHMARK_CAPTURE(bm_walk, short_masks_cold, kShort, true, true)->Name("grammar/short_strings/masks/cold");
+BENCHMARK_CAPTURE(bm_walk, pattern_walk_cold, kPattern, true, false)->Name("grammar/pattern/walk/cold");
+BENCHMARK_CAPTURE(bm_walk, pattern_masks_cold, kPattern, true, true)->Name("grammar/pattern/masks/cold");
 
 void bm_vocabulary(benchmark::State& state) {
   const World* w = world(state);
@@ -98,7 +105,7 @@ void bm_vocabulary(benchmark::State& state) {
     GrammarVocabulary vocabulary(*w->tokenizer);
     benchmark::DoNotOptimize(vocabulary.all().nodes.data());
   }
-  state.counters["nodes_not_text"] = static_cast<double>(w->vocabulary->not_text().nodes.size());
+  state.counters["nodes_after_1"] = static_cast<double>(w->vocabulary->after_text(1).nodes.size());
   state.counters["nodes"] = static_cast<double>(w->vocabulary->all().nodes.size());
 }
 BENCHMARK(bm_vocabulary)->Name("grammar/vocabulary/128k")->Unit(benchmark::kMillisecond);

@@ -106,16 +106,21 @@ TEST(GrammarMatcher, TooManyStatesAtOnePlaceIsAnErrorThatOthersSurvive) {
 // Plain text goes a shorter way (GrammarVocabulary::text_words): every token's bit must still be what its bytes say.
 TEST(GrammarMatcher, MasksAgreeWithTheBytesOfEveryToken) {
   const PieceTokenizer pieces({"a", "b", "ab", "abc", " word", "\xc3\xa4", "\xc3\xa4\xe2\x82\xac", "x\xf0\x9f\x98\x80y", "\xc3", "\xa4", "\xe2\x82", "\"", "a\"", "\": ", "\\n", "\\",
-                               "\n", "a\nb", "\x7f", "{", "}", "{\"a\": \"", "1", "12", "aaaaaaaaaaaaaaaaaaaaaaaaaaaa", "a\xe2\x82\xac", "\"}", ","});
+                               "\n", "a\nb", "\x7f", "{", "}", "{\"a\": \"", "1", "12", "aaaaaaaaaaaaaaaaaaaaaaaaaaaa", "a\xe2\x82\xac", "\"}", ",", "ab\"", "ab\"}", "abc\"}", "ab\\", "ab\\n", "ab\\u00",
+                               "ab\n", "a\xe2\x82", "ab\xe2", "aaaaaaaaaaaaaaaaaaaaaaaaaaaa\"", "                                        ", "                        \xe2\x82"});
   const auto vocabulary = std::make_shared<const GrammarVocabulary>(pieces);
-  EXPECT_EQ(vocabulary->n_text_chars(), 5u);
+  EXPECT_EQ(vocabulary->n_text_chars(), GrammarVocabulary::kTextCharsMax);
   const auto schema = [](const char* text) { return Grammar::from_json_schema(Json::parse(text).value()).value(); };
   const std::shared_ptr<const Grammar> grammars[] = {
       schema(R"({"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"], "additionalProperties": false})"),
       schema(R"({"type": "object", "properties": {"a": {"type": "string", "minLength": 2, "maxLength": 7}}, "required": ["a"], "additionalProperties": false})"),
       schema(R"({"type": "object", "properties": {"a": {"type": "string", "pattern": "^[^b]*$"}}, "required": ["a"]})"),
+      schema(R"({"type": "object", "properties": {"a": {"type": "string", "maxLength": 300}}, "required": ["a"], "additionalProperties": false})"),
+      schema(R"({"type": "array", "items": {"type": "string", "minLength": 1, "maxLength": 30}, "maxItems": 40})"),
       Grammar::any_json_object().value(),
       Grammar::from_regex(".{0,9}").value(),
+      Grammar::from_regex(".{0,60}").value(),
+      Grammar::from_regex("(.{0,30}[^a]){1,3}").value(),
       Grammar::from_regex("[a-z ]*").value(),
       Grammar::from_regex("([^\xc3\xa4]|ab){3,8}").value(),
       Grammar::from_regex("[^\"]*1").value(),

@@ -9,16 +9,19 @@ namespace {
 
 constexpr size_t kMaxTokenBytes = 1024;  // longer ones (runs of white space, mostly) are never offered under a grammar
 
-// Characters of plain text (GrammarVocabulary::text_words); 0 when it is none, or too long.
-size_t text_chars(std::string_view bytes) {
-  if (!is_valid_utf8(bytes)) return 0;
-  size_t n = 0;
-  for (const char c : bytes) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == '"' || byte == '\\') return 0;
-    n += (byte & 0xc0) != 0x80 ? 1 : 0;
+// The plain text that `bytes` begin with, at most kTextCharsMax characters of it.
+struct TextPrefix {
+  size_t n_chars = 0, n_bytes = 0;
+};
+TextPrefix text_prefix(std::string_view bytes) {
+  TextPrefix prefix;
+  while (prefix.n_bytes < bytes.size() && prefix.n_chars < GrammarVocabulary::kTextCharsMax) {
+    const Utf8Char next = decode_utf8(bytes, prefix.n_bytes);
+    if (!next.valid || next.code_point < 0x20 || next.code_point == '"' || next.code_point == '\\') break;
+    prefix.n_bytes += next.n_bytes;
+    ++prefix.n_chars;
   }
-  return n <= GrammarVocabulary::kTextCharsMax ? n : 0;
+  return prefix;
 }
 
 }  // namespace
@@ -40,35 +43,36 @@ GrammarVocabulary::GrammarVocabulary(const Tokenizer& tokenizer) : n_vocab_(toke
     }
     offsets_.push_back(static_cast<uint32_t>(pool_.size()));
   }
-  std::sort(order.begin(), order.end(), [&](TokenId a, TokenId b) {
-    const int compared = bytes(a).compare(bytes(b));
-    return compared != 0 ? compared < 0 : a < b;
-  });
-
+  // The pool has its final place now, so views into it stay.
+  std::vector<Entry> whole;
+  whole.reserve(order.size());
+  for (const TokenId id : order) whole.push_back({bytes(id), id});
   text_.assign(kTextCharsMax * n_words(), 0);
-  std::vector<TokenId> others;
-  for (const TokenId id : order) {
-    const size_t n = text_chars(bytes(id));
-    if (n == 0) others.push_back(id);
-    else text_[(n - 1) * n_words() + static_cast<size_t>(id) / 64] |= uint64_t{1} << (static_cast<size_t>(id) % 64);
-    n_text_chars_ = std::max(n_text_chars_, n);
+  std::vector<std::vector<Entry>> rests(kTextCharsMax + 1);
+  for (const Entry& token : whole) {
+    const auto [n_chars, n_bytes] = text_prefix(token.bytes);
+    n_text_chars_ = std::max(n_text_chars_, n_chars);
+    if (n_bytes < token.bytes.size()) rests[n_chars].push_back({token.bytes.substr(n_bytes), token.id});
+    else text_[(n_chars - 1) * n_words() + static_cast<size_t>(token.id) / 64] |= uint64_t{1} << (static_cast<size_t>(token.id) % 64);
   }
   text_.resize(n_text_chars_ * n_words());
   text_.shrink_to_fit();
   for (size_t i = n_words(); i < text_.size(); ++i) text_[i] |= text_[i - n_words()];
-  all_ = make_trie(order);
-  not_text_ = make_trie(others);
+  all_ = make_trie(std::move(whole));
+  for (size_t n = 0; n <= n_text_chars_; ++n) after_text_.push_back(make_trie(std::move(rests[n])));
 }
 
-// `order`: sorted by bytes.
-GrammarVocabulary::Trie GrammarVocabulary::make_trie(const std::vector<TokenId>& order) {
+GrammarVocabulary::Trie GrammarVocabulary::make_trie(std::vector<Entry> entries) {
+  std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
+    const int compared = a.bytes.compare(b.bytes);
+    return compared != 0 ? compared < 0 : a.id < b.id;
+  });
   Trie trie;
   std::vector<Node>& nodes = trie.nodes;
   std::vector<TokenId>& tokens = trie.tokens;
   std::vector<uint32_t> path;  // node of each byte of the current token
   std::string_view previous;
-  for (const TokenId id : order) {
-    const std::string_view text = bytes(id);
+  for (const auto& [text, id] : entries) {
     size_t common = 0;
     while (common < std::min(previous.size(), text.size()) && previous[common] == text[common]) ++common;
     while (path.size() > common) {
@@ -82,11 +86,8 @@ GrammarVocabulary::Trie GrammarVocabulary::make_trie(const std::vector<TokenId>&
     }
     Node& last = nodes[path.back()];
     if (last.n_tokens == 0) last.first_token = static_cast<uint32_t>(tokens.size());
-    // A node's tokens are adjacent: equal texts are neighbours in the order.
-    if (last.n_tokens < UINT16_MAX) {
-      ++last.n_tokens;
-      tokens.push_back(id);
-    }
+    ++last.n_tokens;  // a node's tokens are adjacent: equal texts are neighbours in the order
+    tokens.push_back(id);
     previous = text;
   }
   while (!path.empty()) {

@@ -1,5 +1,6 @@
 // The tokens of a vocabulary as a trie over their bytes, in preorder: a mask is one walk that skips what cannot match. Most tokens are plain
-// text, which a string takes all alike: they are also there as bits by length, and the others as a smaller trie.
+// text, which a string takes all alike: they are also there as bits by length. The others begin with some characters of plain text, mostly one or
+// two, and what comes after these is one of few things: so they are also there by how many, as tries of the rest.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +20,8 @@ class GrammarVocabulary {
 
   struct Node {
     uint32_t end;          // index after this node's subtree
-    uint32_t first_token;  // into tokens(); tokens whose bytes end here
-    uint16_t n_tokens;
+    uint32_t first_token;  // into tokens; tokens whose bytes end here
+    uint32_t n_tokens;
     uint16_t depth;        // bytes before this one
     uint8_t byte;
   };
@@ -30,12 +31,12 @@ class GrammarVocabulary {
   };
   const Trie& all() const { return all_; }
 
-  // Plain text: 1 to kTextCharsMax whole characters, none of them a control character, '"' or '\\'. text_words(n): bits of the tokens of
-  // at most n characters, n in 1..n_text_chars(). not_text(): all other tokens.
+  // Plain text: whole characters, none of them a control character, '"' or '\\'. text_words(n): bits of the tokens that are at most n of them, n in
+  // 1..n_text_chars(); longer ones than kTextCharsMax are counted among the others. after_text(n): of all other tokens, what comes after n
+  // characters of plain text; of each token only with the largest n, which is at most n_text_chars().
   static constexpr size_t kTextCharsMax = 24;
   std::span<const uint64_t> text_words(size_t n_chars) const { return std::span(text_).subspan((n_chars - 1) * n_words(), n_words()); }
-  const Trie& not_text() const { return not_text_; }
-  // Of the longest such token; 0 when there is none.
+  const Trie& after_text(size_t n_chars) const { return after_text_[n_chars]; }
   size_t n_text_chars() const { return n_text_chars_; }
 
   std::span<const TokenId> end_tokens() const { return end_tokens_; }
@@ -48,9 +49,14 @@ class GrammarVocabulary {
   }
 
  private:
-  Trie make_trie(const std::vector<TokenId>& order);
+  struct Entry {
+    std::string_view bytes;
+    TokenId id;
+  };
+  Trie make_trie(std::vector<Entry> entries);
 
-  Trie all_, not_text_;
+  Trie all_;
+  std::vector<Trie> after_text_;  // n_text_chars_ + 1
   std::vector<uint64_t> text_;
   size_t n_text_chars_ = 0;
   std::vector<TokenId> end_tokens_;
