@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "base/check.h"
-#include "tools/http_client.h"
-#include "tools/http_reply.h"
+#include "net/http_client.h"
+#include "net/http_reply.h"
 #include "tools/mcp_message.h"
 #include "tools/mcp_tools.h"
 

@@ -13,9 +13,9 @@
 
 namespace firesteel {
 
-// POSTs `body` (JSON) to http://HOST[:PORT]/PATH. No redirects, nothing of the answer is used but its status; 5 s at most for each step.
+// POSTs `body` (JSON) to http://HOST[:PORT]/PATH, or https. No redirects, nothing of the answer is used but its status; 5 s at most.
 // kUnavailable, kInvalidArgument.
-Status post_webhook(const std::string& url, const std::string& body);
+Status post_webhook(const std::string& url, const std::string& body, const std::function<bool()>& cancelled = {});
 
 class MonitorLoop {
  public:
@@ -32,6 +32,7 @@ class MonitorLoop {
   };
   void run();
   void send_again();
+  bool is_stopped() FS_EXCLUDES(mutex_);
   Store& store_;
   const std::vector<MonitorRule> rules_;
   const Notice notice_;

@@ -151,7 +151,7 @@ Result<std::shared_ptr<OtlpExporter>> make_exporter(const ServeOptions& options)
   const std::string base = options.otlp_endpoint;
   if (base.empty() && traces.empty()) return std::shared_ptr<OtlpExporter>();
   OtlpOptions otlp;
-  FS_TRY_VOID(parse_otlp_url(base.empty() ? traces : base, /*is_base=*/!base.empty(), &otlp));
+  FS_TRY(otlp.url, parse_otlp_url(base.empty() ? traces : base, /*is_base=*/!base.empty()));
   FS_TRY(otlp.headers, parse_otel_list(environment("OTEL_EXPORTER_OTLP_HEADERS")));
   const std::string service = environment("OTEL_SERVICE_NAME");
   otlp.resource = {{"service.name", service.empty() ? "firesteel" : service}, {"service.version", build_version()}};

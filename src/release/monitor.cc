@@ -127,7 +127,7 @@ Result<std::vector<MonitorRule>> parse_monitor_rules(std::string_view toml, std:
     t.finish();  // a name that is misspelt comes before what it leaves out
     if (rule.name.empty() || !names.insert(rule.name).second) t.fail("name", "a name of its own");
     if (!t.has("above") && !t.has("below")) t.fail("above", "a limit: above, below or both");
-    if (!rule.webhook.empty() && !rule.webhook.starts_with("http://")) t.fail("webhook", "http://HOST[:PORT]/PATH (for TLS name a proxy of yours)");
+    if (!rule.webhook.empty() && !rule.webhook.starts_with("http://") && !rule.webhook.starts_with("https://")) t.fail("webhook", "http://HOST[:PORT]/PATH or https://HOST[:PORT]/PATH");
     rules.push_back(std::move(rule));
   }
   r.finish();

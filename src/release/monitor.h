@@ -33,7 +33,7 @@ struct MonitorRule {
   int64_t baseline_hours = 168;   // for drift: the time before the window
   int64_t min_answers = 100;      // in the window (and in the baseline, for drift): fewer say nothing
   bool by_surface = false, by_tenant = false;  // always by variant
-  std::string webhook = {};       // http://HOST[:PORT]/PATH on this machine or network; empty: the log only
+  std::string webhook = {};       // http://HOST[:PORT]/PATH, or https; empty: the log only
 };
 
 // [[rule]] tables; kInvalidArgument with place and expectation.

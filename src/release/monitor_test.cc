@@ -102,7 +102,7 @@ TEST_F(MonitorTest, ForgetsByAgeAndByTenant) {
 TEST(MonitorRules, RefuseWhatTheyDoNotUnderstand) {
   EXPECT_FALSE(parse_monitor_rules("[[rule]]\nname = \"a\"\nmetric = \"errors\"\nabove = 1", "r").ok());
   EXPECT_FALSE(parse_monitor_rules("[[rule]]\nname = \"a\"\nmetric = \"error_rate\"", "r").ok());
-  EXPECT_FALSE(parse_monitor_rules("[[rule]]\nname = \"a\"\nmetric = \"error_rate\"\nabove = 1\nwebhook = \"https://x\"", "r").ok());
+  EXPECT_FALSE(parse_monitor_rules("[[rule]]\nname = \"a\"\nmetric = \"error_rate\"\nabove = 1\nwebhook = \"ftp://x\"", "r").ok());
   EXPECT_TRUE(parse_monitor_rules("", "r").value().empty());
 }
 

@@ -1,13 +1,6 @@
 #include "telemetry/otlp_exporter.h"
 
-#include <fcntl.h>
-#include <netdb.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <charconv>
 #include <chrono>
 #include <iterator>
@@ -20,50 +13,7 @@
 namespace firesteel {
 namespace {
 
-constexpr size_t kAnswerBytesMax = 64u << 10;
-
-struct Socket {
-  int fd = -1;
-  ~Socket() {
-    if (fd >= 0) ::close(fd);
-  }
-};
-
-// Until the descriptor can do `events`; false when the time is over.
-bool wait_for(int fd, int16_t events, int64_t until_us) {
-  for (;;) {
-    const int64_t left_us = until_us - system_clock().now_us();
-    if (left_us <= 0) return false;
-    pollfd waits{fd, events, 0};
-    const int n = ::poll(&waits, 1, static_cast<int>((left_us + 999) / 1000));
-    if (n > 0) return true;
-    if (n < 0 && errno != EINTR) return false;
-  }
-}
-
-Error unreachable(const OtlpOptions& to, const char* why) { return {ErrorCode::kUnavailable, fmt::format("collector {}:{}: {}", to.host, to.port, why)}; }
-
-Status connect_to(const OtlpOptions& to, int64_t until_us, Socket* out) {
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_NUMERICSERV;
-  addrinfo* found = nullptr;
-  if (getaddrinfo(to.host.c_str(), to.port.c_str(), &hints, &found) != 0) return unreachable(to, "the name is not known");
-  const std::unique_ptr<addrinfo, void (*)(addrinfo*)> addresses(found, freeaddrinfo);
-  for (const addrinfo* one = found; one != nullptr; one = one->ai_next) {
-    Socket socket{::socket(one->ai_family, one->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, one->ai_protocol)};
-    if (socket.fd < 0) continue;
-    if (::connect(socket.fd, one->ai_addr, one->ai_addrlen) != 0) {
-      if (errno != EINPROGRESS || !wait_for(socket.fd, POLLOUT, until_us)) continue;
-      int error = 0;
-      socklen_t size = sizeof error;
-      if (getsockopt(socket.fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0 || error != 0) continue;
-    }
-    std::swap(out->fd, socket.fd);
-    return {};
-  }
-  return unreachable(to, "nobody answers there");
-}
+constexpr size_t kAnswerBytesMax = 64u << 10;  // collectors say little, and nothing that is needed
 
 Json attribute_value(const Json& value) {
   if (value.is_bool()) return Json::Object{{"boolValue", value}};
@@ -105,44 +55,14 @@ Json span_json(const SpanRecord& span) {
 
 }  // namespace
 
-Status parse_otlp_url(std::string_view url, bool is_base, OtlpOptions* out) {
-  const auto wrong = [&](const char* what) { return Error{ErrorCode::kInvalidArgument, fmt::format("OTLP endpoint {}: {}", url.substr(0, 200), what)}; };
-  constexpr std::string_view kScheme = "http://";
-  if (url.substr(0, 8) == "https://") return wrong("only http is spoken; send to a collector on this machine, which has TLS");
-  if (url.substr(0, kScheme.size()) != kScheme) return wrong("expected http://HOST:PORT");
-  for (const char c : url) {
-    if (c <= ' ' || c >= 0x7f || c == '"' || c == '\\') return wrong("has a character that no address has");
-  }
-  std::string_view rest = url.substr(kScheme.size());
-  const size_t path_at = std::min(rest.find('/'), rest.size());
-  std::string_view authority = rest.substr(0, path_at);
-  std::string path(rest.substr(path_at));
-  if (authority.find('@') != std::string_view::npos) return wrong("credentials belong into OTEL_EXPORTER_OTLP_HEADERS");
-  std::string_view port = "4318";
-  if (!authority.empty() && authority.front() == '[') {
-    const size_t end = authority.find(']');
-    if (end == std::string_view::npos) return wrong("expected ] after the address");
-    out->host = authority.substr(1, end - 1);
-    if (end + 1 < authority.size()) {
-      if (authority[end + 1] != ':') return wrong("expected :PORT after ]");
-      port = authority.substr(end + 2);
-    }
-  } else {
-    const size_t colon = std::min(authority.find(':'), authority.size());
-    out->host = authority.substr(0, colon);
-    if (colon < authority.size()) port = authority.substr(colon + 1);
-  }
-  uint16_t number = 0;
-  const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), number);
-  if (out->host.empty()) return wrong("has no host");
-  if (error != std::errc() || end != port.data() + port.size() || number == 0) return wrong("expected a port from 1 to 65535");
-  out->port = port;
+Result<HttpUrl> parse_otlp_url(std::string_view text, bool is_base) {
+  Result<HttpUrl> url = parse_http_url(text, 4318);
+  if (!url.ok()) return Error{url.error().code, "OTLP endpoint " + url.error().message};
   if (is_base) {
-    while (!path.empty() && path.back() == '/') path.pop_back();
-    path += "/v1/traces";
+    while (!url->path.empty() && url->path.back() == '/') url->path.pop_back();
+    url->path += "/v1/traces";
   }
-  out->path = path.empty() ? "/" : path;
-  return {};
+  return url;
 }
 
 Result<std::vector<std::pair<std::string, std::string>>> parse_otel_list(std::string_view text) {
@@ -188,34 +108,16 @@ std::string otlp_json(const std::vector<SpanRecord>& spans, const Json::Object& 
   return Json(Json::Object{{"resourceSpans", Json::Array{group}}}).dump();
 }
 
-Result<int> post_http(const OtlpOptions& to, const std::string& body) {
-  const int64_t until_us = system_clock().now_us() + to.timeout_us;
-  Socket socket;
-  FS_TRY_VOID(connect_to(to, until_us, &socket));
-  const std::string host = to.host.find(':') == std::string::npos ? to.host : "[" + to.host + "]";
-  std::string request = fmt::format("POST {} HTTP/1.1\r\nHost: {}:{}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n", to.path, host, to.port, body.size());
-  for (const auto& [name, value] : to.headers) request += name + ": " + value + "\r\n";
-  request += "\r\n" + body;
-  for (std::string_view rest = request; !rest.empty();) {
-    const ssize_t n = ::send(socket.fd, rest.data(), rest.size(), MSG_NOSIGNAL);
-    if (n > 0) rest.remove_prefix(static_cast<size_t>(n));
-    else if (n < 0 && errno != EAGAIN && errno != EINTR) return unreachable(to, "the connection broke");
-    else if (!wait_for(socket.fd, POLLOUT, until_us)) return unreachable(to, "takes too long");
-  }
-  std::string answer;
-  while (answer.find("\r\n\r\n") == std::string::npos && answer.size() < kAnswerBytesMax) {
-    char bytes[4096];
-    const ssize_t n = ::recv(socket.fd, bytes, sizeof bytes, 0);
-    if (n > 0) answer.append(bytes, static_cast<size_t>(n));
-    else if (n == 0) break;
-    else if (errno != EAGAIN && errno != EINTR) return unreachable(to, "the connection broke");
-    else if (!wait_for(socket.fd, POLLIN, until_us)) return unreachable(to, "takes too long");
-  }
-  int status = 0;
-  if (answer.substr(0, 7) != "HTTP/1." || answer.size() < 12) return unreachable(to, "does not speak HTTP");
-  const auto [end, error] = std::from_chars(answer.data() + 9, answer.data() + 12, status);
-  if (error != std::errc() || end != answer.data() + 12) return unreachable(to, "does not speak HTTP");
-  return status;
+Result<int> post_otlp(const OtlpOptions& to, std::string body) {
+  HttpClientRequest request;
+  request.headers = {{"Content-Type", "application/json"}};
+  request.headers.insert(request.headers.end(), to.headers.begin(), to.headers.end());
+  request.body = std::move(body);
+  request.timeout_ms = to.timeout_us / 1000;
+  request.body_bytes_max = kAnswerBytesMax;
+  Result<HttpClientReply> reply = http_post(to.url, request);
+  if (!reply.ok()) return Error{ErrorCode::kUnavailable, fmt::format("collector {}: {}", authority_of(to.url), reply.error().message)};
+  return reply->status;
 }
 
 OtlpExporter::OtlpExporter(OtlpOptions options, std::string version) : options_(std::move(options)), version_(std::move(version)) {
@@ -260,7 +162,7 @@ void OtlpExporter::run() {
   for (;;) {
     const std::vector<SpanRecord> batch = next_batch();
     if (batch.empty()) return;
-    const Result<int> status = post_http(options_, otlp_json(batch, options_.resource, version_));
+    const Result<int> status = post_otlp(options_, otlp_json(batch, options_.resource, version_));
     if (status.ok() && *status / 100 == 2) {
       n_exported_.fetch_add(batch.size());
       continue;

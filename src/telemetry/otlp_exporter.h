@@ -1,6 +1,5 @@
 // Sends spans to a collector by OTLP over HTTP, as JSON. A thread of its own with a bounded queue: what does not fit, or cannot be
-// delivered, is dropped and counted; requests never wait for it. Plain http only: a collector beyond the machine is reached through
-// one beside it, which has TLS.
+// delivered, is dropped and counted; requests never wait for it.
 //
 // Source: OpenTelemetry protocol specification 1.x, JSON mapping.
 #pragma once
@@ -17,12 +16,13 @@
 
 #include "base/mutex.h"
 #include "base/result.h"
+#include "net/http_client.h"
 #include "telemetry/trace.h"
 
 namespace firesteel {
 
 struct OtlpOptions {
-  std::string host, port, path;                                   // parse_otlp_url
+  HttpUrl url = {};                                               // parse_otlp_url
   std::vector<std::pair<std::string, std::string>> headers = {};  // of each request
   Json::Object resource = {};                                     // "service.name" ...
   size_t queue_capacity = 2048;
@@ -30,8 +30,8 @@ struct OtlpOptions {
   int64_t interval_us = 2'000'000;                                // between requests, when there is less
   int64_t timeout_us = 5'000'000;                                 // of one request
 };
-// "http://127.0.0.1:4318" (then /v1/traces is added when `is_base`). kInvalidArgument: not such an address.
-Status parse_otlp_url(std::string_view url, bool is_base, OtlpOptions* out);
+// "http://127.0.0.1:4318" or "https://collector.example:4318" (then /v1/traces is added when `is_base`). kInvalidArgument: not such an address.
+Result<HttpUrl> parse_otlp_url(std::string_view text, bool is_base);
 // "name=value,name=value" with %XX, as OTEL_EXPORTER_OTLP_HEADERS and OTEL_RESOURCE_ATTRIBUTES are written. kInvalidArgument.
 Result<std::vector<std::pair<std::string, std::string>>> parse_otel_list(std::string_view text);
 
@@ -64,6 +64,6 @@ class OtlpExporter final : public SpanSink {
 };
 
 // POSTs a body and gives the answer's status. kUnavailable: nobody there, too slow, no HTTP. Waits at most timeout_us.
-Result<int> post_http(const OtlpOptions& to, const std::string& body);
+Result<int> post_otlp(const OtlpOptions& to, std::string body);
 
 }  // namespace firesteel

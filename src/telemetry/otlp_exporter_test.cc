@@ -66,7 +66,7 @@ class Collector {
 
 OtlpOptions options_for(const std::string& port) {
   OtlpOptions options;
-  EXPECT_TRUE(parse_otlp_url("http://127.0.0.1:" + port, true, &options).ok());
+  options.url = parse_otlp_url("http://127.0.0.1:" + port, true).value();
   options.headers = {{"x-token", "t"}};
   options.resource = {{"service.name", "firesteel"}};
   options.interval_us = 1000;
@@ -117,18 +117,17 @@ TEST(Otlp, WhatCannotBeDeliveredIsCountedAndNobodyWaits) {
     EXPECT_EQ(exporter.counts().exported, 0u);
   }
   Collector refuses(1, "HTTP/1.1 503 Service Unavailable");
-  EXPECT_EQ(post_http(options_for(refuses.port), "{}").value(), 503);
-  EXPECT_EQ(post_http(options, "{}").error().code, ErrorCode::kUnavailable);
+  EXPECT_EQ(post_otlp(options_for(refuses.port), "{}").value(), 503);
+  EXPECT_EQ(post_otlp(options, "{}").error().code, ErrorCode::kUnavailable);
 }
 
 TEST(Otlp, AddressesAndLists) {
-  OtlpOptions options;
-  ASSERT_TRUE(parse_otlp_url("http://[::1]:99/a/", true, &options).ok());
-  EXPECT_EQ(options.host + " " + options.port + " " + options.path, "::1 99 /a/v1/traces");
-  ASSERT_TRUE(parse_otlp_url("http://collector/x", false, &options).ok());
-  EXPECT_EQ(options.host + " " + options.port + " " + options.path, "collector 4318 /x");
-  for (const char* const wrong : {"", "collector:4318", "https://a:1", "http://", "http://a:0", "http://a:b", "http://u@a", "http://a\r\nb", "http://[::1", "http://[::1]x"}) {
-    EXPECT_FALSE(parse_otlp_url(wrong, true, &options).ok()) << wrong;
+  const auto said = [](const HttpUrl& url) { return url.host + " " + std::to_string(url.port) + " " + url.path; };
+  EXPECT_EQ(said(parse_otlp_url("http://[::1]:99/a/", true).value()), "::1 99 /a/v1/traces");
+  EXPECT_EQ(said(parse_otlp_url("http://collector/x", false).value()), "collector 4318 /x");
+  EXPECT_EQ(said(parse_otlp_url("https://collector", true).value()), "collector 443 /v1/traces");
+  for (const char* const wrong : {"", "collector:4318", "ftp://a:1", "http://", "http://a:0", "http://a:b", "http://u@a", "http://a\r\nb", "http://[::1", "http://[::1]x"}) {
+    EXPECT_FALSE(parse_otlp_url(wrong, true).ok()) << wrong;
   }
   const auto list = parse_otel_list("a=1, b=x%20y,");
   ASSERT_TRUE(list.ok());

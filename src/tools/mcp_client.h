@@ -12,7 +12,7 @@
 
 #include "base/mutex.h"
 #include "base/result.h"
-#include "tools/http_client.h"
+#include "net/http_client.h"
 #include "tools/mcp_message.h"
 #include "tools/process.h"
 

@@ -1,10 +1,12 @@
-#include "tools/http_client.h"
+#include "net/http_client.h"
 
-#include <fcntl.h>
+#include <arpa/inet.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -15,7 +17,7 @@
 #include <memory>
 
 #include "base/clock.h"
-#include "tools/http_reply.h"
+#include "net/http_reply.h"
 
 namespace firesteel {
 namespace {
@@ -43,6 +45,35 @@ class Waiter {
  private:
   const HttpClientRequest& request_;
   const int64_t deadline_us_;
+};
+
+bool is_address(const std::string& host) {
+  unsigned char bytes[sizeof(in6_addr)];
+  return inet_pton(AF_INET, host.c_str(), bytes) == 1 || inet_pton(AF_INET6, host.c_str(), bytes) == 1;
+}
+
+// OpenSSL writes without MSG_NOSIGNAL: a peer that is gone must be an error here, whatever the program does with the signal.
+class NoSigpipe {
+ public:
+  NoSigpipe() {
+    sigemptyset(&signal_);
+    sigaddset(&signal_, SIGPIPE);
+    sigset_t pending;
+    sigpending(&pending);
+    was_pending_ = sigismember(&pending, SIGPIPE) == 1;
+    pthread_sigmask(SIG_BLOCK, &signal_, &before_);
+  }
+  ~NoSigpipe() {
+    const timespec at_once{};
+    if (!was_pending_) sigtimedwait(&signal_, nullptr, &at_once);
+    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+  NoSigpipe(const NoSigpipe&) = delete;
+  NoSigpipe& operator=(const NoSigpipe&) = delete;
+
+ private:
+  sigset_t signal_, before_;
+  bool was_pending_ = false;
 };
 
 // A connected socket, with TLS or without. Non-blocking.
@@ -83,6 +114,7 @@ class Connection {
     while (!bytes.empty()) {
       size_t n = 0;
       if (ssl_ != nullptr) {
+        const NoSigpipe guard;
         const int result = SSL_write_ex(ssl_, bytes.data(), bytes.size(), &n);
         if (result != 1) FS_TRY_VOID(wait_tls(result, waiter));
       } else {
@@ -101,6 +133,7 @@ class Connection {
     for (;;) {
       if (ssl_ != nullptr) {
         size_t n = 0;
+        const NoSigpipe guard;  // a reader answers key updates
         const int result = SSL_read_ex(ssl_, buffer_, sizeof buffer_, &n);
         if (result == 1) return std::string_view(buffer_, n);
         const int why = SSL_get_error(ssl_, result);
@@ -123,11 +156,19 @@ class Connection {
       SSL_CTX_set_min_proto_version(made, TLS1_2_VERSION);
       SSL_CTX_set_verify(made, SSL_VERIFY_PEER, nullptr);
       SSL_CTX_set_default_verify_paths(made);
+      // OpenSSL is linked in as Debian built it; other systems, and small containers, keep their roots elsewhere.
+      for (const char* const file : {"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem"}) {
+        if (::access(file, R_OK) == 0 && SSL_CTX_load_verify_file(made, file) == 1) break;
+      }
+      ERR_clear_error();
       return made;
     }();
     if (context == nullptr || (ssl_ = SSL_new(context)) == nullptr) return unavailable("TLS cannot be used here");
-    SSL_ctrl(ssl_, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, const_cast<char*>(url.host.c_str()));  // what SSL_set_tlsext_host_name does, without its cast
+    if (!is_address(url.host)) {  // RFC 6066, section 3; the call is what SSL_set_tlsext_host_name does, without its cast
+      SSL_ctrl(ssl_, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, const_cast<char*>(url.host.c_str()));
+    }
     if (SSL_set1_host(ssl_, url.host.c_str()) != 1 || SSL_set_fd(ssl_, fd_) != 1) return unavailable("TLS cannot be used here");
+    const NoSigpipe guard;
     for (;;) {
       const int result = SSL_connect(ssl_);
       if (result == 1) return {};
@@ -153,9 +194,15 @@ bool is_plain(std::string_view text) {  // nothing that could begin another head
 
 }  // namespace
 
-Result<HttpUrl> parse_http_url(std::string_view text) {
+std::string authority_of(const HttpUrl& url) {
+  const std::string host = url.host.find(':') == std::string::npos ? url.host : "[" + url.host + "]";
+  return url.port == (url.tls ? 443 : 80) ? host : host + ":" + std::to_string(url.port);
+}
+
+Result<HttpUrl> parse_http_url(std::string_view text, uint16_t plain_port) {
   const auto wrong = [&](const char* what) { return Error{ErrorCode::kInvalidArgument, "\"" + std::string(text.substr(0, 200)) + "\": " + what}; };
   HttpUrl url;
+  url.port = plain_port;
   std::string_view rest = text;
   if (rest.substr(0, 8) == "https://") {
     url.tls = true;
@@ -192,10 +239,7 @@ Result<HttpUrl> parse_http_url(std::string_view text) {
 }
 
 Result<HttpClientReply> http_post(const HttpUrl& url, const HttpClientRequest& request) {
-  const bool default_port = url.port == (url.tls ? 443 : 80);
-  const std::string host = url.host.find(':') == std::string::npos ? url.host : "[" + url.host + "]";
-  std::string head = "POST " + url.path + " HTTP/1.1\r\nHost: " + host + (default_port ? "" : ":" + std::to_string(url.port)) + "\r\nConnection: close\r\nContent-Length: " +
-                     std::to_string(request.body.size()) + "\r\n";
+  std::string head = "POST " + url.path + " HTTP/1.1\r\nHost: " + authority_of(url) + "\r\nConnection: close\r\nContent-Length: " + std::to_string(request.body.size()) + "\r\n";
   for (const auto& [name, value] : request.headers) {
     if (name.empty() || !is_plain(name) || !is_plain(value) || name.find(':') != std::string::npos) return Error{ErrorCode::kInvalidArgument, "header " + name.substr(0, 64) + ": expected plain text"};
     head += name + ": " + value + "\r\n";

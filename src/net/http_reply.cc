@@ -1,4 +1,4 @@
-#include "tools/http_reply.h"
+#include "net/http_reply.h"
 
 #include <algorithm>
 #include <charconv>

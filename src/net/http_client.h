@@ -1,5 +1,6 @@
-// One HTTP request to another server that the operator has named: HTTP/1.1, with TLS for https, no redirects, no proxy, no cookies, and no
-// header that the caller did not give.
+// One HTTP request to another server that the operator has named (a collector, a webhook, an MCP server): HTTP/1.1, with TLS for https, no
+// redirects, no proxy, no cookies, and no header that the caller did not give. Blocks its thread, within a time; names are looked up by the
+// system, which keeps times of its own. Certificates are checked against the system's, or the file that SSL_CERT_FILE names.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +20,11 @@ struct HttpUrl {
   uint16_t port = 80;
   std::string path = "/";  // with its query
 };
-// "http://127.0.0.1:9000/mcp", "https://[::1]/x". kInvalidArgument: anything else; names, passwords and fragments too.
-Result<HttpUrl> parse_http_url(std::string_view text);
+// "http://127.0.0.1:9000/mcp", "https://[::1]/x". Without a port: 443, or plain_port for http. kInvalidArgument: anything else; names,
+// passwords and fragments too.
+Result<HttpUrl> parse_http_url(std::string_view text, uint16_t plain_port = 80);
+// "host", "[::1]:9000": as messages and the Host header say it, without the scheme's own port.
+std::string authority_of(const HttpUrl& url);
 
 struct HttpClientRequest {
   std::vector<std::pair<std::string, std::string>> headers = {};
