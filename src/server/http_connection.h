@@ -111,7 +111,10 @@ struct ServerState {
   std::thread io_thread;
   std::vector<std::thread> workers;
   uint16_t port = 0;
-  std::chrono::milliseconds sweep_every{250};
+  // Ticks: every connection has one in sweep_every, but a few hundred at a time, so that nobody waits while all of 10,000 have theirs.
+  std::chrono::microseconds sweep_every{250'000};
+  size_t sweep_bucket = 0;         // of `connections`: where the next slice begins
+  int n_early_heartbeats = 0;      // that this slice may still send, see Connection::tick
 
   static constexpr size_t kScratchBytes = 64u << 10;
   std::unordered_map<uint64_t, std::shared_ptr<Connection>> connections;

@@ -49,12 +49,23 @@ void ServerState::for_each(const std::function<void(Connection&)>& visit) {
   for (const std::shared_ptr<Connection>& connection : all) visit(*connection);
 }
 
+// One slice. Connections that come, go or are moved by a growing table meanwhile are met in the next round.
 void ServerState::sweep() {
-  sweep_timer.expires_after(sweep_every);
-  sweep_timer.async_wait([this](const error_code& error) {
+  constexpr size_t kSliceMin = 256;
+  const size_t n_slices = std::clamp<size_t>(connections.size() / kSliceMin, 1, 32);
+  sweep_timer.expires_after(sweep_every / n_slices);
+  sweep_timer.async_wait([this, n_slices](const error_code& error) {
     if (error) return;
+    const size_t n_buckets = connections.bucket_count();
+    if (sweep_bucket >= n_buckets) sweep_bucket = 0;
+    const size_t end = std::min(n_buckets, sweep_bucket + n_buckets / n_slices + 1);
+    std::vector<std::shared_ptr<Connection>> slice;  // they may end during their tick
+    for (; sweep_bucket < end; ++sweep_bucket) {
+      for (auto one = connections.begin(sweep_bucket); one != connections.end(sweep_bucket); ++one) slice.push_back(one->second);
+    }
+    n_early_heartbeats = 32;
     const int64_t now_us = system_clock().now_us();
-    for_each([now_us](Connection& connection) { connection.tick(now_us); });
+    for (const std::shared_ptr<Connection>& connection : slice) connection->tick(now_us);
     sweep();
   });
 }

@@ -459,6 +459,19 @@ TEST(HttpServer, QuietStreamsHaveAHeartbeat) {
   EXPECT_TRUE(client.receive_until("begin\r\n6\r\n<beat>\r\n6\r\n<beat>"));
 }
 
+// Ticks come in slices (ServerState::sweep): none of many is left out, whatever comes and goes.
+TEST(HttpServer, EveryOneOfManyIsTimedOut) {
+  HttpServerOptions options;
+  options.head_timeout_ms = 200;
+  Running running(options);
+  std::vector<std::unique_ptr<TestClient>> clients;
+  for (int i = 0; i < 700; ++i) clients.push_back(std::make_unique<TestClient>(running.port()));
+  for (size_t i = 0; i < clients.size(); i += 3) clients[i].reset();
+  for (const auto& client : clients) {
+    if (client != nullptr) EXPECT_TRUE(client->wait_for_end());
+  }
+}
+
 // --- slow clients ---------------------------------------------------------------------------------------------------------------------
 
 TEST(HttpServer, SlowHeadersAreTimedOut) {
