@@ -17,14 +17,32 @@ size_t slot_of(uint64_t key, size_t n_slots) { return (mix(0, key) >> 32) & (n_s
 
 }  // namespace
 
-Automaton::Automaton(Nfa nfa, Limits limits) : nfa_(std::move(nfa)), limits_(limits) {
-  is_pure_end_.resize(nfa_.nodes.size());
-  for (size_t i = 0; i < nfa_.nodes.size(); ++i) is_pure_end_[i] = nfa_.nodes[i].accepts && nfa_.nodes[i].edges.empty();
+Automaton::Automaton(const Nfa& nfa, Limits limits) : limits_(limits), rule_starts_(nfa.rule_starts), root_(nfa.rule_starts[nfa.root]) {
   std::array<bool, 257> begins{};  // a class begins here
   begins[0] = true;
-  for (const Nfa::Node& node : nfa_.nodes) {
+  size_t n_edges = 0;
+  for (const Nfa::Node& node : nfa.nodes) n_edges += node.edges.size();
+  edges_.reserve(n_edges);
+  nodes_.reserve(nfa.nodes.size());
+  for (const Nfa::Node& node : nfa.nodes) {
+    nodes_.push_back({static_cast<uint32_t>(edges_.size()), static_cast<uint32_t>(node.edges.size()), node.accepts, node.accepts && node.edges.empty(), kNoRun});
+    edges_.insert(edges_.end(), node.edges.begin(), node.edges.end());
     for (const NfaEdge& edge : node.edges) {
       if (edge.kind == NfaEdge::Kind::kByte) begins[edge.low] = begins[size_t{edge.high} + 1] = true;
+    }
+  }
+  for (const NfaRun& run : nfa.runs) {
+    const auto index = static_cast<uint32_t>(runs_.size());
+    runs_.push_back({run, kNoRun});
+    for (NfaNode n = run.first; n < run.first + run.size * run.n_copies; ++n) {
+      if (nodes_[n].run == kNoRun) {
+        nodes_[n].run = index;
+        continue;
+      }
+      // Those inside came before; the outermost of them has no outer one yet.
+      uint32_t inner = nodes_[n].run;
+      while (runs_[inner].outer != kNoRun && runs_[inner].outer != index) inner = runs_[inner].outer;
+      if (inner != index) runs_[inner].outer = index;
     }
   }
   for (size_t byte = 0; byte < 256; ++byte) {
@@ -47,10 +65,11 @@ void Automaton::begin() {
   rows_.assign(n_classes_, kDeadState);
   state_index_.clear();
   after_text_.clear();
+  nears_.clear();
   n_positions_ = 0;
   exhausted_ = false;
   State first;
-  todo_.assign(1, {nfa_.rule_starts[nfa_.root], kNoStack});
+  todo_.assign(1, {root_, kNoStack});
   close(&todo_, &first);
   start_ = intern(std::move(first));
 }
@@ -108,6 +127,55 @@ bool Automaton::leads_to(GrammarState from, unsigned low, unsigned high, int n_m
     known = next;
   }
   return true;
+}
+
+// Copy j of a run and copy k have the same ways on for as many bytes as the smaller of them has copies after it.
+NfaNode Automaton::near_node(NfaNode node, uint32_t n_bytes) const {
+  for (uint32_t r = nodes_[node].run; r != kNoRun; r = runs_[r].outer) {
+    const NfaRun& run = runs_[r].run;
+    // Inside an outer run's copy the inner one may be that of another copy by now; where in it the node is, is the same.
+    const uint32_t copy = (node - run.first) / run.size;
+    if (copy > n_bytes) node -= (copy - n_bytes) * run.size;
+  }
+  return node;
+}
+
+uint32_t Automaton::near_stack(uint32_t stack, Near* near) {
+  if (stack == kNoStack) return kNoStack;
+  if (near->frames.size() < frames_.size()) near->frames.resize(frames_.size(), kUnknown);
+  if (near->frames[stack] == kUnknown) {
+    const Frame frame = frames_[stack];
+    const uint32_t parent = near_stack(frame.parent, near);
+    near->frames[stack] = push(near_node(frame.back, near->n_bytes), parent);
+  }
+  return near->frames[stack];
+}
+
+GrammarState Automaton::near(GrammarState state, uint32_t n_bytes) {
+  if (runs_.empty() || state == kDeadState) return state;
+  auto found = std::find_if(nears_.begin(), nears_.end(), [&](const Near& one) { return one.n_bytes == n_bytes; });
+  if (found == nears_.end()) found = nears_.insert(nears_.end(), Near{n_bytes, {}, {}});
+  Near& near = *found;
+  if (state >= near.states.size()) near.states.resize(states_.size(), kUnknown);
+  if (near.states[state] != kUnknown) return near.states[state];
+  State moved;
+  moved.accepts = states_[state].accepts;
+  moved.cost = states_[state].cost;
+  bool is_same = true;
+  for (const Position& at : states_[state].positions) {
+    const Position to{near_node(at.node, n_bytes), near_stack(at.stack, &near)};
+    is_same = is_same && to == at;
+    moved.positions.push_back(to);
+  }
+  GrammarState to = state;
+  if (!is_same) {
+    std::sort(moved.positions.begin(), moved.positions.end());
+    moved.positions.erase(std::unique(moved.positions.begin(), moved.positions.end()), moved.positions.end());
+    to = intern(std::move(moved));
+  }
+  if (exhausted_) return kDeadState;
+  near.states[state] = to;
+  return to;
 }
 
 GrammarState Automaton::restart(GrammarState keep) {
@@ -187,17 +255,17 @@ void Automaton::close(std::vector<Position>* todo, State* out) {
   while (!todo->empty()) {
     const Position at = todo->back();
     todo->pop_back();
-    const Nfa::Node& node = nfa_.nodes[at.node];
+    const Node& node = nodes_[at.node];
     bool reads = false;
-    for (const NfaEdge& edge : node.edges) {
+    for (const NfaEdge& edge : edges(at.node)) {
       switch (edge.kind) {
         case NfaEdge::Kind::kByte: reads = true; break;
         case NfaEdge::Kind::kEmpty: visit({edge.to, at.stack}); break;
         case NfaEdge::Kind::kCall:
-          if (is_pure_end_[edge.to]) {  // a tail call returns to our caller: right recursion needs no stack
-            visit({nfa_.rule_starts[edge.rule], at.stack});
+          if (nodes_[edge.to].is_pure_end) {  // a tail call returns to our caller: right recursion needs no stack
+            visit({rule_starts_[edge.rule], at.stack});
           } else if (frames_[at.stack].depth < limits_.stack_depth) {
-            visit({nfa_.rule_starts[edge.rule], push(edge.to, at.stack)});
+            visit({rule_starts_[edge.rule], push(edge.to, at.stack)});
           }
           break;
       }
@@ -236,12 +304,41 @@ GrammarState Automaton::intern(State state) {
   return id;
 }
 
+// The classes that take the same edges as class `mine`, given the byte edges of a state: marked in group_. Exact: groups of classes are split by one
+// edge after the other.
+void Automaton::find_alike(size_t mine) {
+  group_.assign(n_classes_, 0);
+  group_size_.assign(1, static_cast<uint32_t>(n_classes_));
+  for (const auto& [low, high] : reads_) {
+    group_hits_.assign(group_size_.size(), 0);
+    for (size_t c = low; c <= high; ++c) ++group_hits_[group_[c]];
+    group_moves_.assign(group_size_.size(), kUnknown);
+    for (size_t c = low; c <= high; ++c) {
+      const uint32_t g = group_[c];
+      if (group_hits_[g] == group_size_[g] && group_moves_[g] == kUnknown) continue;  // all of it is inside: nothing to split
+      if (group_moves_[g] == kUnknown) {
+        group_moves_[g] = static_cast<uint32_t>(group_size_.size());
+        group_size_.push_back(0);
+      }
+      --group_size_[g];
+      ++group_size_[group_moves_[g]];
+      group_[c] = group_moves_[g];
+    }
+  }
+  const uint32_t wanted = group_[mine];
+  for (size_t c = 0; c < n_classes_; ++c) group_[c] = group_[c] == wanted ? 1 : 0;
+}
+
 GrammarState Automaton::compute(GrammarState state, uint8_t byte) {
+  const size_t mine = class_of_[byte];
   std::vector<Position>& next = todo_;
   next.clear();
+  reads_.clear();
   for (const Position& at : states_[state].positions) {
-    for (const NfaEdge& edge : nfa_.nodes[at.node].edges) {
-      if (edge.kind == NfaEdge::Kind::kByte && edge.low <= byte && byte <= edge.high) next.push_back({edge.to, at.stack});
+    for (const NfaEdge& edge : edges(at.node)) {
+      if (edge.kind != NfaEdge::Kind::kByte) continue;
+      reads_.push_back({class_of_[edge.low], class_of_[edge.high]});
+      if (edge.low <= byte && byte <= edge.high) next.push_back({edge.to, at.stack});
     }
   }
   GrammarState to = kDeadState;
@@ -251,17 +348,10 @@ GrammarState Automaton::compute(GrammarState state, uint8_t byte) {
     to = intern(std::move(closed));
   }
   // Bytes that take the same edges here lead to the same state: classes are the whole grammar's, and most differ elsewhere only.
-  const auto takes_the_same = [&](uint8_t other) {
-    for (const Position& at : states_[state].positions) {
-      for (const NfaEdge& edge : nfa_.nodes[at.node].edges) {
-        if (edge.kind == NfaEdge::Kind::kByte && (edge.low <= byte && byte <= edge.high) != (edge.low <= other && other <= edge.high)) return false;
-      }
-    }
-    return true;
-  };
+  find_alike(mine);
   GrammarState* const row = &rows_[size_t{state} * n_classes_];
-  for (size_t i = 0; i < n_classes_; ++i) {
-    if (row[i] == kUnknown && takes_the_same(class_first_[i])) row[i] = to;
+  for (size_t c = 0; c < n_classes_; ++c) {
+    if (group_[c] != 0) row[c] = to;
   }
   return to;
 }

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
@@ -27,8 +28,8 @@ class Automaton {
     uint32_t frames = 1 << 18;        // distinct stacks
     uint32_t mask_work = 1 << 17;     // positions of all states that one mask may meet: some 100 ms at the very worst
   };
-  explicit Automaton(Nfa nfa) : Automaton(std::move(nfa), Limits{}) {}
-  Automaton(Nfa nfa, Limits limits);
+  explicit Automaton(const Nfa& nfa) : Automaton(nfa, Limits{}) {}
+  Automaton(const Nfa& nfa, Limits limits);
 
   GrammarState start() const { return start_; }
   // kDeadState when the text is not a prefix of any text of the language.
@@ -47,6 +48,9 @@ class Automaton {
   // none may follow, or kMixed. *cost grows by what the states between were worth. Remembered, so a state of a string costs once.
   static constexpr GrammarState kMixed = UINT32_MAX - 1;
   GrammarState after_text(GrammarState state, uint64_t* cost);
+  // A state with the same ways on as this one for n_bytes bytes, and the same one for all states that differ only in how often something may still
+  // be repeated, where that is more often than matters so soon. Meant for a few values of n_bytes. exhausted() when a limit was met.
+  GrammarState near(GrammarState state, uint32_t n_bytes);
   // Bytes that must follow, whatever the model says: the longest run in which each state has exactly one way on and may not end.
   std::string forced(GrammarState state, size_t max_bytes);
 
@@ -92,6 +96,7 @@ class Automaton {
   };
 
   GrammarState compute(GrammarState state, uint8_t byte);
+  void find_alike(size_t mine);
   GrammarState find_after_text(GrammarState state, uint64_t* cost);
   unsigned class_end(unsigned byte) const;
   bool leads_to(GrammarState from, unsigned low, unsigned high, int n_more, GrammarState to, uint64_t* cost);
@@ -100,10 +105,35 @@ class Automaton {
   GrammarState intern(State state);
   uint32_t push(NfaNode back, uint32_t parent);
 
-  Nfa nfa_;
+  struct Node {
+    uint32_t first_edge = 0, n_edges = 0;
+    bool accepts = false;
+    bool is_pure_end = false;  // only ends its rule: a call before it needs no frame
+    uint32_t run = kNoRun;     // the innermost
+  };
+  static constexpr uint32_t kNoRun = UINT32_MAX;
+  struct Run {
+    NfaRun run;
+    uint32_t outer = kNoRun;
+  };
+  std::span<const NfaEdge> edges(NfaNode node) const { return {edges_.data() + nodes_[node].first_edge, nodes_[node].n_edges}; }
+  struct Near {
+    uint32_t n_bytes;
+    std::vector<GrammarState> states;  // per state, as far as asked
+    std::vector<uint32_t> frames;      // the same; UINT32_MAX: not yet
+  };
+  NfaNode near_node(NfaNode node, uint32_t n_bytes) const;
+  uint32_t near_stack(uint32_t stack, Near* near);
+
   Limits limits_;
-  std::vector<bool> is_pure_end_;  // node that only ends its rule: a call before it needs no frame
+  // The network, node after node in one place: states of long texts are made from nodes that were never looked at before.
+  std::vector<Node> nodes_;
+  std::vector<NfaEdge> edges_;
+  std::vector<NfaNode> rule_starts_;
+  NfaNode root_ = 0;
+  std::vector<Run> runs_;
   std::vector<Frame> frames_;
+  std::vector<Near> nears_;
   std::unordered_map<uint64_t, uint32_t> frame_index_;
   // Bytes that no edge tells apart are one class: a handful for most grammars, so that few transitions are ever computed.
   std::array<uint8_t, 256> class_of_{};
@@ -118,8 +148,14 @@ class Automaton {
     uint32_t cost = 0;
   };
   std::vector<AfterText> after_text_;  // per state, as far as asked
+  // Work space of compute.
+  struct Read {
+    uint8_t low = 0, high = 0;  // classes
+  };
   Seen seen_;
   std::vector<Position> todo_;
+  std::vector<Read> reads_;
+  std::vector<uint32_t> group_, group_size_, group_hits_, group_moves_;
   size_t n_positions_ = 0;
   GrammarState start_ = kDeadState;
   bool exhausted_ = false;

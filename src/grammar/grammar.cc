@@ -9,6 +9,15 @@
 
 namespace firesteel {
 
+namespace {
+
+void allow_in(TokenId id, GrammarMask* mask) {
+  mask->words[static_cast<size_t>(id) / 64] |= uint64_t{1} << (static_cast<size_t>(id) % 64);
+  mask->may_go_on = true;
+}
+
+}  // namespace
+
 Result<std::shared_ptr<const Grammar>> Grammar::make(Result<Nfa> nfa) {
   if (!nfa.ok()) return std::move(nfa).error();
   return std::shared_ptr<const Grammar>(new Grammar(std::move(nfa).value()));
@@ -39,18 +48,75 @@ GrammarMasks::GrammarMasks(std::shared_ptr<const Grammar> grammar, std::shared_p
       automaton_(grammar_->nfa(), limits),
       path_(size_t{vocabulary_->max_depth()} + 1) {}
 
+template <typename Allow>
+bool GrammarMasks::walk(const GrammarVocabulary::Trie& trie, GrammarState state, uint64_t* work, Allow&& allow) {
+  if (state == kDeadState) return true;
+  path_[0] = state;
+  for (size_t i = 0; i < trie.nodes.size();) {
+    const GrammarVocabulary::Node& node = trie.nodes[i];
+    const GrammarState to = automaton_.step(path_[node.depth], node.byte);
+    if (to == kDeadState) {
+      if (automaton_.exhausted()) return false;
+      i = node.end;
+      continue;
+    }
+    if (!meet(to, work)) return false;
+    path_[size_t{node.depth} + 1] = to;
+    for (size_t t = 0; t < node.n_tokens; ++t) allow(trie.tokens[node.first_token + t]);
+    ++i;
+  }
+  return !automaton_.exhausted();
+}
+
+// A token's answer is the same for all states that are alike as far as it reaches: nearly all tokens have one for, say, all places of a long string
+// but the last few, and the long ones are not many.
 std::shared_ptr<const GrammarMask> GrammarMasks::mask(GrammarState state) {
   if (automaton_.exhausted()) return nullptr;
-  const auto known = masks_.find(state);
+  Levels near;
+  for (size_t level = 0; level < near.size(); ++level) near[level] = automaton_.near(state, vocabulary_->level_bytes(level));
+  if (automaton_.exhausted()) return nullptr;
+  const auto known = masks_.find(near);
   if (known != masks_.end()) return known->second;
-  auto made = std::make_shared<GrammarMask>();
-  if (!fill(state, made.get())) return nullptr;
+  std::shared_ptr<const GrammarMask> made = short_mask(near[0]);
+  if (made == nullptr) return nullptr;
+  std::shared_ptr<GrammarMask> more;
+  for (size_t level = 1; level < near.size(); ++level) {
+    const std::vector<TokenId>* const tokens = long_tokens(level, near[level]);
+    if (tokens == nullptr) return nullptr;
+    if (tokens->empty()) continue;
+    if (more == nullptr) more = std::make_shared<GrammarMask>(*made);
+    for (const TokenId id : *tokens) allow_in(id, more.get());
+  }
+  if (more != nullptr) made = std::move(more);
   if (masks_.size() >= kMaxMasks) masks_.clear();
-  return masks_.emplace(state, std::move(made)).first->second;
+  return masks_.emplace(near, std::move(made)).first->second;
+}
+
+std::shared_ptr<const GrammarMask> GrammarMasks::short_mask(GrammarState near) {
+  const auto known = short_masks_.find(near);
+  if (known != short_masks_.end()) return known->second;
+  auto made = std::make_shared<GrammarMask>();
+  if (!fill(near, made.get())) return nullptr;
+  if (short_masks_.size() >= kMaxMasks) short_masks_.clear();
+  return short_masks_.emplace(near, std::move(made)).first->second;
+}
+
+const std::vector<TokenId>* GrammarMasks::long_tokens(size_t level, GrammarState near) {
+  auto& kept = long_tokens_[level];
+  const auto known = kept.find(near);
+  if (known != kept.end()) return &known->second;
+  std::vector<TokenId> tokens;
+  uint64_t work = 0;
+  ++n_fills_;
+  if (!walk(vocabulary_->level(level), near, &work, [&](TokenId id) { tokens.push_back(id); })) return nullptr;
+  if (kept.size() >= kMaxMasks) kept.clear();
+  return &kept.emplace(near, std::move(tokens)).first->second;
 }
 
 GrammarState GrammarMasks::restart(GrammarState keep) {
   masks_.clear();
+  short_masks_.clear();
+  for (auto& kept : long_tokens_) kept.clear();
   ++generation_;
   return automaton_.restart(keep);
 }
@@ -83,28 +149,6 @@ bool GrammarMasks::count_text(GrammarState state, uint64_t* work, std::optional<
   return true;
 }
 
-bool GrammarMasks::walk(const GrammarVocabulary::Trie& trie, GrammarState state, uint64_t* work, GrammarMask* out) {
-  path_[0] = state;
-  for (size_t i = 0; i < trie.nodes.size();) {
-    const GrammarVocabulary::Node& node = trie.nodes[i];
-    const GrammarState to = automaton_.step(path_[node.depth], node.byte);
-    if (to == kDeadState) {
-      if (automaton_.exhausted()) return false;
-      i = node.end;
-      continue;
-    }
-    if (!meet(to, work)) return false;
-    path_[size_t{node.depth} + 1] = to;
-    for (size_t t = 0; t < node.n_tokens; ++t) {
-      const auto id = static_cast<size_t>(trie.tokens[node.first_token + t]);
-      out->words[id / 64] |= uint64_t{1} << (id % 64);
-    }
-    out->may_go_on = out->may_go_on || node.n_tokens > 0;
-    ++i;
-  }
-  return !automaton_.exhausted();
-}
-
 // False when a limit was met.
 bool GrammarMasks::fill(GrammarState state, GrammarMask* out) {
   out->words.assign(vocabulary_->n_words(), 0);
@@ -122,9 +166,10 @@ bool GrammarMasks::fill(GrammarState state, GrammarMask* out) {
     out->may_end = true;
     for (const TokenId id : vocabulary_->end_tokens()) out->words[static_cast<size_t>(id) / 64] |= uint64_t{1} << (static_cast<size_t>(id) % 64);
   }
-  if (!n_text) return walk(vocabulary_->all(), state, &work, out);
+  const auto allow = [out](TokenId id) { allow_in(id, out); };
+  if (!n_text) return walk(vocabulary_->level(0), state, &work, allow);
   for (size_t n = 0; n <= *n_text; ++n) {
-    if (!walk(vocabulary_->after_text(n), after_text_[n], &work, out)) return false;
+    if (!walk(vocabulary_->after_text(n), after_text_[n], &work, allow)) return false;
   }
   return true;
 }

@@ -5,7 +5,9 @@
 //   GrammarMatcher  where one sequence is
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -58,22 +60,31 @@ class GrammarMasks {
   // Forgets what was learnt for other texts; see Automaton::restart. States from before are invalid, as the generation tells.
   GrammarState restart(GrammarState keep);
   uint64_t generation() const { return generation_; }
-  size_t n_masks() const { return masks_.size(); }
+  size_t n_masks() const { return short_masks_.size(); }  // that were walked for
 
  private:
   static constexpr size_t kMaxMasks = 256;
+  // The state as far as the tokens of each level reach.
+  using Levels = std::array<GrammarState, GrammarVocabulary::kLevels>;
+  // Of level 0.
+  std::shared_ptr<const GrammarMask> short_mask(GrammarState near);
+  // Those of a level above 0 that are allowed; nullptr when a limit was met.
+  const std::vector<TokenId>* long_tokens(size_t level, GrammarState near);
   bool fill(GrammarState state, GrammarMask* out);
   // How many plain characters may follow, but no more than a token has, and in after_text_ the states after each; nullopt when it depends on
   // which. False when a limit was met.
   bool count_text(GrammarState state, uint64_t* work, std::optional<size_t>* n_chars);
-  // Allows the tokens of a trie that may follow. False when a limit was met.
-  bool walk(const GrammarVocabulary::Trie& trie, GrammarState state, uint64_t* work, GrammarMask* out);
+  // Calls allow(token) for the tokens of a trie that may follow. False when a limit was met.
+  template <typename Allow>
+  bool walk(const GrammarVocabulary::Trie& trie, GrammarState state, uint64_t* work, Allow&& allow);
   bool meet(GrammarState state, uint64_t* work);
 
   std::shared_ptr<const Grammar> grammar_;
   std::shared_ptr<const GrammarVocabulary> vocabulary_;
   Automaton automaton_;
-  std::unordered_map<GrammarState, std::shared_ptr<const GrammarMask>> masks_;
+  std::map<Levels, std::shared_ptr<const GrammarMask>> masks_;
+  std::unordered_map<GrammarState, std::shared_ptr<const GrammarMask>> short_masks_;
+  std::array<std::unordered_map<GrammarState, std::vector<TokenId>>, GrammarVocabulary::kLevels> long_tokens_;
   uint64_t generation_ = 0;
   std::vector<GrammarState> path_;  // state before the byte at each depth
   std::vector<GrammarState> after_text_;

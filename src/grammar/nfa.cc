@@ -168,6 +168,37 @@ NfaNode NfaBuilder::call(NfaRule rule, NfaNode next) {
   return n;
 }
 
+bool NfaBuilder::are_alike(const Copy& a, const Copy& b) const {
+  const NfaNode size = a.end - a.begin;
+  if (b.end - b.begin != size || b.start - b.begin != a.start - a.begin) return false;
+  for (NfaNode i = 0; i < size; ++i) {
+    const Nfa::Node& x = nfa_.nodes[a.begin + i];
+    const Nfa::Node& y = nfa_.nodes[b.begin + i];
+    if (x.accepts != y.accepts || x.edges.size() != y.edges.size()) return false;
+    for (size_t e = 0; e < x.edges.size(); ++e) {
+      const NfaEdge &p = x.edges[e], &q = y.edges[e];
+      if (p.kind != q.kind || p.low != q.low || p.high != q.high || p.rule != q.rule) return false;
+      const bool is_inside = p.to >= a.begin && p.to < a.end;
+      const bool fits = is_inside ? q.to == p.to - a.begin + b.begin : p.to == q.to || (p.to == a.following && q.to == b.following);
+      if (!fits) return false;
+    }
+  }
+  return true;
+}
+
+void NfaBuilder::note_copies(const std::vector<Copy>& copies) {
+  constexpr size_t kCopiesMin = 8;  // fewer are not worth a look
+  for (size_t first = 0; first < copies.size() && ok();) {
+    size_t end = first + 1;
+    const Copy& model = copies[first];
+    while (end < copies.size() && copies[end].begin == copies[end - 1].end && copies[end].following == copies[end - 1].start && are_alike(copies[end], copies[end - 1])) ++end;
+    if (end - first >= kCopiesMin && model.end > model.begin) {
+      nfa_.runs.push_back({model.begin, model.end - model.begin, static_cast<uint32_t>(end - first)});
+    }
+    first = end;
+  }
+}
+
 NfaRule NfaBuilder::declare_rule(std::string name) {
   if (nfa_.rule_starts.size() >= limits_.rules) {
     fail("grammar has more than " + std::to_string(limits_.rules) + " rules");
@@ -256,6 +287,32 @@ std::vector<std::vector<NfaRule>> find_first_calls(const Nfa& nfa, const std::ve
   return calls;
 }
 
+// Whether some way leads from copy 1 to copy 0 without reading a byte.
+bool copy_may_be_empty(const Nfa& nfa, const NfaRun& run, const std::vector<bool>& nullable) {
+  const NfaNode begin = run.first + run.size, end = begin + run.size;
+  std::vector<bool> reached(run.size, false);
+  // From every node that copy 2 leads to: the start of copy 1.
+  std::vector<NfaNode> todo;
+  const auto visit = [&](NfaNode n) {
+    if (n < begin || n >= end || reached[n - begin]) return;
+    reached[n - begin] = true;
+    todo.push_back(n);
+  };
+  for (NfaNode n = end; n < end + run.size; ++n) {
+    for (const NfaEdge& edge : nfa.nodes[n].edges) visit(edge.to);
+  }
+  while (!todo.empty()) {
+    const NfaNode at = todo.back();
+    todo.pop_back();
+    for (const NfaEdge& edge : nfa.nodes[at].edges) {
+      if (edge.kind == NfaEdge::Kind::kByte || (edge.kind == NfaEdge::Kind::kCall && !nullable[edge.rule])) continue;
+      if (edge.to >= run.first && edge.to < begin) return true;
+      visit(edge.to);
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
 Result<Nfa> NfaBuilder::finish(NfaRule root) {
@@ -266,7 +323,9 @@ Result<Nfa> NfaBuilder::finish(NfaRule root) {
   }
   nfa_.root = root;
   const size_t n_rules = nfa_.rule_starts.size();
-  const std::vector<std::vector<NfaRule>> calls = find_first_calls(nfa_, find_nullable(nfa_));
+  const std::vector<bool> nullable = find_nullable(nfa_);
+  std::erase_if(nfa_.runs, [&](const NfaRun& run) { return copy_may_be_empty(nfa_, run, nullable); });
+  const std::vector<std::vector<NfaRule>> calls = find_first_calls(nfa_, nullable);
   // Depth-first search for a cycle of calls that read nothing.
   enum class Mark : uint8_t { kNew, kOpen, kDone };
   std::vector<Mark> marks(n_rules, Mark::kNew);

@@ -23,6 +23,14 @@ struct NfaEdge {
   NfaNode to = 0;
 };
 
+// Copies of one counted repetition that are alike but for their place: nodes first .. first + n_copies * size - 1, copy j being nodes first + j * size
+// and on. Copy j leads to copy j - 1, copy 0 to what follows, and each takes at least a byte. Edges that leave a copy otherwise have the same
+// end in all of them.
+struct NfaRun {
+  NfaNode first = 0;
+  uint32_t size = 0, n_copies = 0;
+};
+
 struct Nfa {
   struct Node {
     std::vector<NfaEdge> edges;
@@ -32,6 +40,7 @@ struct Nfa {
   std::vector<NfaNode> rule_starts;
   std::vector<std::string> rule_names;  // for messages
   NfaRule root = 0;
+  std::vector<NfaRun> runs;  // those inside another's copy come before it
 };
 
 // Caps on what a grammar may cost. A grammar that meets one is refused with the count, never cut.
@@ -77,6 +86,7 @@ class NfaBuilder {
       return next;
     }
     NfaNode start = next;
+    std::vector<Copy> copies;
     if (n_max < 0) {
       start = node();
       link(start, make(start));
@@ -86,14 +96,19 @@ class NfaBuilder {
         const NfaNode optional = node();
         link(optional, make(start));
         link(optional, next);
+        copies.push_back({optional, n_nodes(), optional, start});
         start = optional;
       }
     }
+    note_copies(copies);
+    copies.clear();
     for (int64_t i = 0; i < n_min && ok(); ++i) {
-      const NfaNode before = start;
+      const NfaNode before = start, begin = n_nodes();
       start = make(before);
       if (start == before) break;  // an empty body: nested counts would otherwise multiply without adding a state
+      copies.push_back({begin, n_nodes(), start, before});
     }
+    note_copies(copies);
     return start;
   }
 
@@ -109,6 +124,15 @@ class NfaBuilder {
   Result<Nfa> finish(NfaRule root);
 
  private:
+  struct Copy {
+    NfaNode begin, end;        // nodes that were made for it
+    NfaNode start, following;
+  };
+  NfaNode n_nodes() const { return static_cast<NfaNode>(nfa_.nodes.size()); }
+  // Finds the runs among the copies of a repetition, the last copy first.
+  void note_copies(const std::vector<Copy>& copies);
+  bool are_alike(const Copy& a, const Copy& b) const;
+
   GrammarLimits limits_;
   Nfa nfa_;
   std::vector<bool> defined_;

@@ -44,12 +44,16 @@ GrammarVocabulary::GrammarVocabulary(const Tokenizer& tokenizer) : n_vocab_(toke
     offsets_.push_back(static_cast<uint32_t>(pool_.size()));
   }
   // The pool has its final place now, so views into it stay.
-  std::vector<Entry> whole;
-  whole.reserve(order.size());
-  for (const TokenId id : order) whole.push_back({bytes(id), id});
+  std::array<std::vector<Entry>, kLevels> by_level;
+  by_level[0].reserve(order.size());
+  for (const TokenId id : order) {
+    size_t level = 0;
+    while (level + 1 < kLevels && bytes(id).size() > level_bytes(level)) ++level;
+    by_level[level].push_back({bytes(id), id});
+  }
   text_.assign(kTextCharsMax * n_words(), 0);
   std::vector<std::vector<Entry>> rests(kTextCharsMax + 1);
-  for (const Entry& token : whole) {
+  for (const Entry& token : by_level[0]) {
     const auto [n_chars, n_bytes] = text_prefix(token.bytes);
     n_text_chars_ = std::max(n_text_chars_, n_chars);
     if (n_bytes < token.bytes.size()) rests[n_chars].push_back({token.bytes.substr(n_bytes), token.id});
@@ -58,7 +62,7 @@ GrammarVocabulary::GrammarVocabulary(const Tokenizer& tokenizer) : n_vocab_(toke
   text_.resize(n_text_chars_ * n_words());
   text_.shrink_to_fit();
   for (size_t i = n_words(); i < text_.size(); ++i) text_[i] |= text_[i - n_words()];
-  all_ = make_trie(std::move(whole));
+  for (size_t level = 0; level < kLevels; ++level) levels_[level] = make_trie(std::move(by_level[level]));
   for (size_t n = 0; n <= n_text_chars_; ++n) after_text_.push_back(make_trie(std::move(rests[n])));
 }
 

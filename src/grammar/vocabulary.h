@@ -3,6 +3,7 @@
 // two, and what comes after these is one of few things: so they are also there by how many, as tries of the rest.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -29,10 +30,14 @@ class GrammarVocabulary {
     std::vector<Node> nodes;
     std::vector<TokenId> tokens;
   };
-  const Trie& all() const { return all_; }
+  // Tokens by how many bytes they have: up to 32, which are nearly all, up to 64, and the rest (runs of white space and lines). How far a token
+  // reaches decides how much of a state matters for it.
+  static constexpr size_t kLevels = 3;
+  uint32_t level_bytes(size_t level) const { return level + 1 == kLevels ? max_depth_ : 32u << level; }  // at most
+  const Trie& level(size_t level) const { return levels_[level]; }
 
-  // Plain text: whole characters, none of them a control character, '"' or '\\'. text_words(n): bits of the tokens that are at most n of them, n in
-  // 1..n_text_chars(); longer ones than kTextCharsMax are counted among the others. after_text(n): of all other tokens, what comes after n
+  // Plain text: whole characters, none of them a control character, '"' or '\\'. text_words(n): bits of the tokens of level 0 that are at most n of them, n in
+  // 1..n_text_chars(); longer ones than kTextCharsMax are counted among the others. after_text(n): of all others of level 0, what comes after n
   // characters of plain text; of each token only with the largest n, which is at most n_text_chars().
   static constexpr size_t kTextCharsMax = 24;
   std::span<const uint64_t> text_words(size_t n_chars) const { return std::span(text_).subspan((n_chars - 1) * n_words(), n_words()); }
@@ -55,7 +60,7 @@ class GrammarVocabulary {
   };
   Trie make_trie(std::vector<Entry> entries);
 
-  Trie all_;
+  std::array<Trie, kLevels> levels_;
   std::vector<Trie> after_text_;  // n_text_chars_ + 1
   std::vector<uint64_t> text_;
   size_t n_text_chars_ = 0;
