@@ -84,12 +84,12 @@ export function Lines({ series, times, format, what }: { series: Series[]; times
 /** Columns in two parts: `low` (grey, at the bottom of the column) is a part of `all`. */
 export function Columns({ all, low, labels, format, summary }: { all: number[]; low: number[]; labels: string[]; format: (n: number) => string; summary: string }): VNode {
   const top = niceTop(Math.max(...all, 0));
-  const step = W / Math.max(1, all.length), width = step * 0.76;
+  const step = W / Math.max(1, all.length), width = Math.min(step * 0.76, W / 10);  // one day alone is a column, too, not a wall
   const y = (value: number): number => H - (value / top) * H;
   return (
     <Frame top={top} format={format} labels={labels} summary={summary}>
-      {all.map((value, i) => <rect key={i} class="col" x={(i * step + step * 0.12).toFixed(1)} width={width.toFixed(1)} y={y(value).toFixed(1)} height={(H - y(value)).toFixed(1)} />)}
-      {low.map((value, i) => <rect key={i} class="col b" x={(i * step + step * 0.12).toFixed(1)} width={width.toFixed(1)} y={y(value).toFixed(1)} height={(H - y(value)).toFixed(1)} />)}
+      {all.map((value, i) => <rect key={i} class="col" x={(i * step + (step - width) / 2).toFixed(1)} width={width.toFixed(1)} y={y(value).toFixed(1)} height={(H - y(value)).toFixed(1)} />)}
+      {low.map((value, i) => <rect key={i} class="col b" x={(i * step + (step - width) / 2).toFixed(1)} width={width.toFixed(1)} y={y(value).toFixed(1)} height={(H - y(value)).toFixed(1)} />)}
     </Frame>
   );
 }

@@ -35,6 +35,7 @@ export function Models(): VNode {
 const PAGE = 20;
 export function Audit(): VNode {
   const tenants = useLoaded<{ data: Tenant[] }>("/tenants");
+  const nameOf = (id: string): string => tenants.data.value?.data.find((one) => one.id === id)?.name ?? id;
   const tenant = useSignal("");
   const first = useLoaded<{ data: AuditEntry[]; has_more: boolean }>(`/audit?limit=${PAGE}${tenant.value ? `&tenant=${encodeURIComponent(tenant.value)}` : ""}`);
   const more = useSignal<AuditEntry[]>([]);
@@ -74,7 +75,7 @@ export function Audit(): VNode {
       </form>
       <Waiting of={first}>{entries.length === 0 ? <div class="empty"><h2>No entries</h2><p class="dim">Sign-ins and changes are written here.</p></div> : <>
         <Table caption="Audit log" hover columns={[{ title: "Entry" }, { title: "When" }, { title: "Tenant" }, { title: "Who" }, { title: "Did" }, { title: "To" }, { title: "Detail" }, { title: "Hash" }]}
-          rows={entries.map((one) => ({ key: String(one.seq), cells: [count(one.seq), dateTime(one.t), <span class="detail">{one.tenant}</span>, <span class="detail">{one.actor}</span>, <code>{one.action}</code>, <span class="detail">{one.object}</span>, <span class="detail">{one.detail ?? ""}</span>, <code title={one.hash}>{one.hash.slice(0, 12)}</code>] }))} />
+          rows={entries.map((one) => ({ key: `${one.tenant}:${one.seq}`, cells: [count(one.seq), dateTime(one.t), <span class="detail" title={one.tenant}>{nameOf(one.tenant)}</span>, <span class="detail">{one.actor}</span>, <code>{one.action}</code>, <span class="detail">{one.object}</span>, <span class="detail">{one.detail ?? ""}</span>, <code title={one.hash}>{one.hash.slice(0, 12)}</code>] }))} />
         {(hasMore.value ?? first.data.value?.has_more) && <p class="note"><button type="button" class="btn sm" onClick={() => void older()}>Show older</button></p>}
       </>}</Waiting>
     </>
