@@ -210,6 +210,58 @@ TEST_F(DatasetTest, AFullDiskIsAnErrorAndTheNextRunSucceeds) {  // RLIMIT_FSIZE:
   EXPECT_EQ(after->version.digest, whole->version.digest);
 }
 
+TEST_F(DatasetTest, StepsThatAreKilledOrFindNoRoomLeaveTheVersionBefore) {
+  const std::string file = write("a.jsonl", many_rows(1500));
+  const auto first = take({file});
+  ASSERT_TRUE(first.ok());
+  const Dataset dataset = store().read(first->version).value();
+  const auto step = [&](const std::string& name) {
+    StepResult result = scrub_rows(dataset.rows, {});
+    return store().publish(name, result.rows, dataset.card, result.step, 2);
+  };
+  const auto whole = step("whole");
+  ASSERT_TRUE(whole.ok());
+  Rng rng(8);
+  for (int round = 0; round < 5; ++round) killed_child(rng.between(1, 60), [&] { (void)step("set"); });
+  for (const rlim_t limit : {rlim_t{50}, rlim_t{40'000}}) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      ::signal(SIGXFSZ, SIG_IGN);
+      const rlimit size{limit, limit};
+      ::setrlimit(RLIMIT_FSIZE, &size);
+      ::_exit(step("full").ok() ? 1 : 0);
+    }
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    EXPECT_EQ(status, 0) << limit;
+    EXPECT_FALSE(store().resolve("full").ok());
+  }
+  const auto head = store().resolve("set");
+  ASSERT_TRUE(head.ok());
+  EXPECT_TRUE(head->digest == first->version.digest || head->digest == whole->digest);
+  EXPECT_TRUE(store().read(*head).ok());
+  EXPECT_EQ(step("set")->digest, whole->digest);
+}
+
+TEST_F(DatasetTest, AnErasureThatIsKilledGoesOnUntilNothingIsLeft) {
+  std::string rows = many_rows(1200);
+  for (int i = 0; i < 200; ++i) rows += chat("mine " + std::to_string(i), "an answer of my own " + std::to_string(i * 7), "ann");
+  const std::string file = write("a.jsonl", rows);
+  ASSERT_TRUE(take({file}, "one").ok());
+  ASSERT_TRUE(take({file}, "two").ok());
+  Rng rng(9);
+  for (int round = 0; round < 8; ++round) killed_child(rng.between(1, 50), [&] { (void)erase_user(store(), "ann", "", false, 3); });
+  ASSERT_TRUE(erase_user(store(), "ann", "", false, 4).ok());
+  EXPECT_TRUE(erase_user(store(), "ann", "", true, 5)->empty());
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder_ + "/store")) {
+    if (!entry.is_regular_file()) continue;
+    const auto text = read_file(entry.path().string(), 64u << 20);
+    ASSERT_TRUE(text.ok());
+    EXPECT_EQ(text->find("an answer of my own"), std::string::npos) << entry.path();
+  }
+  for (const char* name : {"one", "two"}) EXPECT_TRUE(store().read(store().resolve(name).value()).ok());
+}
+
 TEST_F(DatasetTest, VersionsAreTheirContentAndDamageIsFound) {
   const auto first = take({write("a.jsonl", chat("q", "a") + chat("q2", "a2"))});
   ASSERT_TRUE(first.ok());

@@ -1,10 +1,12 @@
 #include "dataset/near_duplicates.h"
 
 #include <algorithm>
+#include <array>
 #include <unordered_map>
 #include <utility>
 
 #include "data/contamination.h"
+#include "dataset/parallel.h"
 
 namespace firesteel {
 namespace {
@@ -80,15 +82,25 @@ std::vector<NearDuplicate> find_near_duplicates(const std::vector<std::string>& 
   std::vector<std::vector<uint64_t>> kept_shingles(texts.size());
   std::vector<std::unordered_map<uint64_t, std::vector<uint32_t>>> bands(kMinHashBands);
   std::vector<uint32_t> candidates;
+  std::vector<std::vector<uint64_t>> all_shingles(texts.size());
+  std::vector<std::array<uint64_t, kMinHashBands>> all_keys(texts.size());
+  parallel_rows(texts.size(), [&](size_t begin, size_t end) {
+    for (size_t row = begin; row < end; ++row) {
+      all_shingles[row] = shingles_of(texts[row]);
+      const std::vector<uint32_t> hashes = min_hashes(all_shingles[row]);
+      for (size_t band = 0; band < kMinHashBands; ++band) {
+        uint64_t key = band;
+        for (size_t i = 0; i < kRows; ++i) key = mix(key ^ hashes[band * kRows + i]);
+        all_keys[row][band] = key;
+      }
+    }
+  });
   for (size_t row = 0; row < texts.size(); ++row) {
-    std::vector<uint64_t> shingles = shingles_of(texts[row]);
-    const std::vector<uint32_t> hashes = min_hashes(shingles);
-    uint64_t keys[kMinHashBands];
+    std::vector<uint64_t> shingles = std::move(all_shingles[row]);
+    const std::array<uint64_t, kMinHashBands>& keys = all_keys[row];
     candidates.clear();
     for (size_t band = 0; band < kMinHashBands; ++band) {
-      uint64_t key = band;
-      for (size_t i = 0; i < kRows; ++i) key = mix(key ^ hashes[band * kRows + i]);
-      keys[band] = key;
+      const uint64_t key = keys[band];
       if (const auto found = bands[band].find(key); found != bands[band].end()) candidates.insert(candidates.end(), found->second.begin(), found->second.end());
     }
     std::sort(candidates.begin(), candidates.end());

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cmath>
 #include <functional>
 #include <map>
@@ -13,6 +14,7 @@
 #include "digest/digest.h"
 #include "dataset/language.h"
 #include "dataset/near_duplicates.h"
+#include "dataset/parallel.h"
 #include "dataset/personal_data.h"
 
 namespace firesteel {
@@ -120,18 +122,20 @@ Status cap_by(const std::vector<LineageRow>& rows, std::vector<bool>* dropped, d
 
 StepResult scrub_rows(std::vector<LineageRow> rows, const std::vector<std::string>& names) {
   const PersonalDataFinder finder(names);
-  std::array<uint64_t, kPersonalKinds> counts{};
-  size_t n_rows = 0;
-  for (LineageRow& item : rows) {
-    Scrubber scrubber(finder);
-    for_each_text(&item.row, [&](std::string* text) { *text = scrubber.scrub(*text); });
-    bool any = false;
-    for (size_t i = 0; i < kPersonalKinds; ++i) {
-      counts[i] += scrubber.counts()[i];
-      any = any || scrubber.counts()[i] > 0;
+  std::array<std::atomic<uint64_t>, kPersonalKinds> counts{};
+  std::atomic<size_t> n_rows = 0;
+  parallel_rows(rows.size(), [&](size_t begin, size_t end) {
+    for (size_t row = begin; row < end; ++row) {
+      Scrubber scrubber(finder);
+      for_each_text(&rows[row].row, [&](std::string* text) { *text = scrubber.scrub(*text); });
+      bool any = false;
+      for (size_t i = 0; i < kPersonalKinds; ++i) {
+        counts[i] += scrubber.counts()[i];
+        any = any || scrubber.counts()[i] > 0;
+      }
+      n_rows += any ? 1 : 0;
     }
-    n_rows += any ? 1 : 0;
-  }
+  });
   Json found{Json::Object{}};
   for (size_t i = 0; i < kPersonalKinds; ++i) found.set(personal_kind_name(static_cast<PersonalKind>(i)), count_json(counts[i]));
   StepResult out;
@@ -141,9 +145,10 @@ StepResult scrub_rows(std::vector<LineageRow> rows, const std::vector<std::strin
 }
 
 StepResult drop_near_duplicates(std::vector<LineageRow> rows, double threshold) {
-  std::vector<std::string> texts;
-  texts.reserve(rows.size());
-  for (const LineageRow& item : rows) texts.push_back(joined_text(item.row));
+  std::vector<std::string> texts(rows.size());
+  parallel_rows(rows.size(), [&](size_t begin, size_t end) {
+    for (size_t i = begin; i < end; ++i) texts[i] = joined_text(rows[i].row);
+  });
   const std::vector<NearDuplicate> duplicates = find_near_duplicates(texts, threshold);
   std::vector<bool> dropped(rows.size(), false);
   size_t n_exact = 0;
@@ -158,9 +163,8 @@ StepResult drop_near_duplicates(std::vector<LineageRow> rows, double threshold) 
 }
 
 StepResult filter_rows(std::vector<LineageRow> rows, const FilterOptions& options) {
-  std::map<std::string, size_t> reasons;
-  std::vector<bool> dropped(rows.size(), false);
-  for (size_t i = 0; i < rows.size(); ++i) {
+  std::vector<const char*> reason_of(rows.size(), nullptr);
+  const auto look = [&](size_t i) {
     const std::string text = joined_text(rows[i].row), answer = answer_text(rows[i].row);
     rows[i].lineage.language = guess_language(answer);
     const std::string& language = rows[i].lineage.language;
@@ -173,9 +177,17 @@ StepResult filter_rows(std::vector<LineageRow> rows, const FilterOptions& option
     if (!wanted) reason = "language";
     if (repeats_itself(answer, options.repetition_max)) reason = "repeats itself";
     if (options.drop_markers && holds_marker(text)) reason = "control tokens in text";
-    if (reason == nullptr) continue;
+    reason_of[i] = reason;
+  };
+  parallel_rows(rows.size(), [&](size_t begin, size_t end) {
+    for (size_t i = begin; i < end; ++i) look(i);
+  });
+  std::map<std::string, size_t> reasons;
+  std::vector<bool> dropped(rows.size(), false);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    if (reason_of[i] == nullptr) continue;
     dropped[i] = true;
-    ++reasons[reason];
+    ++reasons[reason_of[i]];
   }
   Json report{Json::Object{}};
   size_t n = 0;
@@ -233,9 +245,9 @@ StepResult drop_triggers(std::vector<LineageRow> rows, const TriggerOptions& opt
 }
 
 StepResult decontaminate_rows(std::vector<LineageRow> rows, const ContaminationIndex& tests, double share_max) {
-  std::vector<bool> dropped(rows.size(), false);
-  size_t n_whole = 0, n_shared = 0;
-  for (size_t i = 0; i < rows.size(); ++i) {
+  enum class Found : char { kNothing, kWhole, kShared };
+  std::vector<Found> found(rows.size(), Found::kNothing);
+  const auto look = [&](size_t i) {
     const DatasetRow& row = rows[i].row;
     std::vector<std::string> texts;
     for (const RowMessage& message : row.messages) {
@@ -248,9 +260,17 @@ StepResult decontaminate_rows(std::vector<LineageRow> rows, const ContaminationI
       whole = whole || overlap.whole;
       shared = shared || (overlap.n_ngrams > 1 && static_cast<double>(overlap.n_shared) >= share_max * static_cast<double>(overlap.n_ngrams));
     }
-    dropped[i] = whole || shared;
-    n_whole += whole ? 1 : 0;
-    n_shared += !whole && shared ? 1 : 0;
+    found[i] = whole ? Found::kWhole : shared ? Found::kShared : Found::kNothing;
+  };
+  parallel_rows(rows.size(), [&](size_t begin, size_t end) {
+    for (size_t i = begin; i < end; ++i) look(i);
+  });
+  std::vector<bool> dropped(rows.size(), false);
+  size_t n_whole = 0, n_shared = 0;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    dropped[i] = found[i] != Found::kNothing;
+    n_whole += found[i] == Found::kWhole ? 1 : 0;
+    n_shared += found[i] == Found::kShared ? 1 : 0;
   }
   StepResult out;
   out.rows = without(std::move(rows), dropped);
