@@ -121,8 +121,8 @@ void ReleaseController::loop() {
 Result<std::shared_ptr<const ReleaseController::Snapshot>> ReleaseController::load() {
   auto fresh = std::make_shared<Snapshot>();
   FS_TRY_VOID(store_.read([&](Reader& reader) -> Status {
-    FS_TRY(const std::optional<Row> row, reader.first("SELECT (SELECT count(*) FROM variants), (SELECT coalesce(sum(version), 0) FROM release_aliases), "
-                                                      "(SELECT coalesce(sum(version), 0) FROM rollouts)", {}));
+    FS_TRY(const std::optional<Row> row, reader.first("SELECT (SELECT count(*) FROM variants), (SELECT CAST(coalesce(sum(version), 0) AS BIGINT) FROM release_aliases), "
+                                                      "(SELECT CAST(coalesce(sum(version), 0) AS BIGINT) FROM rollouts)", {}));
     for (size_t i = 0; i < 3; ++i) fresh->stamp += std::to_string(row->integer(i)) + " ";
     return {};
   }));

@@ -38,7 +38,7 @@ std::vector<int64_t> buckets_of(const Sums& sums, const char* prefix, size_t n_b
 Result<std::map<Group, Sums>> sums_between(Store& store, const MonitorRule& rule, int64_t from_hour, int64_t until_hour) {
   std::map<Group, Sums> groups;
   FS_TRY_VOID(store.read([&](Reader& reader) {
-    return reader.each("SELECT variant, surface, tenant, metric, sum(value) FROM variant_hours WHERE hour >= $1 AND hour < $2 GROUP BY variant, surface, tenant, metric LIMIT 1000000",
+    return reader.each("SELECT variant, surface, tenant, metric, CAST(sum(value) AS BIGINT) FROM variant_hours WHERE hour >= $1 AND hour < $2 GROUP BY variant, surface, tenant, metric LIMIT 1000000",
                        {from_hour, until_hour}, [&](const Row& row) {
                          groups[{row.text(0), rule.by_surface ? row.text(1) : "", rule.by_tenant ? row.text(2) : ""}][row.text(3)] += row.integer(4);
                          return true;

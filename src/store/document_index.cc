@@ -89,7 +89,7 @@ Result<StoredDocument> DocumentIndex::add(const TenantId& tenant, std::string na
   made.n_passages = static_cast<int64_t>(passages.size());
   made.created_us = now_us;
   const Status written = store_.write([&](Transaction& transaction) -> Status {
-    FS_TRY(const std::optional<Row> sums, transaction.first("SELECT count(*), coalesce(sum(n_passages), 0) FROM documents WHERE tenant = $1", {tenant.str()}));
+    FS_TRY(const std::optional<Row> sums, transaction.first("SELECT count(*), CAST(coalesce(sum(n_passages), 0) AS BIGINT) FROM documents WHERE tenant = $1", {tenant.str()}));
     if (sums->integer(0) >= kDocumentsMax) return Error{ErrorCode::kResourceExhausted, "there are " + std::to_string(sums->integer(0)) + " documents, which is the limit"};
     if (sums->integer(1) + made.n_passages > kPassagesMax) return Error{ErrorCode::kResourceExhausted, "there would be more than " + std::to_string(kPassagesMax) + " passages"};
     FS_TRY_VOID(transaction.execute("INSERT INTO documents(id, tenant, name, title, n_bytes, n_passages, created_us) VALUES($1, $2, $3, $4, $5, $6, $7)",
@@ -143,7 +143,7 @@ Result<std::vector<PassageHit>> DocumentIndex::search(const TenantId& tenant, st
   int64_t n_passages = 0, n_words = 0;
   FS_TRY_VOID(store_.read([&](Reader& reader) -> Status {
     hits.clear();
-    FS_TRY(const std::optional<Row> sums, reader.first("SELECT count(*), coalesce(sum(n_words), 0) FROM passages WHERE tenant = $1", {tenant.str()}));
+    FS_TRY(const std::optional<Row> sums, reader.first("SELECT count(*), CAST(coalesce(sum(n_words), 0) AS BIGINT) FROM passages WHERE tenant = $1", {tenant.str()}));
     n_passages = sums->integer(0);
     n_words = sums->integer(1);
     return reader.each(
