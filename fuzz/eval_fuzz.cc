@@ -9,6 +9,7 @@
 #include "eval/grader.h"
 #include "eval/report.h"
 #include "eval/suite.h"
+#include "eval/twins.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace firesteel;
@@ -23,7 +24,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     case 1: {
       const auto item = parse_item(text, "items.jsonl:1", ".", {});
       CHECK(item.ok() || item.error().message.find("items.jsonl:1") != std::string::npos);
-      if (item.ok()) grade(item->grading, text);
+      if (!item.ok()) return 0;
+      grade(item->grading, text);
+      const std::vector<EvalItem> both = with_twins({*item}, size);
+      CHECK(both.size() == 2 && both[1].messages.size() == item->messages.size());
       return 0;
     }
     case 2: {
@@ -34,7 +38,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       return 0;
     }
     default:
-      for (const char* name : {"exact", "number", "choice", "regex", "json", "math", "contains", "refusal", "reply"}) {
+      for (const char* name : {"exact", "number", "choice", "regex", "json", "math", "contains", "refusal", "reply", "any"}) {
         Grading grading;
         grading.kind = *grading_kind(name);
         grading.answers = {grading.kind == Grading::Kind::kChoice ? "A" : "7"};

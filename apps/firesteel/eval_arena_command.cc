@@ -124,6 +124,7 @@ Result<Judged> judge_pairs(const std::vector<Report>& reports, const ArenaArgume
 }
 
 int arena_command(const ArenaArguments& arguments) {
+  if (arguments.reports.size() < 2) return fail_usage("an arena needs at least two reports, found one: " + arguments.reports.front());
   std::vector<Report> reports;
   std::vector<std::string> names;
   for (const std::string& path : arguments.reports) {

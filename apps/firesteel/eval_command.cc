@@ -17,6 +17,7 @@
 #include "commands.h"
 #include "eval/compare.h"
 #include "eval/report.h"
+#include "eval/twins.h"
 #include "eval/vault.h"
 #include "eval_commands.h"
 #include "eval_solver.h"
@@ -37,7 +38,7 @@ struct RunArguments {
   std::string data, out, mode, key, variant, state_dir;
   double temperature = -1;
   int64_t max_tokens = -1, limit = -1, n_parallel = 48, seed = 0, n_votes = 1;
-  bool slices = false, json = false, check = false;
+  bool slices = false, json = false, check = false, twins = false;
 };
 
 std::string data_folder(const std::string& given) {
@@ -68,6 +69,12 @@ Result<std::vector<Suite>> load_suites(const RunArguments& arguments) {
       FS_TRY_VOID(load_items(&suite, inputs, arguments.limit));
     }
     if (arguments.limit >= 0) suite.source.digest.clear();  // of all items
+    if (arguments.twins) {
+      if (suite.sealed) return Error{ErrorCode::kFailedPrecondition, file + ": is sealed; twins are of items that may be written down"};
+      suite.items = with_twins(suite.items, static_cast<uint64_t>(arguments.seed));
+      suite.digest = items_digest(suite.items);
+      suite.source.digest.clear();
+    }
     for (const Suite& other : suites) {
       if (other.name == suite.name) return Error{ErrorCode::kInvalidArgument, file + ": the name " + suite.name + " is also that of " + other.file};
     }
@@ -188,6 +195,7 @@ int run_command(const RunArguments& arguments) {
     std::printf("%s\n", report_json(*report).dump().c_str());
   } else {
     fmt::print("{}", report_table(*report, arguments.slices));
+    if (const auto gaps = compare_twins(*report); gaps) fmt::print("\n{}", comparison_table(*gaps, "the public wording", "the same as people write it (twins)"));
     if (!arguments.out.empty()) fmt::print(stderr, "report: {}/report.html and report.json\n", arguments.out);
   }
   const bool below = std::any_of(report->suites.begin(), report->suites.end(), [](const SuiteReport& suite) {
@@ -220,12 +228,15 @@ void add_eval_run(Command eval) {
   command.integer("--seed", &arguments->seed, 0, INT64_MAX, "Of sampling; item i has seed + i");
   add_engine_options(&command, &arguments->model);
   command.flag("--slices", &arguments->slices, "Slices of each suite in the table");
+  command.flag("--twins", &arguments->twins, "Ask each item a second time the way people write, and show the gap");
   command.flag("--check", &arguments->check, "Exit with 1 when a suite is below its floor");
   command.flag("--json", &arguments->json, "Print the report as JSON");
   command.examples(
       "  firesteel eval run suites/kindling --model MODEL.gguf --out results/base\n"
       "  firesteel eval run suites/kindling/math.toml --model MODEL.gguf --mode instant --limit 100 --slices\n"
-      "  firesteel eval run suites/external/svamp.toml --data sets --model MODEL.gguf");
+      "  firesteel eval run suites/external/svamp.toml --data sets --model MODEL.gguf\n"
+      "  firesteel eval run suites/external/gsm8k.toml --limit 300 --twins\n"
+      "  firesteel eval run suites/safety --slices");
   command.run([arguments] { return run_command(*arguments); });
 }
 

@@ -22,6 +22,7 @@ struct Grading {
     kContains, // one of the answers occurs in the text, words as in kExact
     kRefusal,  // an honest "I cannot" in place of an answer
     kReply,    // the opposite: anything but a refusal, and not nothing
+    kAny,      // whatever it says, if it says something: for `forbidden`
     kParts,    // several questions in one: each of `parts` is right in its piece of the text (eval/answer_parts.h)
   };
   Kind kind = Kind::kExact;
@@ -31,6 +32,8 @@ struct Grading {
   std::optional<Decimal> relative_tolerance = {};  // of the expected value
   std::string unit = {};                           // kNumber: a known unit behind the number must be this one
   bool unit_required = false;                      // ... and must stand there
+  // None of these may be in the text, in any dress: case, blanks and signs between the letters do not count, nor does writing it backwards.
+  std::vector<std::string> forbidden = {};
   std::vector<Grading> parts = {};                 // kParts, in the order of the questions; none is kParts itself
 };
 

@@ -42,6 +42,7 @@ void add_grading(const Grading& grading, ContentHash* hash) {
   for (const std::string& answer : grading.answers) hash->add(answer);
   for (const std::string& choice : grading.choices) hash->add(choice);
   hash->add(grading.unit);
+  for (const std::string& one : grading.forbidden) hash->add(one);  // none: the digests of suites from before stay
   for (const Grading& part : grading.parts) add_grading(part, hash);
 }
 

@@ -1,5 +1,9 @@
 #include "eval/run.h"
 
+#include <poll.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -131,6 +135,43 @@ TEST(RunSuite, GoesOnAfterAnInterruption) {
   const auto third = run_suite(suite, solve_rest, options);
   ASSERT_TRUE(third.ok());
   EXPECT_EQ(third->n_resumed, 60u);
+}
+
+// The command in a child of its own, killed after so many milliseconds or with so much room on its disk.
+int child_run(const Suite& suite, const RunOptions& options, int kill_after_ms, rlim_t room) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::signal(SIGXFSZ, SIG_IGN);
+    const rlimit size{room, room};
+    if (room != RLIM_INFINITY) ::setrlimit(RLIMIT_FSIZE, &size);
+    const auto run = run_suite(suite, [](const Suite&, const EvalItem&, size_t index) {
+      ::poll(nullptr, 0, 1);
+      return answer_of(index);
+    }, options);
+    ::_exit(run.ok() ? 0 : run.error().code == ErrorCode::kIo ? 3 : 1);
+  }
+  if (kill_after_ms > 0) {
+    ::poll(nullptr, 0, kill_after_ms);
+    ::kill(child, SIGKILL);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+TEST(RunSuite, KilledAndWithoutRoomOnTheDiskItEndsInTheSameReport) {
+  const TestFolder folder;
+  const Suite suite = counting_suite(80);
+  const RunOptions options{.n_parallel = 2, .journal = folder / "j.jsonl", .settings = Json::Object{{"mode", "thinking"}}};
+  for (const rlim_t room : {rlim_t{20}, rlim_t{900}, rlim_t{2500}}) EXPECT_EQ(child_run(suite, options, 0, room), 3) << "an error, not a report with holes";
+  for (const int ms : {3, 11, 17}) static_cast<void>(child_run(suite, options, ms, RLIM_INFINITY));
+  const auto solve = [](const Suite&, const EvalItem&, size_t index) { return answer_of(index); };
+  const auto last = run_suite(suite, solve, options), whole = run_suite(suite, solve, {.n_parallel = 1});
+  ASSERT_TRUE(last.ok()) << last.error().message;
+  EXPECT_GT(last->n_resumed, 5u);
+  Report a = report_of(suite, *last), b = report_of(suite, *whole);
+  a.suites[0].wall_us = b.suites[0].wall_us = 0;
+  EXPECT_EQ(report_json(a).dump(), report_json(b).dump());
 }
 
 TEST(RunSuite, RefusesTheJournalOfAnotherRun) {

@@ -164,6 +164,8 @@ Result<EvalItem> parse_item(const std::string& line, const std::string& where, c
       FS_TRY(item.grading.answers, texts_of(value, where, "answer"));
     } else if (key == "choices") {
       FS_TRY(item.grading.choices, texts_of(value, where, "choices"));
+    } else if (key == "forbidden") {
+      FS_TRY(item.grading.forbidden, texts_of(value, where, "forbidden"));
     } else if (key == "grader") {
       FS_TRY_VOID(read_grader(value, where, &item.grading));
     } else if (key == "parts" && value.is_array()) {
@@ -176,7 +178,7 @@ Result<EvalItem> parse_item(const std::string& line, const std::string& where, c
     } else if (key == "metadata") {
       continue;  // for people
     } else {
-      return fail("unknown key or wrong type: '" + key.substr(0, 40) + "'; there are id, prompt, messages, images, answer, parts, choices, grader, slices, metadata");
+      return fail("unknown key or wrong type: '" + key.substr(0, 40) + "'; there are id, prompt, messages, images, answer, forbidden, parts, choices, grader, slices, metadata");
     }
   }
   if (item.messages.empty() || item.messages.back().role != "user") return fail("expected a prompt, or messages that end with the user's");

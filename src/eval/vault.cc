@@ -37,6 +37,7 @@ Json item_json(const EvalItem& item) {
   for (const auto& [name, value] : item.slices) slices.push_back(Json::Array{name, value});
   const Grading& g = item.grading;
   Json grading(Json::Object{{"kind", grading_kind_name(g.kind)}, {"answers", texts(g.answers)}, {"choices", texts(g.choices)}, {"unit", g.unit}, {"unit_required", g.unit_required}});
+  if (!g.forbidden.empty()) grading.set("forbidden", texts(g.forbidden));
   if (g.tolerance) grading.set("tolerance", g.tolerance->to_string());
   if (g.relative_tolerance) grading.set("relative_tolerance", g.relative_tolerance->to_string());
   return Json::Object{{"id", item.id}, {"messages", std::move(messages)}, {"slices", std::move(slices)}, {"grading", std::move(grading)}};
@@ -107,6 +108,7 @@ std::optional<EvalItem> item_of(const Json& json) {
   item.grading.answers = g.list("answers");
   item.grading.choices = g.list("choices");
   item.grading.unit = g.text("unit");
+  if (grading->find("forbidden") != nullptr) item.grading.forbidden = g.list("forbidden");
   item.grading.unit_required = g.boolean("unit_required");
   item.grading.tolerance = g.decimal("tolerance");
   item.grading.relative_tolerance = g.decimal("relative_tolerance");
