@@ -34,8 +34,8 @@ constexpr int64_t kDrawEvery_us = 300'000, kLineEvery_us = 20'000'000;
 
 struct TuneArguments {
   ModelOptions model;
-  std::string data, out, name, targets = "all", mode = "instant", loss = "dpo", precision = "bf16";
-  int64_t rank = 8, epochs = 3, batch = 16, seed = 1, n_threads = 0, lanes = 4, max_tokens = 1024, save_every = 50, memory_mib = 8192;
+  std::string data, out, name, targets = "all", mode = "instant", loss = "dpo", precision = "bf16", checkpointing = "auto", activate_at;
+  int64_t rank = 8, epochs = 3, batch = 16, seed = 1, n_threads = 0, lanes = 4, max_tokens = 1024, save_every = 50, memory_mib = 4096;
   double alpha = 16, rate = -1, warmup = 0.05, beta = 0.1, lambda = 0.2, decay = 0, clip = 1;
   bool resume = false, json = false, by_length = false, tools = false;
 };
@@ -91,6 +91,17 @@ Result<BaseFiles> open_base(const ModelOptions& options) {
   return files;
 }
 
+// The text as the tokens that a template's markers become.
+Result<std::vector<int32_t>> activation_tokens(const Tokenizer& tokenizer, std::string text) {
+  for (size_t at = text.find("\\n"); at != std::string::npos; at = text.find("\\n", at)) text.replace(at, 2, "\n");
+  std::vector<TokenId> ids;
+  FS_TRY_VOID(tokenizer.encode(text, {.parse_special = true}, &ids));
+  if (ids.empty() || ids.size() > kActivationTokensMax) {
+    return Error{ErrorCode::kInvalidArgument, "--activate-at: expected a text of 1 to " + std::to_string(kActivationTokensMax) + " tokens, found " + std::to_string(ids.size())};
+  }
+  return ids;
+}
+
 Status run_tuning(const TuneArguments& given, bool preferences) {
   TuneSettings settings;
   settings.method = !preferences ? TuneMethod::kSft : given.loss == "orpo" ? TuneMethod::kOrpo : TuneMethod::kDpo;
@@ -114,9 +125,10 @@ Status run_tuning(const TuneArguments& given, bool preferences) {
 
   LiveLine line(given.json);
   FS_TRY(const BaseFiles files, open_base(given.model));
-  FS_TRY(const BaseModel base, BaseModel::open(files.model, files.vision, static_cast<uint64_t>(given.memory_mib) << 20));
+  FS_TRY(const BaseModel base, BaseModel::open(files.model, files.vision));
+  if (!given.activate_at.empty()) FS_TRY(settings.activation, activation_tokens(*base.tokenizer, given.activate_at));
   TuneDataOptions data_options{.kind = preferences ? TuneKind::kPreference : TuneKind::kSupervised, .thinking = given.mode == "thinking", .tools = given.tools,
-                               .n_tokens_max = std::min(given.max_tokens, base.shape.context)};
+                               .n_tokens_max = std::min(given.max_tokens, base.config.context_length), .activation = settings.activation};
   FS_TRY(const TuneData data, read_tune_data(given.data, base, data_options));
   for (const std::string& refusal : data.refusals) line.note("passed over: " + refusal);
   if (data.n_refused > static_cast<int64_t>(data.refusals.size())) line.note(fmt::format("{} rows passed over in all", data.n_refused));
@@ -128,6 +140,8 @@ Status run_tuning(const TuneArguments& given, bool preferences) {
   options.resume = given.resume;
   options.save_every_steps = given.save_every;
   options.n_threads = static_cast<int>(given.n_threads > 0 ? given.n_threads : n_usable_cpus());
+  options.memory_max = static_cast<uint64_t>(given.memory_mib) << 20;
+  if (given.checkpointing != "auto") options.checkpointing = given.checkpointing == "on";
   FS_TRY(options.table, default_kernel_table());
   options.clock = &system_clock();
   options.stop = &stop_requested;
@@ -174,15 +188,17 @@ void add_run(Command tune_command, bool preferences) {
   }
   command.choice("--mode", &options->mode, {"instant", "thinking"}, "Mode of rows that do not say \"thinking\" (default instant)");
   command.flag("--tools", &options->tools, "The calculator is offered in rows that do not say \"tools\"");
+  command.text("--activate-at", &options->activate_at, "Activated LoRA: the adapter counts from the last occurrence of this text in the prompt on, such as \"<|im_start|>assistant\"; what is before is shared with the base");
   command.integer("--max-tokens", &options->max_tokens, 16, 65536, "Longer examples are passed over (default 1024)");
   command.number("--weight-decay", &options->decay, 0, 10, "Of A and B (default 0)");
   command.number("--clip", &options->clip, 0, 1e6, "Largest norm of the gradient, 0: no limit (default 1)");
   command.choice("--precision", &options->precision, {"bf16", "f32"}, "Of products (default bf16)");
   command.integer("--seed", &options->seed, 0, INT64_MAX, "Of A's first numbers and the order of examples (default 1)");
-  command.integer("--lanes", &options->lanes, 1, 64, "The most threads that help; the result depends on it (default 4)");
+  command.integer("--lanes", &options->lanes, 1, 64, "So many times --max-tokens go through the model at once; the result depends on it (default 4)");
+  command.choice("--checkpointing", &options->checkpointing, {"auto", "on", "off"}, "Compute layers again on the way back instead of keeping them: less memory, the same bytes (default auto: when it would not fit)");
   command.integer("-t,--threads", &options->n_threads, 1, 256, "Threads (default: the CPUs this process may use); the result does not depend on it");
   command.integer("--save-every", &options->save_every, 1, 1 << 30, "Steps between checkpoints (default 50)");
-  command.integer("--memory-mib", &options->memory_mib, 64, 1 << 24, "The largest base is refused that would need more (default 8192)");
+  command.integer("--memory-mib", &options->memory_mib, 64, 1 << 24, "What tuning may take, the model's file included; refused if it would not fit (default 4096)");
   command.flag("--json", &options->json, "No progress; one JSON object at the end");
   command.examples(preferences ? "  firesteel tune dpo --data pairs.jsonl --out runs/polite\n"
                                  "  firesteel tune dpo --data store/feedback/5f1c --out runs/polite --beta 0.2 --by-length\n"
@@ -250,8 +266,7 @@ void add_adapter_command(Command tune_command, const char* name, const char* hel
 Status export_adapter(const AdapterArguments& given) {
   FS_TRY(const BaseFiles files, open_base(given.model));
   FS_TRY(const ModelConfig config, read_config(files.model->metadata()));
-  FS_TRY(const std::shared_ptr<const Adapter> adapter, Adapter::load(given.adapter, config));
-  FS_TRY_VOID(export_peft(*adapter, config, files.path, given.out));
+  FS_TRY_VOID(export_peft(given.adapter, config, files.path, given.out));
   fmt::print("{}/adapter_config.json\n{}/adapter_model.safetensors\n", given.out, given.out);
   return {};
 }

@@ -97,6 +97,13 @@ void GgufWriter::add(std::string_view key, const MetaValue& value) {
   ++n_keys_;
 }
 
+void GgufWriter::add_u32s(std::string_view key, std::span<const uint32_t> values) {
+  put_string(&metadata_, key);
+  put_array(&metadata_, ValueType::kU32, values.size());
+  for (const uint32_t value : values) put(&metadata_, value);
+  ++n_keys_;
+}
+
 void GgufWriter::add_tensor(std::string_view name, DType dtype, std::span<const int64_t> ne) {
   CHECK(!ne.empty() && ne.size() <= gguf::kMaxDims && name.size() <= gguf::kMaxNameBytes && ne[0] % dtype_info(dtype).block_elems == 0);
   uint64_t n_bytes = row_bytes(dtype, ne[0]);

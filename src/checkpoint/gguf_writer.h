@@ -23,6 +23,7 @@ class GgufWriter {
   // Integers become u32 where they fit, else i32, i64 or u64; floating point f32; integer arrays i32 where all fit, else i64: the
   // types that readers of GGUF expect. Keys must be unique.
   void add(std::string_view key, const MetaValue& value);
+  void add_u32s(std::string_view key, std::span<const uint32_t> values);  // for keys whose readers insist on that type
   // ne: 1 to 4 extents, ne[0] contiguous.
   void add_tensor(std::string_view name, DType dtype, std::span<const int64_t> ne);
 

@@ -99,6 +99,7 @@ struct Engine::Impl {
   int max_adapters = 0;
   mutable Mutex adapters_mutex;
   std::map<std::string, std::shared_ptr<const Adapter>> adapters FS_GUARDED_BY(adapters_mutex);  // by digest
+  std::map<std::string, TokenId> marks FS_GUARDED_BY(adapters_mutex);  // of activated adapters, by digest, kept when they are unloaded
   std::unique_ptr<ConstraintCache> constraints;
   std::shared_ptr<Mailbox> mailbox;
   std::unique_ptr<StepLoop> loop;
@@ -123,11 +124,28 @@ struct Engine::Impl {
     return it->second;
   }
 
+  // What the keys and values of these tokens belong to.
+  void set_owner(const Adapter* adapter, CacheNamespace cache_namespace, std::span<const TokenId> tokens, PrefixKey* key, PrefixOwner* owner) const FS_EXCLUDES(adapters_mutex) {
+    const bool is_activated = adapter != nullptr && !adapter->activation().empty();
+    *key = {cache_namespace, weights_identity(is_activated ? nullptr : adapter)};
+    if (!is_activated) return;
+    const int64_t from = adapter_start(tokens, adapter->activation());
+    MutexLock lock(adapters_mutex);
+    *owner = {.from = from < static_cast<int64_t>(tokens.size()) ? from : INT64_MAX, .mark = marks.at(adapter->digest())};
+  }
+
+  // A context for a job to begin from: not where the adapter begins at another place in the longer prompt (what they have in common is in
+  // the prefix cache).
+  static std::shared_ptr<KvContext> usable(std::shared_ptr<KvContext> context, const Job& job) {
+    const auto n = static_cast<int64_t>(context->tokens.size());
+    return shareable(context->owner, job.owner, n) == n ? std::move(context) : nullptr;
+  }
+
   std::unique_ptr<Job> new_job(const StreamState::Origin& origin, std::vector<TokenId> tokens) const {
     auto job = std::make_unique<Job>();
     job->flow = origin.flow;
     job->priority = origin.priority;
-    job->key = {origin.cache_namespace, weights_identity(origin.adapter.get())};
+    set_owner(origin.adapter.get(), origin.cache_namespace, tokens, &job->key, &job->owner);
     job->adapter = origin.adapter;
     if (origin.picture_era > 0) job->key.model_digest += " era " + std::to_string(origin.picture_era);
     job->pictures = origin.pictures;
@@ -266,6 +284,7 @@ struct Engine::Impl {
     kv->tokens = tokens;
     auto job = new_job(origin, std::move(tokens));
     kv->key = job->key;
+    kv->owner = job->owner;
     join_group(job.get(), std::move(group), deadline_us);
     job->prefill_only = true;
     job->becomes = kv;
@@ -434,7 +453,7 @@ Result<std::vector<std::unique_ptr<TokenStream>>> Engine::fork(const std::shared
       tokens.insert(tokens.end(), suffix.ids.begin(), suffix.ids.end());
       FS_TRY_VOID(impl_->check_length(static_cast<int64_t>(tokens.size()), /*generates=*/true));
       auto job = impl_->new_job(origin, std::move(tokens));
-      job->context = handle->kv();
+      job->context = Impl::usable(handle->kv(), *job);
       impl_->join_group(job.get(), std::move(branch.group), branch.deadline_us);
       impl_->prepare_generation(job.get(), std::move(branch.sampling), std::move(branch.stop), std::move(grammar));
       return job;
@@ -474,6 +493,7 @@ Result<std::shared_ptr<Context>> Engine::context_of(const TokenStream& stream, i
       return;
     }
     kv->key = job->key;
+    kv->owner = job->owner;
     kv->tokens.assign(job->tokens.begin(), job->tokens.begin() + static_cast<ptrdiff_t>(*n));
     kv->table = job->table.fork(loop->pool(), std::min(*n, job->table.n_tokens()));
     kv->last_used_us = loop->clock().now_us();
@@ -508,7 +528,7 @@ Status Engine::save_context(const std::shared_ptr<Context>& context, const std::
     // Its blocks were taken back: compute them again.
     auto job = impl_->new_job(handle->origin, kv->tokens);
     job->prefill_only = true;
-    job->context = kv;
+    job->context = Impl::usable(kv, *job);
     const std::shared_ptr<StreamState> stream = job->stream;
     FS_TRY_VOID(impl_->post(std::move(job)));
     FS_TRY_VOID(impl_->wait_prefilled(stream.get()));
@@ -532,8 +552,8 @@ Result<std::shared_ptr<Context>> Engine::load_context(const std::string& path, C
     if (id < 0 || id >= impl_->encoder.n_vocab) return Error{ErrorCode::kDataLoss, path + ": snapshot: token " + std::to_string(id)};
   }
   auto kv = std::make_shared<KvContext>();
-  kv->key = {cache_namespace, identity};
   kv->tokens.assign(snapshot.tokens().begin(), snapshot.tokens().end());
+  impl_->set_owner(origin.adapter.get(), cache_namespace, kv->tokens, &kv->key, &kv->owner);
   FS_TRY_VOID(impl_->mailbox->reserve_context());
   StepLoop* loop = impl_->loop.get();
   BlockTable table;
@@ -622,6 +642,7 @@ Result<AdapterInfo> Engine::load_adapter(const std::string& path) {
                                                     std::to_string(impl_->max_adapters) + " can be: unload one"};
   }
   const AdapterInfo info = describe_adapter(adapter);
+  if (!adapter->activation().empty()) impl_->marks.emplace(info.digest, -1 - static_cast<TokenId>(impl_->marks.size()));
   impl_->adapters.emplace(info.digest, std::move(adapter));
   return info;
 }

@@ -13,9 +13,24 @@ constexpr int64_t kQuantumRows = 64;     // what a flow gets in its turn
 constexpr int64_t kDebtMax = 8 * kQuantumRows;  // decoding more than this is forgiven, so that a flow is never shut out for long
 constexpr int32_t kChunkAlign = 16;      // matrix tiles are efficient from here on
 
-std::span<const TokenId> first_tokens(const Sequence& sequence, int64_t n) {
-  return std::span(sequence.tokens).first(static_cast<size_t>(n));
-}
+// The first n tokens, as the prefix cache knows them.
+class CacheTokens {
+ public:
+  CacheTokens(std::span<const TokenId> tokens, const PrefixOwner& owner, int64_t n) : tokens_(tokens.first(static_cast<size_t>(n))) {
+    if (owner.mark == 0 || n <= owner.from) return;
+    marked_.assign(tokens_.begin(), tokens_.end());
+    marked_[static_cast<size_t>(owner.from)] = owner.mark;
+    tokens_ = marked_;
+  }
+  CacheTokens(const Sequence& sequence, int64_t n) : CacheTokens(sequence.tokens, sequence.owner, n) {}
+  CacheTokens(const CacheTokens&) = delete;
+  CacheTokens& operator=(const CacheTokens&) = delete;
+  std::span<const TokenId> span() const { return tokens_; }
+
+ private:
+  std::span<const TokenId> tokens_;
+  std::vector<TokenId> marked_;
+};
 
 }  // namespace
 
@@ -72,7 +87,7 @@ void Scheduler::finish(Sequence* sequence, bool keep_prefix) {
   sequence->state = Sequence::State::kFinished;
   if (sequence->deadline_us != 0) deadlines_.erase({sequence->deadline_us, sequence});
   if (keep_prefix && sequence->use_prefix_cache) {
-    tree_->insert(sequence->key, first_tokens(*sequence, sequence->table.n_tokens()), sequence->table);
+    tree_->insert(sequence->key, CacheTokens(*sequence, sequence->table.n_tokens()).span(), sequence->table);
   }
   if (!keep_prefix) {
     for (const KvBlockId id : sequence->table.blocks()) {
@@ -91,7 +106,7 @@ Sequence* Scheduler::expired(int64_t now_us) const {
 void Scheduler::preempt(Sequence* sequence, int64_t now_us) {
   stop_running(sequence);
   if (sequence->use_prefix_cache) {
-    tree_->insert(sequence->key, first_tokens(*sequence, sequence->table.n_tokens()), sequence->table);
+    tree_->insert(sequence->key, CacheTokens(*sequence, sequence->table.n_tokens()).span(), sequence->table);
   }
   sequence->table.release(*pool_);
   start_waiting(sequence, now_us);
@@ -143,7 +158,7 @@ void Scheduler::keep_as_context(Sequence* sequence, std::shared_ptr<KvContext> c
   CHECK(sequence->n_pending() == 0);
   context->table = std::move(sequence->table);
   context->last_used_us = now_us;
-  if (sequence->use_prefix_cache) tree_->insert(context->key, context->tokens, context->table);
+  if (sequence->use_prefix_cache) tree_->insert(context->key, CacheTokens(context->tokens, context->owner, static_cast<int64_t>(context->tokens.size())).span(), context->table);
   add_context(std::move(context));
 }
 
@@ -172,17 +187,18 @@ void Scheduler::drop_all_contexts() {
 // True when a running sequence is about to compute a block that this one needs as well: it will be in the prefix cache then.
 bool Scheduler::waits_for_leader(const Sequence& sequence) const {
   if (!sequence.use_prefix_cache) return false;
-  const auto tokens = first_tokens(sequence, sequence.n_tokens() - 1);
+  const auto tokens = std::span(sequence.tokens).first(static_cast<size_t>(sequence.n_tokens() - 1));
   int64_t n_cached = -1;
   for (const Sequence* leader : running_) {
     if (!leader->use_prefix_cache || leader->n_pending() <= 1 || leader->key != sequence.key || precedes(&sequence, leader)) continue;
     const size_t n = std::min(tokens.size(), leader->tokens.size());
-    const int64_t n_common = std::mismatch(tokens.begin(), tokens.begin() + static_cast<ptrdiff_t>(n), leader->tokens.begin()).first -
-                             tokens.begin();
+    const int64_t n_same = std::mismatch(tokens.begin(), tokens.begin() + static_cast<ptrdiff_t>(n), leader->tokens.begin()).first -
+                           tokens.begin();
+    const int64_t n_common = shareable(sequence.owner, leader->owner, n_same);
     const int64_t n_useful = n_common / kKvBlockTokens * kKvBlockTokens;
     if (leader->table.n_tokens() >= n_useful) continue;
     if (n_cached < 0) {
-      n_cached = tree_->match_length(sequence.key, tokens);
+      n_cached = tree_->match_length(sequence.key, CacheTokens(sequence, sequence.n_tokens() - 1).span());
       if (sequence.context != nullptr) n_cached = std::max(n_cached, sequence.context->table.n_tokens());
     }
     if (n_cached < n_useful) return true;
@@ -196,7 +212,7 @@ bool Scheduler::attach_prefix(Sequence* sequence, int64_t n_extra_blocks) {
   const int64_t n_reusable = sequence->n_tokens() - 1;
   const int64_t n_wanted = std::min(sequence->n_tokens() + kKvBlockTokens, sequence->n_tokens_max);
   BlockTable& table = sequence->table;
-  if (sequence->use_prefix_cache) table = tree_->match(sequence->key, first_tokens(*sequence, n_reusable));
+  if (sequence->use_prefix_cache) table = tree_->match(sequence->key, CacheTokens(*sequence, n_reusable).span());
   if (sequence->context != nullptr) {
     const int64_t n_shared = std::min(n_reusable, sequence->context->table.n_tokens());
     if (n_shared > table.n_tokens()) {
@@ -460,7 +476,7 @@ void Scheduler::advance(Sequence* sequence, int32_t n_rows) {
   const int64_t n_whole = sequence->table.n_tokens() / kKvBlockTokens;
   // Whole blocks can be shared while the sequence goes on; a partial one would have to be copied by its next row.
   if (n_whole > n_before && sequence->use_prefix_cache) {
-    tree_->insert(sequence->key, first_tokens(*sequence, n_whole * kKvBlockTokens), sequence->table);
+    tree_->insert(sequence->key, CacheTokens(*sequence, n_whole * kKvBlockTokens).span(), sequence->table);
   }
 }
 

@@ -5,6 +5,7 @@
 // resuming samples at the same position from the same logits.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -16,9 +17,22 @@
 
 namespace firesteel {
 
+// Whose keys and values a sequence's are, beside the key: with activated LoRA the tokens before `from` are the base's, and in the prefix
+// cache they are found under the base's key by everybody who has it; from there on `mark`, no token's id and each such adapter's own, stands for
+// the first token, so that nobody else finds what follows.
+struct PrefixOwner {
+  int64_t from = INT64_MAX;
+  TokenId mark = 0;  // 0: all tokens belong to the key
+  // How many of the first n tokens two sequences with the same key may have in common.
+  friend int64_t shareable(const PrefixOwner& a, const PrefixOwner& b, int64_t n) {
+    return a.mark == b.mark && a.from == b.from ? n : std::min({n, a.from, b.from});
+  }
+};
+
 // A computed prefix that a caller holds. Its blocks may be taken back under memory pressure: a fork then computes them again.
 struct KvContext {
   PrefixKey key;
+  PrefixOwner owner;
   std::vector<TokenId> tokens;
   BlockTable table;  // of all tokens; of fewer when it was made from a running sequence, empty when it was taken back
   int64_t last_used_us = 0;
@@ -33,6 +47,7 @@ struct Sequence {
   FlowId flow;
   Priority priority = Priority::kInteractive;
   PrefixKey key;
+  PrefixOwner owner;
   bool use_prefix_cache = true;
   bool prefill_only = false;       // a context in the making: no logits, done when nothing is pending
   std::vector<TokenId> tokens;     // prompt, then what was generated; the owner appends

@@ -260,17 +260,19 @@ void StepLoop::forward(Exec* exec, const StepPlan& plan) {
     adapters_.push_back(static_cast<const Job&>(sequence).adapter.get());
     const std::vector<PlacedPicture>& pictures = static_cast<const Job&>(sequence).pictures;
     const bool embeds = static_cast<const Job&>(sequence).embedding != nullptr;
+    const int64_t base_until = sequence.owner.mark != 0 ? sequence.owner.from : 0;
     wants_hidden = wants_hidden || embeds;
     for (int32_t i = 0; i < planned.n_rows; ++i) {
       const int64_t position = planned.first + i;
       rows_.push_back({sequence.tokens[static_cast<size_t>(position)], static_cast<int32_t>(position), seq,
-                       planned.wants_logits && i + 1 == planned.n_rows, embeds, picture_row(pictures, position)});
+                       planned.wants_logits && i + 1 == planned.n_rows, embeds, picture_row(pictures, position), position < base_until});
     }
     if (!planned.wants_logits) continue;
     sampled_[n_drawing++].row = n_logits;
     const std::vector<TokenId>& draft = static_cast<const Job&>(sequence).draft;
     for (size_t i = 0; i < draft.size(); ++i) {
-      rows_.push_back({draft[i], static_cast<int32_t>(planned.first + planned.n_rows) + static_cast<int32_t>(i), seq, /*wants_logits=*/true, false, nullptr});
+      const int64_t position = planned.first + planned.n_rows + static_cast<int64_t>(i);
+      rows_.push_back({draft[i], static_cast<int32_t>(position), seq, /*wants_logits=*/true, false, nullptr, position < base_until});
     }
     n_logits += 1 + draft.size();
   }

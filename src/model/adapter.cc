@@ -26,6 +26,12 @@ std::string shape_text(int64_t n_rows, int64_t k) { return std::to_string(n_rows
 const char* adapter_target_name(AdapterTarget target) { return kNames[static_cast<size_t>(target)]; }
 const char* adapter_tensor_stem(AdapterTarget target) { return kStems[static_cast<size_t>(target)]; }
 
+int64_t adapter_start(std::span<const int32_t> tokens, std::span<const int32_t> activation) {
+  if (activation.empty()) return 0;
+  const auto found = std::find_end(tokens.begin(), tokens.end(), activation.begin(), activation.end());
+  return found - tokens.begin();
+}
+
 MatrixShape adapter_target_shape(const ModelConfig& config, AdapterTarget target) {
   const int64_t q_dim = int64_t{config.n_heads} * config.head_dim;
   const int64_t kv_dim = int64_t{config.n_kv_heads} * config.head_dim;
@@ -76,13 +82,26 @@ class AdapterReader {
     if (*architecture != config_.architecture) {
       return error(ErrorCode::kFailedPrecondition, "the adapter is for models of architecture \"" + *architecture + "\", this one is \"" + config_.architecture + "\"");
     }
-    // A model may need a marker in the prompt before such weights count (activated LoRA): we would answer wrongly.
-    if (metadata.has("adapter.alora.invocation_tokens")) return error(ErrorCode::kUnsupported, "activated LoRA (adapter.alora.invocation_tokens) is not supported");
+    FS_TRY_VOID(read_activation(metadata));
     const auto alpha = metadata.get_float("adapter.lora.alpha");
     if (!alpha.ok()) return error(alpha.error().code, alpha.error().message);
     adapter_.alpha_ = alpha->value_or(0);
     if (!(std::abs(adapter_.alpha_) <= 1e6)) return error(ErrorCode::kDataLoss, "adapter.lora.alpha: expected a number up to 1e6, found " + std::to_string(adapter_.alpha_));
     adapter_.name_ = name->substr(0, 256);
+    return {};
+  }
+
+  Status read_activation(const Metadata& metadata) {
+    if (!metadata.has(kActivationKey)) return {};
+    const std::vector<int64_t>* tokens = metadata.ints(kActivationKey);
+    if (tokens == nullptr || tokens->empty() || tokens->size() > kActivationTokensMax) {
+      return error(ErrorCode::kDataLoss, std::string(kActivationKey) + ": expected 1 to " + std::to_string(kActivationTokensMax) + " token ids, found " +
+                                             (tokens == nullptr ? "another type" : std::to_string(tokens->size())));
+    }
+    for (const int64_t id : *tokens) {
+      if (id < 0 || id >= config_.n_vocab) return error(ErrorCode::kDataLoss, std::string(kActivationKey) + ": token " + std::to_string(id) + ", the vocabulary has " + std::to_string(config_.n_vocab));
+      adapter_.activation_.push_back(static_cast<int32_t>(id));
+    }
     return {};
   }
 

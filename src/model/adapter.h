@@ -24,6 +24,14 @@ inline constexpr int kAdapterRankMax = 256;
 // Larger numbers are refused: an adapter that needs them is broken, and they could drown the weights' own.
 inline constexpr float kAdapterValueMax = 1e4f;
 
+// Activated LoRA: the tokens from whose last occurrence in a prompt on the adapter counts (with it, up to the end of the answer); what is before
+// is computed by the base, and shared with it. A prompt without them is the base's altogether. The key that llama.cpp has for it.
+// Source: Greenewald et al. 2025, arXiv:2504.12397.
+inline constexpr const char* kActivationKey = "adapter.alora.invocation_tokens";
+inline constexpr size_t kActivationTokensMax = 64;
+// Where in `tokens` the adapter begins: 0 without activation tokens, tokens.size() when they do not occur.
+int64_t adapter_start(std::span<const int32_t> tokens, std::span<const int32_t> activation);
+
 const char* adapter_target_name(AdapterTarget target);  // "q", "k", "v", "o", "gate", "up", "down"
 const char* adapter_tensor_stem(AdapterTarget target);  // "attn_q" ... as in "blk.0.attn_q.weight"
 
@@ -64,11 +72,13 @@ class Adapter {
   int64_t rank() const { return rank_; }                 // the largest
   double alpha() const { return alpha_; }
   int64_t n_parameters() const { return n_parameters_; }
+  const std::vector<int32_t>& activation() const { return activation_; }  // empty: it counts everywhere
 
  private:
   friend class AdapterReader;
   std::vector<LoraPair> pairs_;  // [layer][target]; rank 0: none
   std::string digest_, name_;
+  std::vector<int32_t> activation_;
   int64_t rank_ = 0, n_parameters_ = 0;
   double alpha_ = 0;
 };

@@ -240,7 +240,10 @@ void Step::group_adapters() {
   ws_.adapter_groups.clear();
   if (batch_.adapters.empty()) return;
   CHECK(batch_.adapters.size() == batch_.seqs.size());
-  const auto adapter_of = [this](int64_t row) { return batch_.adapters[static_cast<size_t>(batch_.rows[static_cast<size_t>(row)].seq)]; };
+  const auto adapter_of = [this](int64_t row) -> const Adapter* {
+    const ForwardRow& r = batch_.rows[static_cast<size_t>(row)];
+    return r.base_only ? nullptr : batch_.adapters[static_cast<size_t>(r.seq)];
+  };
   int32_t at = 0;
   for (int64_t first = 0; first < n_rows_; ++first) {
     const Adapter* adapter = adapter_of(first);

@@ -30,6 +30,7 @@ struct ForwardRow {
   // [dim], instead of the token's embedding, as it is (not scaled): a patch of a picture (model/vision.h). Then `token` may be any
   // number at or above n_vocab; it names the row's content for those who keep it.
   const float* embedding = nullptr;
+  bool base_only = false;  // the sequence's adapter does not count for it (activated LoRA: what is before the activation)
 };
 
 struct ForwardBatch {

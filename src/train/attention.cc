@@ -85,11 +85,11 @@ AttentionWorkspace AttentionWorkspace::plan(const TrainOps& ops, const Attention
 }
 
 void attention_forward(const TrainOps& ops, const AttentionShape& shape, const OperandRows& qkv, const OperandRows& out, int64_t row0, int64_t n,
-                       const AttentionWorkspace& w) {
+                       KvHeads heads, const AttentionWorkspace& w) {
   CHECK(n <= w.n_max);
   const int64_t hd = shape.head_dim, group = shape.n_heads / shape.n_kv_heads, ld = padded(n);
   const float scale = 1.0f / std::sqrt(static_cast<float>(hd));
-  for (int64_t kv = 0; kv < shape.n_kv_heads; ++kv) {
+  for (int64_t kv = heads.first; kv < heads.first + heads.n; ++kv) {
     pack_columns(ops, qkv, row0, n, shape.q_dim() + kv * hd, hd, w.k_columns);
     pack_rows(ops, qkv, row0, n, shape.q_dim() + shape.kv_dim() + kv * hd, w.v_rows);
     for (int64_t head = kv * group; head < (kv + 1) * group; ++head) {
@@ -106,15 +106,17 @@ void attention_forward(const TrainOps& ops, const AttentionShape& shape, const O
 }
 
 void attention_backward(const TrainOps& ops, const AttentionShape& shape, const OperandRows& qkv, const OperandRows& d_out, float* d_qkv, int64_t row0,
-                        int64_t n, const AttentionWorkspace& w) {
+                        int64_t n, KvHeads heads, const AttentionWorkspace& w) {
   CHECK(n <= w.n_max);
   const int64_t hd = shape.head_dim, group = shape.n_heads / shape.n_kv_heads, ld = padded(n);
   const int64_t ldd = shape.q_dim() + 2 * shape.kv_dim();
   const float scale = 1.0f / std::sqrt(static_cast<float>(hd));
   const OperandRows p{w.p_all.data, ld}, ds{w.ds_all.data, ld};
-  for (int64_t i = 0; i < n; ++i) std::memset(d_qkv + i * ldd + shape.q_dim(), 0, static_cast<size_t>(2 * shape.kv_dim()) * sizeof(float));
-  for (int64_t kv = 0; kv < shape.n_kv_heads; ++kv) {
+  for (int64_t kv = heads.first; kv < heads.first + heads.n; ++kv) {
     const int64_t k_col = shape.q_dim() + kv * hd, v_col = k_col + shape.kv_dim();
+    for (int64_t i = 0; i < n; ++i) {
+      for (const int64_t col : {k_col, v_col}) std::memset(d_qkv + i * ldd + col, 0, static_cast<size_t>(hd) * sizeof(float));
+    }
     pack_columns(ops, qkv, row0, n, k_col, hd, w.k_columns);
     pack_columns(ops, qkv, row0, n, v_col, hd, w.v_columns);
     pack_rows(ops, qkv, row0, n, k_col, w.k_rows);

@@ -29,11 +29,16 @@ struct AttentionWorkspace {
   std::byte* column_panel = nullptr;  // 32 keys of p or ds, contraction over queries
 };
 
+// The heads of keys and values [first, first + n), with the heads of queries that belong to them: what one thread may do by itself.
+struct KvHeads {
+  int64_t first = 0, n = 0;
+};
+
 // Rows row0 .. row0 + n of qkv [*][q | k | v] (after rope) to the same rows of out [*][q_dim].
 void attention_forward(const TrainOps& ops, const AttentionShape& shape, const OperandRows& qkv, const OperandRows& out, int64_t row0, int64_t n,
-                       const AttentionWorkspace& w);
-// d_out: operand rows [*][q_dim]. d_qkv: f32 rows [n] of q_dim + 2 kv_dim, for the sample's rows, overwritten.
+                       KvHeads heads, const AttentionWorkspace& w);
+// d_out: operand rows [*][q_dim]. d_qkv: f32 rows [n] of q_dim + 2 kv_dim, for the sample's rows: the columns of these heads are overwritten.
 void attention_backward(const TrainOps& ops, const AttentionShape& shape, const OperandRows& qkv, const OperandRows& d_out, float* d_qkv, int64_t row0,
-                        int64_t n, const AttentionWorkspace& w);
+                        int64_t n, KvHeads heads, const AttentionWorkspace& w);
 
 }  // namespace firesteel

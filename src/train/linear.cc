@@ -46,22 +46,26 @@ void LinearLayer::pack(const TrainOps& ops, const float* parameters, int64_t par
   backward.pack(ops, OperandRows{scratch, n_in_}, 0, n, row);
 }
 
+void LinearLayer::forward_panel(const TrainOps& ops, const OperandRows& x, int64_t row0, int64_t n_rows, int64_t panel, float* y, int64_t ldy, bool accumulate) const {
+  const int64_t col = panel * kTrainPanel;
+  const int width = static_cast<int>(std::min<int64_t>(kTrainPanel, n_out_ - col));
+  ops.typed().mul(x.at(ops, row0), ops.row_units(x.ld), 1, n_rows, forward_.data() + static_cast<size_t>(panel) * ops.panel_bytes(n_in_),
+                  ops.units(n_in_), y + col, ldy, width, accumulate ? 1 : 0);
+}
+
+void LinearLayer::backward_panel(const TrainOps& ops, const OperandRows& dy, int64_t row0, int64_t n_rows, int64_t panel, float* dx, int64_t ldx, bool accumulate) const {
+  const int64_t col = panel * kTrainPanel;
+  const int width = static_cast<int>(std::min<int64_t>(kTrainPanel, n_in_ - col));
+  ops.typed().mul(dy.at(ops, row0), ops.row_units(dy.ld), 1, n_rows, backward_.data() + static_cast<size_t>(panel) * ops.panel_bytes(n_out_),
+                  ops.units(n_out_), dx + col, ldx, width, accumulate ? 1 : 0);
+}
+
 void LinearLayer::forward(const TrainOps& ops, const OperandRows& x, int64_t row0, int64_t n_rows, float* y, int64_t ldy, bool accumulate) const {
-  for (int64_t p = 0; p < n_panels(n_out_); ++p) {
-    const int64_t col = p * kTrainPanel;
-    const int width = static_cast<int>(std::min<int64_t>(kTrainPanel, n_out_ - col));
-    ops.typed().mul(x.at(ops, row0), ops.row_units(x.ld), 1, n_rows, forward_.data() + static_cast<size_t>(p) * ops.panel_bytes(n_in_),
-                    ops.units(n_in_), y + col, ldy, width, accumulate ? 1 : 0);
-  }
+  for (int64_t p = 0; p < n_panels(n_out_); ++p) forward_panel(ops, x, row0, n_rows, p, y, ldy, accumulate);
 }
 
 void LinearLayer::backward_input(const TrainOps& ops, const OperandRows& dy, int64_t row0, int64_t n_rows, float* dx, int64_t ldx, bool accumulate) const {
-  for (int64_t p = 0; p < n_panels(n_in_); ++p) {
-    const int64_t col = p * kTrainPanel;
-    const int width = static_cast<int>(std::min<int64_t>(kTrainPanel, n_in_ - col));
-    ops.typed().mul(dy.at(ops, row0), ops.row_units(dy.ld), 1, n_rows, backward_.data() + static_cast<size_t>(p) * ops.panel_bytes(n_out_),
-                    ops.units(n_out_), dx + col, ldx, width, accumulate ? 1 : 0);
-  }
+  for (int64_t p = 0; p < n_panels(n_in_); ++p) backward_panel(ops, dy, row0, n_rows, p, dx, ldx, accumulate);
 }
 
 }  // namespace firesteel

@@ -70,6 +70,9 @@ class LinearLayer {
   size_t pack_scratch_bytes() const { return static_cast<size_t>(kTrainPanel * n_in_) * 4; }
 
   void forward(const TrainOps& ops, const OperandRows& x, int64_t row0, int64_t n_rows, float* y, int64_t ldy, bool accumulate) const;
+  // One panel of 32 outputs (forward) or inputs (backward); y and dx begin at row row0, column 0 of the whole.
+  void forward_panel(const TrainOps& ops, const OperandRows& x, int64_t row0, int64_t n_rows, int64_t panel, float* y, int64_t ldy, bool accumulate) const;
+  void backward_panel(const TrainOps& ops, const OperandRows& dy, int64_t row0, int64_t n_rows, int64_t panel, float* dx, int64_t ldx, bool accumulate) const;
   void backward_input(const TrainOps& ops, const OperandRows& dy, int64_t row0, int64_t n_rows, float* dx, int64_t ldx, bool accumulate) const;
   void backward_weight(const TrainOps& ops, const OperandPanels& dy, const OperandPanels& x, int64_t n_k, float* gradients) const {
     multiply_panels(ops, dy, x, n_k, gradients + offset_, n_in_, true);

@@ -232,7 +232,7 @@ void Network::forward_layer(size_t l, const Shard& shard, const float* parameter
     typed.store(w->b_wide, n * qkv, s.qkv.at(ops_, t0));
   }
   for (const ShardSegment& segment : shard.segments) {
-    attention_forward(ops_, attention_shape(shape_), s.qkv, s.a, segment.start, segment.n_tokens, w->attention);
+    attention_forward(ops_, attention_shape(shape_), s.qkv, s.a, segment.start, segment.n_tokens, {0, shape_.n_kv_heads}, w->attention);
   }
   // After the last attention only rows with a target matter: from here on, row i is that of target i.
   const bool last = l + 1 == layers_.size();
@@ -322,7 +322,7 @@ void Network::backward_layer(size_t l, const Shard& shard, const float* paramete
     }
   }
   for (const ShardSegment& segment : shard.segments) {
-    attention_backward(ops_, attention_shape(shape_), s.qkv, w->d_a, w->d_qkv + segment.start * qkv, segment.start, segment.n_tokens, w->attention);
+    attention_backward(ops_, attention_shape(shape_), s.qkv, w->d_a, w->d_qkv + segment.start * qkv, segment.start, segment.n_tokens, {0, shape_.n_kv_heads}, w->attention);
   }
   for (int64_t t0 = 0; t0 < n_tokens; t0 += kBlock) {
     const int64_t n = std::min(kBlock, n_tokens - t0);

@@ -74,6 +74,7 @@ void append_sample(const EncodedSample& sample, int32_t kind, Shard* shard) {
   segment.start = static_cast<int32_t>(shard->tokens.size());
   segment.first_target = static_cast<int32_t>(shard->targets.size());
   segment.kind = kind;
+  segment.adapter_from = sample.adapter_from;
   // The last token, which ends the turn, is only ever a target.
   segment.n_tokens = static_cast<int32_t>(sample.ids.size()) - 1;
   shard->tokens.insert(shard->tokens.end(), sample.ids.begin(), sample.ids.end() - 1);

@@ -20,6 +20,7 @@ struct EncodedSample {
   std::string kind;
   std::vector<int32_t> ids;          // prompt, target, end of turn
   int32_t n_prompt = 0;              // all after it is to be learnt
+  int32_t adapter_from = 0;          // as in ShardSegment
   std::vector<ShardPatch> patches;   // positions within ids
   std::vector<float> patch_values;
 };

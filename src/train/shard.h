@@ -17,6 +17,7 @@ struct ShardSegment {
   int32_t n_tokens = 0;
   int32_t first_target = 0;  // of the shard's targets
   int32_t n_targets = 0;
+  int32_t adapter_from = 0;  // where an adapter begins to count, in tokens of the sample (tune/)
   int32_t kind = 0;          // for the statistics; whoever fills the shard knows what it means
 };
 

@@ -5,70 +5,65 @@
 #include <utility>
 
 #include "checkpoint/hash128.h"
-#include "model/config.h"
 #include "model/vision.h"
-#include "train/export_model.h"
+#include "tensor/quantise.h"
 
 namespace firesteel {
 namespace {
 
-Result<NetworkShape> shape_of(const Checkpoint& file, const ModelConfig& c) {
+Status check_tunable(const Checkpoint& file, const ModelConfig& c) {
   const auto refuse = [&file](const std::string& what) {
-    return Error{ErrorCode::kUnsupported, file.path() + ": " + what + ": tuning has no backward pass for it. What it has: Llama with tied embeddings, such as Kindling"};
+    return Error{ErrorCode::kUnsupported, file.path() + ": " + what + ": tuning has no backward pass for it. What it has: Llama, Mistral, Qwen 2 and Qwen 3, dense"};
   };
-  if (c.architecture != "llama") return refuse("architecture \"" + c.architecture + "\"");
-  if (c.rope.neox) return refuse("rows in the order of a Hugging Face folder (convert it to GGUF first)");
+  if (c.architecture == "llama" && c.rope.neox) return refuse("rows in the order of a Hugging Face folder (convert it to GGUF first)");
   if (c.moe.n_experts > 0) return refuse("experts");
   if (c.window > 0) return refuse("a sliding window");
-  if (c.qk_norm || c.post_norms) return refuse("more norms than Llama's");
-  if (c.rope.scaling != RopeScaling::kNone || file.find("rope_freqs.weight") != nullptr) return refuse("scaled rope");
-  if (c.rope.n_dims != c.head_dim) return refuse("rope on a part of the head");
-  if (c.activation != Activation::kSilu || c.embedding_scale != 1 || c.logit_scale != 1 || c.attn_softcap != 0 || c.final_softcap != 0 ||
+  if (c.post_norms) return refuse("norms after the blocks");
+  if (c.activation != Activation::kSilu) return refuse("another activation than SiLU");
+  if (c.embedding_scale != 1 || c.logit_scale != 1 || c.attn_softcap != 0 || c.final_softcap != 0 ||
       std::abs(c.attention_scale * std::sqrt(static_cast<double>(c.head_dim)) - 1) > 1e-6) {
-    return refuse("scales or activations other than Llama's");
+    return refuse("scales of its own (architecture \"" + c.architecture + "\")");
   }
-  if (file.find("output.weight") != nullptr) return refuse("an output matrix of its own");
-  if (file.find("blk.0.attn_q.bias") != nullptr || file.find("blk.0.attn_output.bias") != nullptr) return refuse("biases");
-  NetworkShape s;
-  s.dim = c.dim;
-  s.n_layers = c.n_layers;
-  s.n_heads = c.n_heads;
-  s.n_kv_heads = c.n_kv_heads;
-  s.head_dim = c.head_dim;
-  s.ffn_dim = c.ffn_dim;
-  s.n_vocab = c.n_vocab;
-  s.context = c.context_length;
-  s.rope_theta = c.rope.theta;
-  s.norm_eps = c.norm_eps;
-  s.vision = false;
-  return s;
+  for (const int64_t n : {c.dim, c.ffn_dim, int64_t{c.head_dim}}) {
+    if (n % 16 != 0) return refuse("a dimension of " + std::to_string(n) + " (not a multiple of 16)");
+  }
+  if (c.n_vocab % 2 != 0) return refuse("a vocabulary of " + std::to_string(c.n_vocab) + " tokens (odd)");
+  return {};
+}
+
+Result<std::vector<float>> read_vision_tensor(const Checkpoint& file, const char* name) {
+  const TensorInfo* tensor = file.find(name);
+  if (tensor == nullptr) return Error{ErrorCode::kDataLoss, file.path() + ": no tensor " + name};
+  std::vector<float> values(static_cast<size_t>(tensor->n_elements()));
+  for (int64_t row = 0; row * tensor->ne[0] < tensor->n_elements(); ++row) {
+    dequantise_row(tensor->dtype, tensor->slices[0] + static_cast<size_t>(row) * tensor->row_bytes(), values.data() + row * tensor->ne[0], tensor->ne[0]);
+  }
+  return values;
 }
 
 }  // namespace
 
-Result<BaseModel> BaseModel::open(std::shared_ptr<const Checkpoint> checkpoint, std::shared_ptr<const Checkpoint> vision, uint64_t memory_max) {
+Result<BaseModel> BaseModel::open(std::shared_ptr<const Checkpoint> checkpoint, std::shared_ptr<const Checkpoint> vision) {
   BaseModel base;
   const Metadata& metadata = checkpoint->metadata();
   const auto in_file = [&checkpoint](const Error& error) { return Error{error.code, checkpoint->path() + ": " + error.message}; };
   const Result<ModelConfig> config = read_config(metadata);
   if (!config.ok()) return in_file(config.error());
-  FS_TRY(base.shape, shape_of(*checkpoint, *config));
+  base.config = *config;
+  FS_TRY_VOID(check_tunable(*checkpoint, base.config));
+  FS_TRY(base.weights, load_weights(*checkpoint, base.config));
   if (vision != nullptr) {
-    FS_TRY(const std::shared_ptr<const VisionModel> sees, VisionModel::load(vision));
-    base.shape.vision = true;
-    base.shape.patches = sees->params();
+    FS_TRY(const std::shared_ptr<const VisionModel> sees, VisionModel::load(vision));  // checks every shape
+    if (sees->dim() != base.config.dim) return Error{ErrorCode::kDataLoss, vision->path() + ": made for another model: rows of " + std::to_string(sees->dim()) + ", not " + std::to_string(base.config.dim)};
+    base.sees = true;
+    base.patches = sees->params();
+    base.vision.patch_dim = base.patches.patch_dim();
+    FS_TRY(base.vision.weight, read_vision_tensor(*vision, "v.patch.weight"));
+    FS_TRY(base.vision.bias, read_vision_tensor(*vision, "v.patch.bias"));
+    FS_TRY(base.vision.norm, read_vision_tensor(*vision, "v.norm.weight"));
+    FS_TRY(base.vision.row, read_vision_tensor(*vision, "v.row.weight"));
+    FS_TRY(base.vision.column, read_vision_tensor(*vision, "v.column.weight"));
   }
-  if (const Status fits = check_shape(base.shape); !fits.ok()) return in_file(fits.error());
-  const ParameterLayout layout = plan_parameters(base.shape);
-  // Weights, the tuned weights and their gradients in f32, operands in bf16 for both directions.
-  const uint64_t needed = static_cast<uint64_t>(layout.n) * (4 + 4 + 4 + 4);
-  if (needed > memory_max) {
-    return Error{ErrorCode::kUnsupported, checkpoint->path() + ": tuning needs about " + std::to_string(needed >> 20) + " MiB for " + std::to_string(layout.n) +
-                                              " weights, at most " + std::to_string(memory_max >> 20) + " MiB are allowed (--memory-mib)"};
-  }
-  base.weights.resize(static_cast<size_t>(layout.n));
-  FS_TRY_VOID(import_weights(base.shape, *checkpoint, vision.get(), base.weights));
-  base.architecture = config->architecture;
 
   auto tokenizer = Tokenizer::from_metadata(metadata);
   if (!tokenizer.ok()) return in_file(tokenizer.error());
@@ -85,7 +80,15 @@ Result<BaseModel> BaseModel::open(std::shared_ptr<const Checkpoint> checkpoint, 
   base.numbers = std::move(numbers).value();
 
   Hash128 hash;
-  hash.update(std::as_bytes(std::span(base.weights)));
+  for (const TensorInfo& tensor : checkpoint->tensors()) {
+    hash.update(tensor.name);
+    hash.update_u64(static_cast<uint64_t>(tensor.dtype));
+    const auto n_rows = static_cast<size_t>(tensor.n_elements() / tensor.ne[0] / static_cast<int64_t>(tensor.slices.size()));
+    for (const std::byte* slice : tensor.slices) hash.update(std::span(slice, n_rows * tensor.row_bytes()));
+  }
+  for (const std::vector<float>* part : {&base.vision.weight, &base.vision.bias, &base.vision.norm, &base.vision.row, &base.vision.column}) {
+    hash.update(std::as_bytes(std::span(*part)));
+  }
   hash.update(*source);
   base.digest = hash.finish_hex();
   base.checkpoint = std::move(checkpoint);

@@ -1,33 +1,36 @@
-// The frozen base of a tuning run: a served model's weights as f32, whatever type the file has, in the layout of the trainer's network.
+// The frozen base of a tuning run: a served model, its weights where they lie in the file, whatever block type they have.
 #pragma once
 
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "base/result.h"
 #include "checkpoint/checkpoint.h"
+#include "image/patches.h"
+#include "model/config.h"
+#include "model/weights.h"
 #include "tokenizer/chat_template.h"
 #include "tokenizer/number_binding.h"
 #include "tokenizer/tokenizer.h"
-#include "train/network_shape.h"
+#include "tune/lora_network.h"
 
 namespace firesteel {
 
 struct BaseModel {
-  // vision: the model's part that sees, or null. kUnsupported names what the backward pass does not have: families other than Llama with
-  // tied embeddings (biases, norms of q and k, experts, windows, scaled rope, an output matrix of its own), or weights that would need more
-  // than memory_max bytes.
-  static Result<BaseModel> open(std::shared_ptr<const Checkpoint> checkpoint, std::shared_ptr<const Checkpoint> vision, uint64_t memory_max);
+  // vision: the model's part that sees, or null. kUnsupported names what the backward pass does not have: experts, windows, norms after
+  // blocks, softcaps, activations other than SiLU; families: Llama, Mistral, Qwen 2, 2.5 and 3 (dense).
+  static Result<BaseModel> open(std::shared_ptr<const Checkpoint> checkpoint, std::shared_ptr<const Checkpoint> vision);
 
   std::shared_ptr<const Checkpoint> checkpoint;
-  NetworkShape shape;
-  std::vector<float> weights;  // [plan_parameters(shape).n]
+  ModelConfig config;
+  ModelWeights weights;  // views into the checkpoint
+  FrozenVision vision;
+  bool sees = false;
+  PatchParams patches;
   std::unique_ptr<const Tokenizer> tokenizer;
   std::unique_ptr<const ChatTemplate> chat_template;
   std::shared_ptr<const NumberBinding> numbers;  // nullable
-  std::string architecture;
-  std::string digest;  // of the weights' bytes and the template: what an adapter was made on
+  std::string digest;  // of the tensors' bytes and the template: what an adapter was made on
 };
 
 }  // namespace firesteel

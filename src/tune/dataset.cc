@@ -10,6 +10,7 @@
 #include "base/mapped_file.h"
 #include "checkpoint/hash128.h"
 #include "image/decode.h"
+#include "model/adapter.h"
 
 namespace firesteel {
 namespace {
@@ -130,7 +131,7 @@ class RowEncoder {
       const Json* source = part.find("image");
       if (const Json* url = part.find("image_url"); url != nullptr) source = url->is_object() ? url->find("url") : url;
       if (source == nullptr || !source->is_string()) return invalid("content: a part of type \"" + type->as_string() + "\" without text or picture");
-      if (!base_.shape.vision) return Error{ErrorCode::kUnsupported, "content: the model does not see pictures"};
+      if (!base_.sees) return Error{ErrorCode::kUnsupported, "content: the model does not see pictures"};
       if (images->size() >= 16) return invalid("content: more than 16 pictures");
       std::string bytes;
       if (source->as_string().starts_with("data:")) {
@@ -151,7 +152,7 @@ class RowEncoder {
     EncodedSample out;
     std::vector<RgbImage> images;
     for (Json& message : messages) FS_TRY_VOID(take_pictures(&message, &images));
-    const PatchParams& patches = base_.shape.patches;
+    const PatchParams& patches = base_.patches;
     std::vector<PatchGrid> grids;
     std::vector<int32_t> n_patches;
     for (const RgbImage& image : images) {
@@ -168,6 +169,8 @@ class RowEncoder {
     out.ids.insert(out.ids.end(), answer.begin(), answer.end());
     out.ids.push_back(*base_.tokenizer->eos());
     if (out.n_prompt == 0) return invalid("the template makes nothing of the prompt");
+    out.adapter_from = static_cast<int32_t>(adapter_start(std::span(out.ids).first(static_cast<size_t>(out.n_prompt)), options_.activation));
+    if (out.adapter_from == out.n_prompt) return invalid("the tokens that activate the adapter (--activate-at) do not occur in the prompt");
     if (static_cast<int64_t>(out.ids.size()) - 1 > options_.n_tokens_max) {
       return invalid(std::to_string(out.ids.size() - 1) + " tokens, at most " + std::to_string(options_.n_tokens_max) + " (--max-tokens)");
     }

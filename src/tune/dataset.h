@@ -26,6 +26,7 @@ struct TuneDataOptions {
   bool thinking = false;          // the mode of rows that do not say
   bool tools = false;
   int64_t n_tokens_max = 1024;    // longer examples are passed over, with a count
+  std::vector<int32_t> activation = {};  // tokens from whose last occurrence in the prompt on the adapter counts (model/adapter.h); without it: refused
 };
 
 struct TuneData {

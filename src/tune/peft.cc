@@ -5,6 +5,8 @@
 #include <cmath>
 #include <cstring>
 #include <filesystem>
+#include <map>
+#include <memory>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -12,6 +14,7 @@
 
 #include "base/json.h"
 #include "base/mapped_file.h"
+#include "checkpoint/gguf_reader.h"
 #include "checkpoint/gguf_writer.h"
 #include "checkpoint/safetensors.h"
 #include "tensor/quantise.h"
@@ -22,6 +25,9 @@ namespace {
 constexpr std::array<const char*, kNAdapterTargets> kModules = {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj",
                                                                 "mlp.gate_proj",    "mlp.up_proj",      "mlp.down_proj"};
 constexpr uint64_t kConfigBytesMax = 1u << 20;
+constexpr uint64_t kAdapterBytesMax = uint64_t{4} << 30;
+constexpr const char* kFactPrefix = "firesteel.adapter.";
+constexpr const char* kFactsFile = "firesteel.json";
 
 bool is_rotated(const ModelConfig& config, AdapterTarget target) { return config.architecture == "llama" && target <= AdapterTarget::kK; }
 
@@ -52,11 +58,16 @@ Result<std::vector<float>> values_of(const SafetensorsTensor& tensor, const std:
 
 }  // namespace
 
-Status export_peft(const Adapter& adapter, const ModelConfig& config, const std::string& base_name, const std::string& folder) {
+Status export_peft(const std::string& path, const ModelConfig& config, const std::string& base_name, const std::string& folder) {
+  FS_TRY(const std::string bytes, read_file(path, kAdapterBytesMax));
+  const auto span = std::as_bytes(std::span(bytes.data(), bytes.size()));
+  FS_TRY(const std::shared_ptr<const Adapter> adapter, Adapter::parse(span, path, config));  // every number is looked at here
+  FS_TRY(const GgufFile raw, parse_gguf(span, path));
+  std::map<std::string_view, const TensorInfo*> by_name;
+  for (const TensorInfo& tensor : raw.tensors) by_name.emplace(tensor.name, &tensor);
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error) return Error{ErrorCode::kIo, folder + ": " + error.message()};
-  // The scale is in B here; with alpha = r it is 1 there.
   std::vector<std::pair<std::string, std::vector<float>>> data;
   Json header = Json::Object{};
   header.set("__metadata__", Json::Object{{"format", "pt"}});
@@ -65,22 +76,24 @@ Status export_peft(const Adapter& adapter, const ModelConfig& config, const std:
   for (int layer = 0; layer < config.n_layers; ++layer) {
     for (int i = 0; i < kNAdapterTargets; ++i) {
       const auto target = static_cast<AdapterTarget>(i);
-      const LoraPair* pair = adapter.find(layer, target);
+      const LoraPair* pair = adapter->find(layer, target);
       if (pair == nullptr) continue;
-      if (pair->rank != adapter.rank()) return Error{ErrorCode::kUnsupported, "export: pairs of different ranks (" + std::to_string(pair->rank) + " and " + std::to_string(adapter.rank()) + ")"};
+      if (pair->rank != adapter->rank()) return Error{ErrorCode::kUnsupported, "export: pairs of different ranks (" + std::to_string(pair->rank) + " and " + std::to_string(adapter->rank()) + ")"};
       used[static_cast<size_t>(i)] = true;
       const std::string stem = "base_model.model.model.layers." + std::to_string(layer) + "." + kModules[static_cast<size_t>(i)];
-      // A base from a Hugging Face folder has that order already.
-      const bool moves = is_rotated(config, target) && !config.rope.neox;
-      std::vector<float> b = moves ? reorder(pair->b, pair->n_rows, pair->rank, config.head_dim, /*to_gguf=*/false) : pair->b;
-      const auto add = [&](const std::string& name, int64_t rows, int64_t cols, std::vector<float> values) {
+      const std::string here = "blk." + std::to_string(layer) + "." + adapter_tensor_stem(target) + ".weight.lora_";
+      const auto add = [&](const char* letter, const std::string& name, int64_t rows, int64_t cols) {
+        const TensorInfo& tensor = *by_name.at(here + letter);
+        std::vector<float> values(static_cast<size_t>(rows * cols));
+        for (int64_t row = 0; row < rows; ++row) dequantise_row(tensor.dtype, tensor.slices[0] + static_cast<size_t>(row) * tensor.row_bytes(), values.data() + row * cols, cols);
+        if (*letter == 'b' && is_rotated(config, target)) values = reorder(values, rows, cols, config.head_dim, /*to_gguf=*/false);
         const auto n_bytes = static_cast<int64_t>(values.size() * sizeof(float));
         header.set(name, Json::Object{{"dtype", "F32"}, {"shape", Json::Array{rows, cols}}, {"data_offsets", Json::Array{offset, offset + n_bytes}}});
         offset += n_bytes;
         data.emplace_back(name, std::move(values));
       };
-      add(stem + ".lora_A.weight", pair->rank, pair->k, pair->a);
-      add(stem + ".lora_B.weight", pair->n_rows, pair->rank, std::move(b));
+      add("a", stem + ".lora_A.weight", pair->rank, pair->k);
+      add("b", stem + ".lora_B.weight", pair->n_rows, pair->rank);
     }
   }
   std::string text = header.dump();
@@ -95,11 +108,53 @@ Status export_peft(const Adapter& adapter, const ModelConfig& config, const std:
   for (int i = 0; i < kNAdapterTargets; ++i) {
     if (used[static_cast<size_t>(i)]) modules.push_back(last_part(kModules[static_cast<size_t>(i)]));
   }
-  const Json made = Json::Object{{"peft_type", "LORA"}, {"task_type", "CAUSAL_LM"}, {"base_model_name_or_path", base_name}, {"r", adapter.rank()},
-                                 {"lora_alpha", adapter.rank()}, {"lora_dropout", 0.0}, {"bias", "none"}, {"target_modules", std::move(modules)},
+  // Without a scale of its own (alpha 0) an adapter counts as it is: alpha = r says so there.
+  const double alpha = adapter->alpha() != 0 ? adapter->alpha() : static_cast<double>(adapter->rank());
+  Json made = Json::Object{{"peft_type", "LORA"}, {"task_type", "CAUSAL_LM"}, {"base_model_name_or_path", base_name}, {"r", adapter->rank()},
+                                 {"lora_alpha", alpha}, {"lora_dropout", 0.0}, {"bias", "none"}, {"target_modules", std::move(modules)},
                                  {"use_rslora", false}, {"use_dora", false}, {"fan_in_fan_out", false}, {"inference_mode", true}};
+  if (!adapter->activation().empty()) made.set("alora_invocation_tokens", Json::Array(adapter->activation().begin(), adapter->activation().end()));
+  // What has no place in PEFT's files lies beside them, so that an import gives the same bytes again.
+  Json facts = Json::Object{};
+  for (const auto& [key, value] : raw.metadata.items()) {
+    if (const auto* text_of = std::get_if<std::string_view>(&value); text_of != nullptr && (key == "general.name" || key.starts_with(kFactPrefix))) facts.set(key, std::string(*text_of));
+  }
+  FS_TRY_VOID(write_file_atomic(folder + "/" + kFactsFile, facts.dump(1) + "\n"));
   return write_file_atomic(folder + "/adapter_config.json", made.dump(2) + "\n");
 }
+
+namespace {
+
+// Texts of the adapter's file, if the folder was written by export_peft.
+Result<std::vector<std::pair<std::string, std::string>>> read_facts(const std::string& file) {
+  std::vector<std::pair<std::string, std::string>> facts;
+  std::error_code ignored;
+  if (!std::filesystem::exists(file, ignored)) return facts;
+  FS_TRY(const std::string text, read_file(file, kConfigBytesMax));
+  const Result<Json> said = Json::parse(text, {.depth = 4, .values = 256});
+  if (!said.ok()) return Error{ErrorCode::kDataLoss, file + ": " + said.error().message};
+  if (!said->is_object()) return Error{ErrorCode::kDataLoss, file + ": expected an object"};
+  for (const auto& [key, value] : said->as_object()) {
+    if ((key != "general.name" && !key.starts_with(kFactPrefix)) || !value.is_string()) return Error{ErrorCode::kDataLoss, file + ": \"" + key + "\": expected general.name or " + kFactPrefix + "..., texts"};
+    facts.emplace_back(key, value.as_string());
+  }
+  return facts;
+}
+
+Result<std::vector<uint32_t>> read_activation(const Json& said, const std::string& file, int64_t n_vocab) {
+  std::vector<uint32_t> tokens;
+  const Json* list = said.find("alora_invocation_tokens");
+  if (list == nullptr || list->is_null()) return tokens;
+  const auto bad = [&] { return Error{ErrorCode::kDataLoss, file + ": alora_invocation_tokens: expected 1 to " + std::to_string(kActivationTokensMax) + " token ids below " + std::to_string(n_vocab)}; };
+  if (!list->is_array() || list->as_array().empty() || list->as_array().size() > kActivationTokensMax) return bad();
+  for (const Json& id : list->as_array()) {
+    if (!id.is_int() || id.as_int() < 0 || id.as_int() >= n_vocab) return bad();
+    tokens.push_back(static_cast<uint32_t>(id.as_int()));
+  }
+  return tokens;
+}
+
+}  // namespace
 
 Status import_peft(const std::string& folder, const ModelConfig& config, const std::string& path) {
   const std::string config_file = folder + "/adapter_config.json", file = folder + "/adapter_model.safetensors";
@@ -115,7 +170,7 @@ Status import_peft(const std::string& folder, const ModelConfig& config, const s
   };
   const Json* type = said->find("peft_type");
   if (type == nullptr || *type != Json("LORA")) return unsupported("another type than LORA");
-  for (const char* key : {"use_dora", "modules_to_save", "rank_pattern", "alpha_pattern", "fan_in_fan_out", "alora_invocation_tokens"}) {
+  for (const char* key : {"use_dora", "modules_to_save", "rank_pattern", "alpha_pattern", "fan_in_fan_out"}) {
     if (is_set(key)) return unsupported(key);
   }
   if (const Json* bias = said->find("bias"); bias != nullptr && *bias != Json("none")) return unsupported("bias");
@@ -126,6 +181,8 @@ Status import_peft(const std::string& folder, const ModelConfig& config, const s
   const int64_t r = rank->as_int();
   const double scale_alpha = is_set("use_rslora") ? alpha->as_double() * std::sqrt(static_cast<double>(r)) : alpha->as_double();
   if (config.moe.n_experts > 0) return unsupported("an adapter of experts");
+  FS_TRY(const std::vector<uint32_t> activation, read_activation(*said, config_file, config.n_vocab));
+  FS_TRY(const auto facts, read_facts(folder + "/" + kFactsFile));
 
   FS_TRY(const MappedFile mapped, MappedFile::open(file));
   FS_TRY(const SafetensorsFile tensors, parse_safetensors(mapped.bytes(), file));
@@ -164,12 +221,17 @@ Status import_peft(const std::string& folder, const ModelConfig& config, const s
   }
 
   FS_TRY(GgufWriter writer, GgufWriter::create(path));
-  const std::string name = std::filesystem::path(folder).lexically_normal().filename().string();
+  std::string name = std::filesystem::path(folder).lexically_normal().filename().string();
+  for (const auto& [key, value] : facts) name = key == "general.name" ? value : name;
   writer.add("general.type", std::string_view("adapter"));
   writer.add("general.architecture", std::string_view(config.architecture));
   writer.add("general.name", std::string_view(name));
   writer.add("adapter.type", std::string_view("lora"));
   writer.add("adapter.lora.alpha", scale_alpha);
+  if (!activation.empty()) writer.add_u32s(kActivationKey, activation);
+  for (const auto& [key, value] : facts) {
+    if (key != "general.name") writer.add(key, std::string_view(value));
+  }
   std::vector<std::vector<float>> data;
   for (size_t i = 0; i < pairs.size(); ++i) {
     const PeftPair& pair = pairs[i];

@@ -10,9 +10,10 @@
 
 namespace firesteel {
 
-// Writes the folder (both files whole or not at all). base_name: base_model_name_or_path.
-// Q and K of Llama are put into the row order of Hugging Face.
-Status export_peft(const Adapter& adapter, const ModelConfig& config, const std::string& base_name, const std::string& folder);
+// Writes the folder from a GGUF adapter (each file whole or not at all). base_name: base_model_name_or_path. Q and K of Llama are put into the
+// row order of Hugging Face. A third file, firesteel.json, has name and origin: import_peft gives the bytes of an adapter back that was
+// trained here (f32).
+Status export_peft(const std::string& path, const ModelConfig& config, const std::string& base_name, const std::string& folder);
 
 // Reads the folder, all of it untrusted, and writes a GGUF adapter. kUnsupported names what GGUF adapters do not have: DoRA, biases, whole
 // modules beside the pairs, ranks that differ between modules, other modules than those of AdapterTarget; kDataLoss: damaged or not of this

@@ -14,9 +14,8 @@
 #include "checkpoint/hash128.h"
 #include "train/adamw.h"
 #include "train/checkpoint_file.h"
-#include "train/network.h"
-#include "train/shard_workspace.h"
 #include "train/train_log.h"
+#include "tune/lora_network.h"
 #include "tune/preference.h"
 
 namespace firesteel {
@@ -30,7 +29,6 @@ class Tuner {
  public:
   Tuner(const TuneOptions& options, const BaseModel& base, const TuneData& data, LoraSet lora)
       : options_(options), settings_(options.settings), base_(base), data_(data), lora_(std::move(lora)), exec_(options.n_threads),
-        network_(base.shape, *options.table, settings_.precision == "f32" ? kTrainF32 : kTrainBf16, {settings_.shard_tokens, settings_.shard_tokens}),
         adam_(lora_.layout(), *options.table, {.beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8, .weight_decay = settings_.weight_decay, .clip = settings_.clip}) {}
 
   Result<TuneResult> run() {
@@ -50,9 +48,7 @@ class Tuner {
     result.loss = state_.smooth_loss;
     result.accuracy = state_.best_loss;
     result.adapter = path("adapter.gguf");
-    ModelConfig config;  // only what an adapter is checked against
-    FS_TRY(config, read_config(base_.checkpoint->metadata()));
-    FS_TRY(const std::shared_ptr<const Adapter> written, Adapter::load(result.adapter, config));
+    FS_TRY(const std::shared_ptr<const Adapter> written, Adapter::load(result.adapter, base_.config));
     result.digest = written->digest();
     return result;
   }
@@ -92,26 +88,47 @@ class Tuner {
       lora_.init(settings_.seed, state_.weights);
     }
     state_.digest = digest;
-    effective_ = base_.weights;
     d_flat_.resize(state_.weights.size());
-    for (int64_t i = 0; i < settings_.lanes; ++i) {
-      gradients_.emplace_back().reset(static_cast<size_t>(network_.layout().n) * sizeof(float));
-      lanes_.push_back(reinterpret_cast<float*>(gradients_.back().data()));
-    }
-    for (int64_t i = 0; i < std::min<int64_t>(options_.n_threads, settings_.lanes); ++i) workspaces_.push_back(std::make_unique<ShardWorkspace>(network_));
+    FS_TRY_VOID(plan_network());
     note(std::to_string(n_examples()) + (is_preference() ? " pairs, " : " examples, ") + std::to_string(n_steps_) + " steps; " + std::to_string(lora_.n()) +
-         " numbers to tune on " + std::to_string(network_.layout().n) + " frozen weights; " + options_.table->isa + ", " + settings_.precision + ", " +
-         std::to_string(options_.n_threads) + " threads");
+         " numbers to tune; " + options_.table->isa + ", " + settings_.precision + ", " + std::to_string(options_.n_threads) + " threads; passes of " +
+         std::to_string(network_->limits().n_tokens) + " tokens" + (network_->limits().checkpointing ? ", layers computed again on the way back" : "") + ", " +
+         std::to_string(n_bytes_ >> 20) + " MiB beside the model's file");
     return {};
   }
 
-  // Shards of the samples [first, first + n) of `order`, in order.
+  int64_t pass_tokens() const { return settings_.lanes * settings_.shard_tokens; }
+
+  // How much a pass may hold at once, and whether the insides of layers are kept for the backward pass: neither changes a byte.
+  Status plan_network() {
+    int64_t longest = 1;
+    for (const EncodedSample& sample : data_.samples) longest = std::max(longest, static_cast<int64_t>(sample.ids.size()) - 1);
+    const TrainType type = settings_.precision == "f32" ? kTrainF32 : kTrainBf16;
+    LoraPassLimits limits;
+    limits.n_tokens = std::max(longest, std::min(pass_tokens(), longest * settings_.batch * (is_preference() ? 2 : 1)));
+    limits.n_segment = longest;
+    const uint64_t file = base_.checkpoint->file_bytes();
+    for (const bool checkpointing : {false, true}) {
+      if (options_.checkpointing && *options_.checkpointing != checkpointing) continue;
+      limits.checkpointing = checkpointing;
+      n_bytes_ = LoraNetwork::planned_bytes(base_.config, lora_, type, limits, options_.n_threads);
+      if (file + n_bytes_ <= options_.memory_max) break;
+    }
+    if (file + n_bytes_ > options_.memory_max) {
+      return Error{ErrorCode::kResourceExhausted, base_.checkpoint->path() + ": tuning needs about " + std::to_string(n_bytes_ >> 20) + " MiB beside the file's " + std::to_string(file >> 20) +
+                                                      " MiB, together at most " + std::to_string(options_.memory_max >> 20) + " MiB are allowed (--memory-mib); smaller --lanes, --max-tokens or --rank need less"};
+    }
+    network_ = std::make_unique<LoraNetwork>(base_.config, base_.weights, base_.vision, lora_, *options_.table, type, limits, &exec_);
+    return {};
+  }
+
+  // The samples of `order` as passes, in order.
   void pack(std::span<const size_t> order) {
     shards_.clear();
     place_.clear();
     for (const size_t index : order) {
       const EncodedSample& sample = data_.samples[index];
-      if (shards_.empty() || shards_.back().tokens.size() + sample.ids.size() - 1 > static_cast<size_t>(settings_.shard_tokens)) shards_.emplace_back();
+      if (shards_.empty() || shards_.back().tokens.size() + sample.ids.size() - 1 > static_cast<size_t>(pass_tokens())) shards_.emplace_back();
       append_sample(sample, 0, &shards_.back());
       place_.emplace_back(shards_.size() - 1, shards_.back().segments.size() - 1);
     }
@@ -119,15 +136,11 @@ class Tuner {
 
   void run_shards(float loss_scale, bool gradients) {
     results_.resize(shards_.size());
-    const auto n_lanes = static_cast<size_t>(settings_.lanes);
-    exec_.parallel_for(settings_.lanes, [&](int64_t task, int thread) {
-      const auto lane = static_cast<size_t>(task);
-      if (gradients) std::memset(lanes_[lane], 0, static_cast<size_t>(network_.layout().n) * sizeof(float));
-      for (size_t i = lane; i < shards_.size(); i += n_lanes) {
-        results_[i].resize(shards_[i].segments.size());
-        network_.run(shards_[i], effective_.data(), loss_scale, gradients ? lanes_[lane] : nullptr, workspaces_[static_cast<size_t>(thread)].get(), results_[i]);
-      }
-    });
+    if (gradients) std::fill(d_flat_.begin(), d_flat_.end(), 0.0f);
+    for (size_t i = 0; i < shards_.size(); ++i) {
+      results_[i].resize(shards_[i].segments.size());
+      network_->run(shards_[i], loss_scale, gradients ? std::span<float>(d_flat_) : std::span<float>(), results_[i]);
+    }
   }
 
   const SegmentResult& result_of(size_t i) const { return results_[place_[i].first][place_[i].second]; }
@@ -137,9 +150,9 @@ class Tuner {
     for (int32_t t = 0; t < segment.n_targets; ++t) shards_[place_[i].first].targets[static_cast<size_t>(segment.first_target + t)].weight = static_cast<float>(weight);
   }
 
-  // The reference is the model with the adapter off: the base's own weights.
+  // The reference is the model with the adapter off.
   Status score_references() {
-    network_.pack(&exec_, effective_.data());  // as yet the base
+    network_->set_adapter({});
     constexpr size_t kPerCall = 64;
     for (size_t first = 0; first < data_.samples.size(); first += kPerCall) {
       if (stopping()) return {};
@@ -191,8 +204,7 @@ class Tuner {
       }
     }
     pack(order);
-    lora_.apply(&exec_, network_.ops(), base_.weights, state_.weights, effective_);
-    network_.pack(&exec_, effective_.data());
+    network_->set_adapter(state_.weights);
     int64_t n_targets = 0, n_tokens = 0;
     for (const Shard& shard : shards_) {
       n_targets += static_cast<int64_t>(shard.targets.size());
@@ -223,10 +235,6 @@ class Tuner {
     }
     const std::string where = "step " + std::to_string(state_.step + 1) + ": ";
     if (!std::isfinite(loss)) return Error{ErrorCode::kDataLoss, where + "the loss is not finite; the last checkpoint is kept. A lower --lr may help"};
-    for (const LoraSet::Place& place : lora_.places()) {
-      for (size_t lane = 1; lane < lanes_.size(); ++lane) options_.table->add(lanes_[0] + place.weights, lanes_[lane] + place.weights, place.k * place.n_rows);
-    }
-    lora_.gradients(&exec_, network_.ops(), lanes_[0], state_.weights, d_flat_);
     const double rate = rate_at(state_.step);
     const double norm = adam_.step(&exec_, {d_flat_.data()}, state_.step + 1, rate, state_.weights.data(), state_.m.data(), state_.v.data());
     if (!std::isfinite(norm)) return Error{ErrorCode::kDataLoss, where + "the gradient is not finite; the last checkpoint is kept. A lower --lr may help"};
@@ -265,9 +273,9 @@ class Tuner {
                              {"data", data_.digest}, {"dataset", data_.version}, {"examples", n_examples()}, {"rows", data_.n_rows}, {"rows_refused", data_.n_refused},
                              {"step", state_.step}, {"steps", n_steps_}, {"tokens", state_.n_tokens}, {"loss", state_.smooth_loss}, {"accuracy", state_.best_loss},
                              {"finished", state_.step >= n_steps_}};
-    FS_TRY_VOID(lora_.write(path("adapter.gguf"), state_.weights, base_.architecture, options_.name,
+    FS_TRY_VOID(lora_.write(path("adapter.gguf"), state_.weights, base_.config.architecture, options_.name,
                             {{"firesteel.adapter.base", base_.digest}, {"firesteel.adapter.data", data_.digest}, {"firesteel.adapter.settings", settings_.json().dump()},
-                             {"firesteel.adapter.steps", std::to_string(state_.step)}}));
+                             {"firesteel.adapter.steps", std::to_string(state_.step)}}, settings_.activation));
     FS_TRY_VOID(write_file_atomic(path("tune.json"), made.dump(1) + "\n"));
     return write_train_state(path("checkpoint.bin"), state_);
   }
@@ -278,13 +286,11 @@ class Tuner {
   const TuneData& data_;
   const LoraSet lora_;
   Exec exec_;
-  Network network_;
   AdamW adam_;
   TrainState state_;  // weights: A and B
-  std::vector<float> effective_, d_flat_;
-  std::vector<AlignedBytes> gradients_;
-  std::vector<float*> lanes_;
-  std::vector<std::unique_ptr<ShardWorkspace>> workspaces_;
+  std::vector<float> d_flat_;
+  std::unique_ptr<LoraNetwork> network_;
+  uint64_t n_bytes_ = 0;
   std::optional<TrainLog> log_;
   std::vector<double> references_;  // of samples
   std::vector<Shard> shards_;
@@ -329,6 +335,7 @@ Json TuneSettings::json() const {
   Json out = Json::Object{{"method", tune_method_name(method)}, {"rank", lora.rank}, {"alpha", lora.alpha}, {"targets", lora.targets.empty() ? "all" : targets_text(lora.targets)},
                           {"epochs", epochs}, {"batch", batch}, {"lr", rate}, {"warmup", warmup}, {"weight_decay", weight_decay}, {"clip", clip},
                           {"seed", static_cast<int64_t>(seed)}, {"shard_tokens", shard_tokens}, {"lanes", lanes}, {"precision", precision}};
+  if (!activation.empty()) out.set("activation", Json::Array(activation.begin(), activation.end()));
   if (method == TuneMethod::kDpo) {
     out.set("beta", beta);
     out.set("by_length", by_length);
@@ -341,9 +348,9 @@ Result<TuneResult> tune(const TuneOptions& options, const BaseModel& base, const
   FS_TRY_VOID(options.settings.check());
   if (data.samples.empty()) return invalid("no examples");
   for (const EncodedSample& sample : data.samples) {
-    if (static_cast<int64_t>(sample.ids.size()) - 1 > options.settings.shard_tokens) return invalid("an example is longer than the shards");
+    if (static_cast<int64_t>(sample.ids.size()) - 1 > options.settings.shard_tokens) return invalid("an example is longer than --max-tokens");
   }
-  FS_TRY(LoraSet lora, LoraSet::plan(base.shape, options.settings.lora));
+  FS_TRY(LoraSet lora, LoraSet::plan(base.config, options.settings.lora));
   return Tuner(options, base, data, std::move(lora)).run();
 }
 

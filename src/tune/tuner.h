@@ -1,8 +1,8 @@
 // A tuning run: examples to an adapter.
 //
-// A step takes `batch` examples (pairs, for preferences) of a shuffled epoch, packs them into shards, in which an example sees itself only,
-// and changes A and B by AdamW. The order of every sum is fixed, so the bytes depend on the configuration (lanes among it) and the data,
-// never on threads or interruptions.
+// A step takes `batch` examples (pairs, for preferences) of a shuffled epoch, packs them into passes, in which an example sees itself only,
+// and changes A and B by AdamW. The order of every sum is fixed, so the bytes depend on the configuration and the data, never on threads,
+// memory or interruptions.
 //
 // In the run's folder: adapter.gguf (of the last checkpoint), checkpoint.bin (state), log.jsonl (a line per step), tune.json (what made it).
 #pragma once
@@ -10,6 +10,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "base/clock.h"
@@ -36,9 +37,10 @@ struct TuneSettings {
   bool by_length = false;        // DPO with log-probabilities per token
   double weight_decay = 0, clip = 1;
   uint64_t seed = 1;
-  int64_t shard_tokens = 1024;   // of one thread's piece of work; no example is longer
-  int64_t lanes = 4;             // the most threads that help
+  int64_t shard_tokens = 1024;   // no example is longer
+  int64_t lanes = 4;             // so many times shard_tokens go through the network at once
   std::string precision = "bf16";  // or f32
+  std::vector<int32_t> activation = {};  // activated LoRA: as the data was read with
 
   // kInvalidArgument names the setting.
   Status check() const;
@@ -59,6 +61,8 @@ struct TuneOptions {
   bool resume = false;
   int64_t save_every_steps = 50;
   int n_threads = 1;
+  uint64_t memory_max = uint64_t{4} << 30;  // of the process, the model's file included
+  std::optional<bool> checkpointing;  // empty: when it would not fit otherwise
   const KernelTable* table = nullptr;
   const Clock* clock = nullptr;
   std::atomic<bool>* stop = nullptr;  // set it, and the run ends after the step, with a checkpoint
@@ -74,7 +78,7 @@ struct TuneResult {
   std::string digest;            // SHA-256 of the file, as the engine names it
 };
 
-// kFailedPrecondition: the folder's checkpoint is of other settings, data or base, or there is a run and resume was not asked for.
+// kResourceExhausted: it would not fit into memory_max. kFailedPrecondition: the folder's checkpoint is of other settings, data or base, or there is a run and resume was not asked for.
 // kDataLoss: a loss or gradient that is not finite (the last checkpoint stays), a damaged checkpoint.
 Result<TuneResult> tune(const TuneOptions& options, const BaseModel& base, const TuneData& data);
 

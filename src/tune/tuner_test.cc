@@ -34,7 +34,7 @@ struct SmallBase {
     init_parameters(layout, 3, weights.data());
     EXPECT_TRUE(export_model(shape, weights, tokenizer->file(), {.name = "small", .dtype = dtype, .run = ""}, model).ok());
   }
-  BaseModel open() const { return BaseModel::open(Checkpoint::open(model).value(), nullptr, 1u << 30).value(); }
+  BaseModel open() const { return BaseModel::open(Checkpoint::open(model).value(), nullptr).value(); }
   std::string write(const std::string& name, const std::string& text) const {
     EXPECT_TRUE(write_file_atomic(folder.path(name), text).ok());
     return folder.path(name);
@@ -156,7 +156,8 @@ TEST(Tuner, StopsAtANumberThatIsNotFiniteAndKeepsTheCheckpoint) {
   options.save_every_steps = 1;
   ASSERT_TRUE(tune(options, base, data).ok());
   const std::string kept = bytes_of(options.folder + "/checkpoint.bin");
-  base.weights[100] = std::numeric_limits<float>::quiet_NaN();
+  std::vector<float> broken_norm(static_cast<size_t>(base.config.dim), std::numeric_limits<float>::quiet_NaN());
+  base.weights.layers[1].ffn_norm = broken_norm.data();
   options.folder = small.folder.path("broken");
   const Result<TuneResult> broken = tune(options, base, data);
   ASSERT_FALSE(broken.ok());
@@ -213,39 +214,60 @@ TEST(TuneDataset, RowsThatCannotBeUsedAreNamedAndPassedOver) {
   EXPECT_TRUE(samples.empty());
 }
 
-TEST(TuneBase, OtherFamiliesAndWhatDoesNotFitAreRefusedByName) {
+TEST(Tuner, WhatDoesNotFitIsRefusedWithTheNumbers) {
   const SmallBase small;
-  const auto refused = BaseModel::open(Checkpoint::open(small.model).value(), nullptr, 1000);
-  EXPECT_EQ(refused.error().code, ErrorCode::kUnsupported);
-  EXPECT_NE(refused.error().message.find("MiB"), std::string::npos);
+  const BaseModel base = small.open();
+  const TuneData data = read_tune_data(small.write("rows.jsonl", additions(8)), base, {.n_tokens_max = 128}).value();
+  TuneOptions options = options_for(small, "run");
+  options.memory_max = 1 << 20;
+  const Result<TuneResult> refused = tune(options, base, data);
+  EXPECT_EQ(refused.error().code, ErrorCode::kResourceExhausted);
+  EXPECT_NE(refused.error().message.find("--memory-mib"), std::string::npos);
+}
+
+// The marker's tokens in the file, and where the adapter begins in each example.
+TEST(Tuner, AnActivatedAdapterSaysWhereItBegins) {
+  const SmallBase small;
+  const BaseModel base = small.open();
+  std::vector<TokenId> marker;
+  ASSERT_TRUE(base.tokenizer->encode("<|im_start|>assistant", {.parse_special = true}, &marker).ok());
+  const TuneDataOptions data_options{.n_tokens_max = 128, .activation = marker};
+  const TuneData data = read_tune_data(small.write("rows.jsonl", additions(8)), base, data_options).value();
+  for (const EncodedSample& sample : data.samples) {
+    EXPECT_GT(sample.adapter_from, 5);
+    EXPECT_EQ(sample.ids[static_cast<size_t>(sample.adapter_from)], marker[0]);
+    EXPECT_LT(sample.adapter_from, sample.n_prompt);
+  }
+  TuneOptions options = options_for(small, "run");
+  options.settings.activation = marker;
+  const Result<TuneResult> result = tune(options, base, data);
+  ASSERT_TRUE(result.ok()) << result.error().message;
+  EXPECT_EQ(Adapter::load(result->adapter, base.config).value()->activation(), marker);
+  const TuneDataOptions nowhere{.n_tokens_max = 128, .activation = {1, 2, 3}};
+  EXPECT_NE(read_tune_data(small.folder.path("rows.jsonl"), base, nowhere).error().message.find("--activate-at"), std::string::npos);
 }
 
 TEST(Peft, ThereAndBackIsTheSameAdapter) {
   const SmallBase small;
   const BaseModel base = small.open();
-  const ModelConfig config = read_config(base.checkpoint->metadata()).value();
-  const LoraSet set = LoraSet::plan(base.shape, {.rank = 3, .alpha = 5}).value();
+  const ModelConfig& config = base.config;
+  const LoraSet set = LoraSet::plan(config, {.rank = 3, .alpha = 5}).value();
   std::vector<float> flat(static_cast<size_t>(set.n()));
   Rng rng(8);
   for (float& value : flat) value = static_cast<float>(rng.normal());
   const std::string path = small.folder.path("adapter.gguf"), folder = small.folder.path("peft"), back = small.folder.path("back.gguf");
-  ASSERT_TRUE(set.write(path, flat, "llama", "x", {}).ok());
-  const auto adapter = Adapter::load(path, config).value();
-  ASSERT_TRUE(export_peft(*adapter, config, "base", folder).ok());
-  const Status imported = import_peft(folder, config, back);
-  ASSERT_TRUE(imported.ok()) << imported.error().message;
-  const auto again = Adapter::load(back, config).value();
-  for (int i = 0; i < 2 * kNAdapterTargets; ++i) {
-    const LoraPair *a = adapter->find(i / kNAdapterTargets, static_cast<AdapterTarget>(i % kNAdapterTargets)),
-                   *b = again->find(i / kNAdapterTargets, static_cast<AdapterTarget>(i % kNAdapterTargets));
-    ASSERT_TRUE(a != nullptr && b != nullptr);
-    EXPECT_EQ(a->a, b->a);
-    EXPECT_EQ(a->b, b->b);
+  const std::vector<int32_t> activation = {3, 4};
+  for (const bool activated : {false, true}) {
+    ASSERT_TRUE(set.write(path, flat, "llama", "x", {{"firesteel.adapter.base", "b"}, {"firesteel.adapter.steps", "7"}}, activated ? activation : std::vector<int32_t>()).ok());
+    ASSERT_TRUE(export_peft(path, config, "base", folder).ok());
+    const Status imported = import_peft(folder, config, back);
+    ASSERT_TRUE(imported.ok()) << imported.error().message;
+    EXPECT_TRUE(bytes_of(path) == bytes_of(back));
   }
 
   const std::string config_file = folder + "/adapter_config.json", good = bytes_of(config_file);
   for (const char* bad : {R"({"peft_type": "IA3"})", R"({"peft_type": "LORA", "r": 3, "lora_alpha": 1, "use_dora": true})", R"({"peft_type": "LORA", "r": 3, "lora_alpha": 1, "bias": "all"})",
-                          R"({"peft_type": "LORA", "r": 100000, "lora_alpha": 1})", R"({"peft_type": "LORA", "r": 4, "lora_alpha": 1})", "{", "[]"}) {
+                          R"({"peft_type": "LORA", "r": 100000, "lora_alpha": 1})", R"({"peft_type": "LORA", "r": 3, "lora_alpha": 1, "alora_invocation_tokens": [-1]})", R"({"peft_type": "LORA", "r": 4, "lora_alpha": 1})", "{", "[]"}) {
     ASSERT_TRUE(write_file_atomic(config_file, bad).ok());
     EXPECT_FALSE(import_peft(folder, config, back).ok()) << bad;
   }
@@ -261,19 +283,27 @@ TEST(Peft, ThereAndBackIsTheSameAdapter) {
 TEST(Merge, AddsTheAdapterIntoTheWeights) {
   const SmallBase small(DType::kF32);
   const BaseModel base = small.open();
-  const ModelConfig config = read_config(base.checkpoint->metadata()).value();
-  const LoraSet set = LoraSet::plan(base.shape, {.rank = 2, .alpha = 3, .targets = {AdapterTarget::kUp}}).value();
-  std::vector<float> flat(static_cast<size_t>(set.n())), expected = base.weights;
+  const ModelConfig& config = base.config;
+  const LoraSet set = LoraSet::plan(config, {.rank = 2, .alpha = 3, .targets = {AdapterTarget::kUp}}).value();
+  std::vector<float> flat(static_cast<size_t>(set.n()));
   Rng rng(8);
   for (float& value : flat) value = static_cast<float>(rng.normal());
   const std::string path = small.folder.path("adapter.gguf"), merged = small.folder.path("merged.gguf");
   ASSERT_TRUE(set.write(path, flat, "llama", "x", {}).ok());
   const auto adapter = Adapter::load(path, config).value();
   ASSERT_TRUE(merge_adapter(*base.checkpoint, config, *adapter, {}, "merged", merged).ok());
-  const BaseModel found = BaseModel::open(Checkpoint::open(merged).value(), nullptr, 1u << 30).value();
-  Exec exec(1);
-  set.apply(&exec, {default_kernel_table().value(), kTrainF32}, base.weights, flat, expected);
-  for (size_t i = 0; i < expected.size(); ++i) ASSERT_NEAR(found.weights[i], expected[i], 1e-5f) << i;
+  const std::shared_ptr<const Checkpoint> found = Checkpoint::open(merged).value();
+  for (int layer = 0; layer < config.n_layers; ++layer) {
+    const std::string up = "blk." + std::to_string(layer) + ".ffn_up.weight", down = "blk." + std::to_string(layer) + ".ffn_down.weight";
+    const auto values = [](const Checkpoint& file, const std::string& name) { return reinterpret_cast<const float*>(file.find(name)->slices[0]); };
+    const LoraSet::Place& place = set.places()[static_cast<size_t>(layer)];
+    for (int64_t i = 0; i < place.n_rows * place.k; ++i) {
+      double sum = static_cast<double>(values(*base.checkpoint, up)[i]);
+      for (int64_t r = 0; r < 2; ++r) sum += 1.5 * static_cast<double>(flat[static_cast<size_t>(place.b + i / place.k * 2 + r)]) * static_cast<double>(flat[static_cast<size_t>(place.a + r * place.k + i % place.k)]);
+      ASSERT_NEAR(static_cast<double>(values(*found, up)[i]), sum, 1e-5) << i;
+      ASSERT_EQ(values(*found, down)[i], values(*base.checkpoint, down)[i]);
+    }
+  }
   EXPECT_EQ(Checkpoint::open(merged).value()->metadata().get_string("general.name").value(), "merged");
   ASSERT_TRUE(merge_adapter(*base.checkpoint, config, *adapter, DType::kQ8_0, "merged", merged).ok());
   EXPECT_EQ(Checkpoint::open(merged).value()->find("blk.0.ffn_up.weight")->dtype, DType::kQ8_0);
