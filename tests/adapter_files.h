@@ -22,6 +22,7 @@ struct AdapterFileSpec {
   float size = 0.3f;                     // of the numbers in A and B
   std::vector<AdapterTarget> targets = {AdapterTarget::kQ, AdapterTarget::kK,  AdapterTarget::kV,   AdapterTarget::kO,
                                         AdapterTarget::kGate, AdapterTarget::kUp, AdapterTarget::kDown};
+  std::vector<uint32_t> activation = {};  // empty: it counts everywhere
   std::string architecture = {};         // empty: the model's
   std::function<void(const std::string& tensor, std::vector<float>*)> spoil = {};
 };
@@ -33,6 +34,7 @@ inline void write_adapter_file(const std::string& path, const ModelConfig& confi
   writer.add("general.architecture", std::string_view(architecture));
   writer.add("adapter.type", std::string_view("lora"));
   writer.add("adapter.lora.alpha", spec.alpha);
+  if (!spec.activation.empty()) writer.add_u32s(kActivationKey, spec.activation);
   Rng rng(spec.seed);
   std::vector<std::vector<float>> data;
   for (int layer = 0; layer < config.n_layers; ++layer) {

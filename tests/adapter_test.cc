@@ -97,6 +97,7 @@ TEST(Adapters, SameRequestSameBytesAmongOtherAdapters) {
     for (uint64_t i = 0; i < 3; ++i) {
       files.push_back(std::make_unique<TemporaryFile>("mix" + std::to_string(i)));
       AdapterFileSpec spec{.rank = ranks[i], .seed = i + 1};
+      if (i == 2) spec.activation = {5};  // activated: the first part of many prompts is the base's
       if (i == 1) spec.targets = {AdapterTarget::kQ, AdapterTarget::kV, AdapterTarget::kDown};
       write_adapter_file(files.back()->path, model->config(), spec);
       paths.push_back(files.back()->path);
@@ -133,6 +134,72 @@ TEST(Adapters, PrefixesAreNotSharedBetweenAdapters) {
   EXPECT_EQ(cached(digest), 0);
   EXPECT_GT(cached(""), 100);
   EXPECT_GT(cached(digest), 100);
+}
+
+// Base and activated adapters share what is before the activation, both ways, and nothing of what follows; and whoever computed it first, the
+// bytes are the same.
+TEST(Adapters, AnActivatedAdapterSharesItsPrefixWithTheBase) {
+  const TinyModelFile file(tiny_spec("llama"));
+  const auto model = load_model(file.path());
+  const TemporaryFile first_file("activated1"), second_file("activated2"), everywhere_file("everywhere");
+  write_adapter_file(first_file.path, model->config(), {.activation = {7, 8}});
+  write_adapter_file(second_file.path, model->config(), {.seed = 2, .activation = {7, 8}});
+  write_adapter_file(everywhere_file.path, model->config(), {});
+  std::vector<TokenId> prompt(160, 3);
+  for (size_t i = 0; i < 130; ++i) prompt[i] = static_cast<TokenId>(20 + i);
+  prompt[40] = prompt[130] = 7;  // twice: the last one counts
+  prompt[41] = prompt[131] = 8;
+  struct Answer {
+    int64_t n_cached;
+    std::vector<TokenId> ids;
+    std::vector<float> logprobs;
+  };
+  const auto ask = [](Engine* engine, const std::string& adapter, const std::vector<TokenId>& tokens) {
+    GenerateRequest request;
+    request.prompt = TokenPrompt{tokens};
+    request.adapter = adapter;
+    request.sampling = {.temperature = 0, .n_top_logprobs = 3};
+    request.stop.max_tokens = 6;
+    const auto stream = engine->submit(std::move(request)).value();
+    Answer answer{};
+    for (;;) {
+      const auto event = stream->next();
+      for (const TokenLogprob& one : event->top) {
+        answer.ids.push_back(one.id);
+        answer.logprobs.push_back(one.logprob);
+      }
+      answer.n_cached = event->usage.cached_tokens;
+      if (event->kind == GenerateEvent::Kind::kDone) return answer;
+    }
+  };
+  const auto alone = [&](const std::string& path, const std::vector<TokenId>& tokens) {
+    const auto engine = engine_of(model);
+    return ask(engine.get(), path.empty() ? "" : engine->load_adapter(path).value().digest, tokens);
+  };
+  const Answer of_base = alone("", prompt), of_first = alone(first_file.path, prompt), of_second = alone(second_file.path, prompt);
+  EXPECT_NE(of_base.logprobs, of_first.logprobs);
+  EXPECT_NE(of_second.logprobs, of_first.logprobs);
+  EXPECT_NE(alone(everywhere_file.path, prompt).logprobs, of_first.logprobs);
+
+  for (const bool base_first : {true, false}) {
+    const auto engine = engine_of(model);
+    const std::string first = engine->load_adapter(first_file.path).value().digest, second = engine->load_adapter(second_file.path).value().digest;
+    std::vector<std::pair<std::string, const Answer*>> order = {{"", &of_base}, {first, &of_first}, {second, &of_second}};
+    if (!base_first) std::rotate(order.begin(), order.begin() + 1, order.end());
+    for (int round = 0; round < 2; ++round) {
+      for (size_t i = 0; i < order.size(); ++i) {
+        const Answer found = ask(engine.get(), order[i].first, prompt);
+        const int64_t n_shared = round > 0 ? 159 : i > 0 ? 128 : 0;  // two whole blocks; two tokens more are not worth a copy
+        EXPECT_EQ(found.n_cached, n_shared) << base_first << " " << round << " " << i;
+        EXPECT_EQ(found.ids, order[i].second->ids);
+        EXPECT_EQ(found.logprobs, order[i].second->logprobs);
+      }
+    }
+  }
+  // Where it never begins it is the base; where it begins at once it is what it would be without the key.
+  const std::vector<TokenId> without(prompt.begin() + 45, prompt.begin() + 125), at_once(prompt.begin() + 130, prompt.end());
+  EXPECT_EQ(alone(first_file.path, without).logprobs, alone("", without).logprobs);
+  EXPECT_EQ(alone(first_file.path, at_once).logprobs, alone(everywhere_file.path, at_once).logprobs);
 }
 
 // A context keeps its adapter, in memory and as a file; a file is for the adapter it was made with.
