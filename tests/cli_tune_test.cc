@@ -55,9 +55,15 @@ TEST(CliTune, LearnsAWordMergesAndExchanges) {
   ASSERT_EQ(run_cli({"tune", "merge", "--adapter", adapter, "--out", merged, "--type", "bf16"}).exit_code, 0);
   EXPECT_EQ(answer_of({"--model", merged}), "firestone");
   ASSERT_EQ(run_cli({"tune", "export", "--adapter", adapter, "--out", peft}).exit_code, 0);
+  // A reader that shares no code with ours, where Python is there.
+  if (std::system("python3 --version > /dev/null 2>&1") == 0) {
+    EXPECT_EQ(std::system(("python3 " FS_TEST_DATA "/../peft_check.py " + adapter + " " + peft + " 64 > /dev/null").c_str()), 0);
+  }
   const CliResult imported = run_cli({"tune", "import", "--peft", peft, "--out", back});
   ASSERT_EQ(imported.exit_code, 0) << imported.err;
   EXPECT_EQ(answer_of({"--adapter", back}), "firestone");
+  const auto bytes_of = [](const std::string& path) { return read_file(path, 1u << 30).value(); };
+  EXPECT_TRUE(bytes_of(back) == bytes_of(adapter));
 }
 
 TEST(CliTune, WhatIsWrongIsSaid) {

@@ -1,4 +1,4 @@
-// Defined as in train_config.cc and suite_toml.cc, the other files that see toml++: its inline functions must be the same in all.
+// Defined as in toml_table.cc, the other file that sees toml++: its inline functions must be the same in both.
 #define TOML_EXCEPTIONS 0
 #define TOML_HEADER_ONLY 1
 // Its assertions are about the input, too: "[[[[" meets one before it is refused (version 3.3).

@@ -1,144 +1,23 @@
-// Defined as in suite_toml.cc, the other file that sees toml++: its inline functions must be the same in both.
-#define TOML_EXCEPTIONS 0
-#define TOML_HEADER_ONLY 1
-#define TOML_ASSERT(expr) static_cast<void>(0)
-#include <toml++/toml.h>
-
-#include <algorithm>
-#include <cmath>
-#include <functional>
-#include <numbers>
-
-#include "base/edit_distance.h"
-#include "base/toml_text.h"
-#include "checkpoint/hash128.h"
 #include "train/train_config.h"
 
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <initializer_list>
+#include <numbers>
+
+#include "base/toml_table.h"
+#include "checkpoint/hash128.h"
+
 namespace firesteel {
-namespace {
-
-// One table of the file: keys are asked for by name, what is left over is refused.
-class Table {
- public:
-  Table(const toml::table* table, std::string where, const std::string& file) : table_(table), where_(std::move(where)), file_(file) {}
-
-  void integer(const char* key, int64_t* value, int64_t min, int64_t max) {
-    const toml::node* node = take(key);
-    if (node == nullptr) return;
-    const auto found = node->value_exact<int64_t>();
-    if (!found) return wrong(key, "a whole number");
-    if (*found < min || *found > max) return wrong(key, std::to_string(min) + " to " + std::to_string(max));
-    *value = *found;
-  }
-  void number(const char* key, double* value, double min, double max) {
-    const toml::node* node = take(key);
-    if (node == nullptr) return;
-    const auto found = node->is_number() ? node->value<double>() : std::optional<double>();
-    if (!found) return wrong(key, "a number");
-    if (!(*found >= min && *found <= max)) return wrong(key, "a number from " + short_text(min) + " to " + short_text(max));
-    *value = *found;
-  }
-  void boolean(const char* key, bool* value) {
-    const toml::node* node = take(key);
-    if (node == nullptr) return;
-    const auto found = node->value_exact<bool>();
-    if (!found) return wrong(key, "true or false");
-    *value = *found;
-  }
-  void text(const char* key, std::string* value, const std::vector<std::string>& allowed = {}) {
-    const toml::node* node = take(key);
-    if (node == nullptr) return;
-    const auto found = node->value_exact<std::string>();
-    if (!found) return wrong(key, "a text");
-    if (!allowed.empty() && std::find(allowed.begin(), allowed.end(), *found) == allowed.end()) {
-      std::string list;
-      for (const std::string& word : allowed) list += (list.empty() ? "" : ", ") + word;
-      return wrong(key, "one of " + list);
-    }
-    *value = *found;
-  }
-  void texts(const char* key, std::vector<std::string>* values) {
-    const toml::node* node = take(key);
-    if (node == nullptr) return;
-    if (node->as_array() == nullptr) return wrong(key, "a list of texts");
-    for (const toml::node& element : *node->as_array()) {
-      const auto found = element.value_exact<std::string>();
-      if (!found) return wrong(key, "a list of texts");
-      values->push_back(*found);
-    }
-  }
-  void weights(const char* key, std::vector<std::pair<std::string, double>>* values) {
-    const toml::node* node = take(key);
-    if (node == nullptr) return;
-    if (node->as_table() == nullptr) return wrong(key, "a table of numbers");
-    for (const auto& [name, weight] : *node->as_table()) {
-      const auto found = weight.is_number() ? weight.value<double>() : std::optional<double>();
-      if (!found || !(*found >= 0)) return wrong(key, "a table of numbers, none negative");
-      values->emplace_back(std::string(name.str()), *found);
-    }
-  }
-  Table table(const char* key) {
-    const toml::node* node = take(key);
-    if (node != nullptr && node->as_table() == nullptr) wrong(key, "a table");
-    return Table(node != nullptr ? node->as_table() : nullptr, key, file_);
-  }
-
-  // The first thing that was wrong.
-  Status finish() const {
-    if (!status_.ok()) return status_;
-    if (table_ == nullptr) return {};
-    for (const auto& [key, value] : *table_) {
-      const std::string name(key.str());
-      if (std::find(known_.begin(), known_.end(), name) != known_.end()) continue;
-      const auto near = std::min_element(known_.begin(), known_.end(),
-                                         [&](const std::string& a, const std::string& b) { return edit_distance(a, name) < edit_distance(b, name); });
-      const bool is_near = near != known_.end() && edit_distance(*near, name) <= std::max<size_t>(2, name.size() / 3);
-      return Error{ErrorCode::kInvalidArgument, place(value) + "unknown key '" + name + "'" + (where_.empty() ? "" : " in [" + where_ + "]") +
-                                                    (is_near ? "; did you mean '" + *near + "'?" : "")};
-    }
-    return {};
-  }
-
- private:
-  static std::string short_text(double value) {
-    char text[32];
-    std::snprintf(text, sizeof text, "%g", value);
-    return text;
-  }
-  std::string place(const toml::node& node) const { return file_ + ", line " + std::to_string(node.source().begin.line) + ": "; }
-  const toml::node* take(const char* key) {
-    known_.emplace_back(key);
-    return table_ != nullptr ? table_->get(key) : nullptr;
-  }
-  void wrong(const char* key, const std::string& expected) {
-    if (!status_.ok()) return;
-    status_ = Error{ErrorCode::kInvalidArgument, place(*table_->get(key)) + (where_.empty() ? "" : where_ + ".") + key + ": expected " + expected};
-  }
-
-  const toml::table* table_;
-  std::string where_;
-  const std::string& file_;
-  std::vector<std::string> known_;
-  Status status_;
-};
-
-}  // namespace
 
 Result<TrainConfig> parse_train_config(std::string_view text, const std::string& name) {
-  if (const size_t line = foreign_toml_character(text); line != 0) {
-    return Error{ErrorCode::kInvalidArgument, name + ", line " + std::to_string(line) + ": a character beyond ASCII outside of a text"};
-  }
-  const toml::parse_result parsed = toml::parse(text, name);
-  if (!parsed) {
-    return Error{ErrorCode::kInvalidArgument, name + ", line " + std::to_string(parsed.error().source().begin.line) + ": " +
-                                                  std::string(parsed.error().description())};
-  }
+  FS_TRY(TomlTable root, TomlTable::parse(text, name));
   TrainConfig c;
-  Table root(&parsed.table(), "", name);
   root.text("name", &c.name);
   root.text("tokenizer", &c.tokenizer);
 
-  Table model = root.table("model");
+  TomlTable model = root.table("model");
   NetworkShape& s = c.shape;
   model.integer("dim", &s.dim, 16, 8192);
   model.integer("layers", &s.n_layers, 1, 128);
@@ -156,7 +35,7 @@ Result<TrainConfig> parse_train_config(std::string_view text, const std::string&
   model.integer("max_patches", &max_patches, 1, 256);
   s.patches = {static_cast<int32_t>(patch_size), static_cast<int32_t>(pixels), static_cast<int32_t>(max_side), static_cast<int32_t>(max_patches)};
 
-  Table train = root.table("train");
+  TomlTable train = root.table("train");
   int64_t seed = 1;
   std::string schedule = "linear";
   train.integer("seed", &seed, 0, INT64_MAX);
@@ -182,23 +61,23 @@ Result<TrainConfig> parse_train_config(std::string_view text, const std::string&
   c.seed = static_cast<uint64_t>(seed);
   c.schedule = schedule == "linear" ? Schedule::kLinear : schedule == "cosine" ? Schedule::kCosine : Schedule::kStable;
 
-  Table data = root.table("data");
+  TomlTable data = root.table("data");
   data.text("source", &c.source, {"synth", "files"});
   data.texts("files", &c.files);
-  data.weights("mixture", &c.mixture);
-  Table real = data.table("real");
+  data.weights("mixture", &c.mixture, /*above_zero=*/false);
+  TomlTable real = data.table("real");
   real.text("gsm8k", &c.real_gsm8k);
   real.text("mawps", &c.real_mawps);
 
-  Table eval = root.table("eval");
+  TomlTable eval = root.table("eval");
   eval.integer("samples", &c.eval_samples, 0, 100000);
   eval.integer("every_tokens", &c.eval_every_tokens, 1, int64_t{1} << 50);
 
-  Table save = root.table("save");
+  TomlTable save = root.table("save");
   save.integer("every_tokens", &c.save_every_tokens, 1, int64_t{1} << 50);
   save.text("type", &c.export_type, {"f32", "f16", "bf16", "q8_0"});
 
-  for (const Table* table : {&root, &model, &train, &data, &real, &eval, &save}) FS_TRY_VOID(table->finish());
+  for (TomlTable* table : {&root, &model, &train, &data, &real, &eval, &save}) FS_TRY_VOID(table->finish());
   if (c.tokenizer.empty()) return Error{ErrorCode::kInvalidArgument, name + ": tokenizer: expected the path of a tokenizer's .gguf file"};
   if (c.n_lanes > c.n_shards) c.n_lanes = c.n_shards;
   return c;

@@ -159,13 +159,13 @@ TEST(TrainConfig, UnknownKeysAreRefusedWithTheNearest) {
   };
   const std::string head = "tokenizer = \"t.gguf\"\n";
   EXPECT_EQ(message(head), "taken");
-  EXPECT_EQ(message(head + "[model]\nlayer = 3\n"), "c.toml, line 3: unknown key 'layer' in [model]; did you mean 'layers'?");
-  EXPECT_EQ(message(head + "[modle]\n"), "c.toml, line 2: unknown key 'modle'; did you mean 'model'?");
-  EXPECT_EQ(message(head + "[train]\nrate = \"high\"\n"), "c.toml, line 3: train.rate: expected a number");
-  EXPECT_EQ(message(head + "[train]\nschedule = \"lineal\"\n"), "c.toml, line 3: train.schedule: expected one of linear, cosine, stable");
-  EXPECT_EQ(message(head + "[train]\nlanes = 0\n"), "c.toml, line 3: train.lanes: expected 1 to 256");
+  EXPECT_EQ(message(head + "[model]\nlayer = 3\n"), "c.toml:3: unknown key 'layer' in [model]; did you mean 'layers'?");
+  EXPECT_EQ(message(head + "[modle]\n"), "c.toml:2: unknown key 'modle'; did you mean 'model'?");
+  EXPECT_EQ(message(head + "[train]\nrate = \"high\"\n"), "c.toml:3: train.rate: expected a number");
+  EXPECT_EQ(message(head + "[train]\nschedule = \"lineal\"\n"), "c.toml:3: train.schedule: expected one of linear, cosine, stable");
+  EXPECT_EQ(message(head + "[train]\nlanes = 0\n"), "c.toml:3: train.lanes: expected 1 to 256");
   EXPECT_EQ(message("[model]\n"), "c.toml: tokenizer: expected the path of a tokenizer's .gguf file");
-  EXPECT_NE(message("a = \n").find("c.toml, line 1"), std::string::npos);
+  EXPECT_NE(message("a = \n").find("c.toml:1"), std::string::npos);
 }
 
 }  // namespace

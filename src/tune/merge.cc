@@ -27,6 +27,9 @@ void merge_row(const TensorInfo& tensor, const LoraPair& pair, int64_t row, std:
 
 Status merge_adapter(const Checkpoint& base, const ModelConfig& config, const Adapter& adapter, std::optional<DType> type, const std::string& name, const std::string& path) {
   std::map<std::string_view, const LoraPair*> changed;
+  if (!adapter.activation().empty()) {
+    return Error{ErrorCode::kUnsupported, "merge: an activated adapter counts from its marker in the prompt on only; merged weights would count everywhere"};
+  }
   std::vector<std::string> names;
   names.reserve(static_cast<size_t>(config.n_layers * kNAdapterTargets));
   for (int layer = 0; layer < config.n_layers; ++layer) {
