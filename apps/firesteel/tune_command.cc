@@ -126,7 +126,9 @@ Status run_tuning(const TuneArguments& given, bool preferences) {
   LiveLine line(given.json);
   FS_TRY(const BaseFiles files, open_base(given.model));
   FS_TRY(const BaseModel base, BaseModel::open(files.model, files.vision));
-  if (!given.activate_at.empty()) FS_TRY(settings.activation, activation_tokens(*base.tokenizer, given.activate_at));
+  if (!given.activate_at.empty()) {
+    FS_TRY(settings.activation, activation_tokens(*base.tokenizer, given.activate_at));
+  }
   TuneDataOptions data_options{.kind = preferences ? TuneKind::kPreference : TuneKind::kSupervised, .thinking = given.mode == "thinking", .tools = given.tools,
                                .n_tokens_max = std::min(given.max_tokens, base.config.context_length), .activation = settings.activation};
   FS_TRY(const TuneData data, read_tune_data(given.data, base, data_options));
