@@ -15,7 +15,7 @@ namespace {
 
 using namespace test_tune;  // NOLINT: what the tests are made of
 
-struct Run {
+struct SmallTuning {
   const SmallBase& small;
   BaseModel base = small.open();
   TuneData data = read_tune_data(small.write("pairs.jsonl", preferences(24)), base, {.kind = TuneKind::kPreference, .n_tokens_max = 128}).value();
@@ -34,7 +34,7 @@ struct Run {
 
 TEST(TunerKill, ResumedRunsHaveTheBytesOfAnUninterruptedOne) {
   const SmallBase small;
-  ASSERT_TRUE(Run{small}.go("whole").ok());
+  ASSERT_TRUE(SmallTuning{small}.go("whole").ok());
   constexpr uint64_t kSeed = 20261128;
   Rng rng(kSeed);
   int n_kills = 0;
@@ -46,7 +46,7 @@ TEST(TunerKill, ResumedRunsHaveTheBytesOfAnUninterruptedOne) {
       std::signal(SIGALRM, [](int) { ::kill(::getpid(), SIGKILL); });
       const itimerval timer{{0, 0}, {0, static_cast<suseconds_t>(20'000 + rng.below(500'000))}};
       ::setitimer(ITIMER_REAL, &timer, nullptr);
-      _exit(Run{small}.go("killed").ok() ? 0 : 1);
+      _exit(SmallTuning{small}.go("killed").ok() ? 0 : 1);
     }
     rng.next_u32();
     int status = 0;
@@ -67,12 +67,12 @@ TEST(TunerKill, ResumedRunsHaveTheBytesOfAnUninterruptedOne) {
 // A limit on the size of files stands in for a full disk.
 TEST(TunerDisk, AFullDiskStopsTheRunAndNothingIsHalfWritten) {
   const SmallBase small;
-  ASSERT_TRUE(Run{small}.go("whole").ok());
+  ASSERT_TRUE(SmallTuning{small}.go("whole").ok());
   const auto n_bytes = bytes_of(small.folder.path("whole") + "/checkpoint.bin").size();
   const pid_t child = ::fork();
   ASSERT_GE(child, 0);
   if (child == 0) {
-    const Run run{small};
+    const SmallTuning run{small};
     std::signal(SIGXFSZ, SIG_IGN);
     const rlimit limit{n_bytes / 2, n_bytes / 2};
     if (::setrlimit(RLIMIT_FSIZE, &limit) != 0) _exit(2);
