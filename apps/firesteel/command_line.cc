@@ -114,6 +114,12 @@ void Command::choice(const char* names, std::string* value, const std::vector<st
 void Command::required(const char* name) { app_->get_option(name)->required(); }
 void Command::excludes(const char* name, const char* other) { app_->get_option(name)->excludes(app_->get_option(other)); }
 bool Command::was_given(const char* name) const { return app_->get_option(name)->count() > 0; }
+const char* Command::origin(const char* name) const {
+  const CLI::Option* const option = app_->get_option(name);
+  if (option->count() == 0) return "default";
+  const auto& on_line = app_->parse_order();
+  return std::find(on_line.begin(), on_line.end(), option) != on_line.end() ? "flag" : "environment";
+}
 void Command::examples(const char* text) { app_->footer(std::string("Examples:\n") + text); }
 
 Command Command::subcommand(const char* name, const char* help) {
@@ -155,8 +161,7 @@ int CommandLine::run(int argc, const char* const* argv) {
     return kExitFailed;
   }
   if (exit_code_ >= 0) return exit_code_;
-  const CLI::App* app = innermost(app_.get());
-  std::fputs(app->help().c_str(), stderr);
+  std::fputs(app_->help().c_str(), stderr);  // of the innermost that was named, with the names before it
   return kExitUsage;
 }
 

@@ -37,6 +37,7 @@ class Command {
   void required(const char* name);
   void excludes(const char* name, const char* other);
   bool was_given(const char* name) const;
+  const char* origin(const char* name) const;  // "flag", "environment" or "default"
 
   void examples(const char* text);            // shown below the help
   Command subcommand(const char* name, const char* help);

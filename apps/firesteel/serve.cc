@@ -107,7 +107,7 @@ LogLevel log_level(const ServeOptions& options) {
 std::vector<ConfigEntry> config_entries(const ServeOptions& options, const Command& command, const LoadedModel& loaded, const std::string& state_dir) {
   std::vector<ConfigEntry> entries;
   const auto add = [&](const char* flag, std::string value) {
-    entries.push_back({flag + 2, std::move(value), command.was_given(flag) ? "flag" : "default"});
+    entries.push_back({flag + 2, std::move(value), command.origin(flag)});
   };
   add("--listen", options.listen);
   add("--model", loaded.path);
@@ -160,6 +160,17 @@ Result<std::shared_ptr<OtlpExporter>> make_exporter(const ServeOptions& options)
     if (name != "service.name" || service.empty()) otlp.resource.emplace_back(name, value);
   }
   return std::make_shared<OtlpExporter>(std::move(otlp), build_version());
+}
+
+// The engine's threads keep every core busy while there is work, and the one that moves bytes to all clients needs little, but at once: so theirs have
+// a nice value of 1. On 2 cores with 10,000 streams the slowest hundredth of /livez falls from 5.2 to 4.8 ms (docs/reliability.md). Threads take over the value of the one that makes them, and it cannot be lowered again: hence the detour.
+Result<std::unique_ptr<Engine>> create_yielding_engine(const LoadedModel& loaded, const ModelOptions& options, Engine::Options engine_options) {
+  std::optional<Result<std::unique_ptr<Engine>>> made;
+  std::thread([&] {
+    setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + 1);  // of this thread only; refused: it stays as it was
+    made.emplace(create_engine(loaded, options, engine_options));
+  }).join();
+  return *std::move(made);
 }
 
 // A flag counts; else OTEL_TRACES_SAMPLER and its argument; else everything, but for callers that decided otherwise.
@@ -281,7 +292,7 @@ Status serve(const ServeOptions& options, const Command& command) {
   engine_options.max_sequences = static_cast<int>(options.max_sequences);
   engine_options.max_queue = static_cast<int>(options.max_queue);
   engine_options.kv_bytes_max = static_cast<uint64_t>(options.kv_mib) << 20;
-  FS_TRY(const std::unique_ptr<Engine> engine, create_engine(loaded, options.model, engine_options));
+  FS_TRY(const std::unique_ptr<Engine> engine, create_yielding_engine(loaded, options.model, engine_options));
   const auto kv_tokens = static_cast<int64_t>(engine->stats().kv_bytes_max / std::max<uint64_t>(engine->kv_layout().block_bytes(), 1)) * kKvBlockTokens;
   FS_TRY(const std::vector<std::shared_ptr<Context>> published, publish_prefixes(options, engine.get()));
   const std::string state_dir = state_dir_to_use(options.state_dir);
