@@ -18,6 +18,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   config.n_heads = 2;
   config.n_kv_heads = 1;
   config.head_dim = 4;
+  config.n_vocab = 64;
   config.rope.neox = size % 2 == 1;  // the other order of rows
   const auto adapter = Adapter::parse(std::as_bytes(std::span(data, size)), kName, config);
   if (!adapter.ok()) {
@@ -25,6 +26,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     return 0;
   }
   CHECK((*adapter)->digest().size() == 64 && (*adapter)->rank() >= 1 && (*adapter)->rank() <= 8);
+  CHECK((*adapter)->activation().size() <= kActivationTokensMax);
+  for (const int32_t id : (*adapter)->activation()) CHECK(id >= 0 && id < config.n_vocab);
   int64_t n = 0;
   for (int layer = 0; layer < config.n_layers; ++layer) {
     for (int i = 0; i < kNAdapterTargets; ++i) {
