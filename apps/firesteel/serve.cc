@@ -31,12 +31,14 @@
 #include "server/app.h"
 #include "server/batch_runner.h"
 #include "server/http_server.h"
+#include "server/passage_meaning.h"
 #include "server/release_routing.h"
 #include "server/server_context.h"
 #include "service_manager.h"
 #include "telemetry/log.h"
 #include "telemetry/otlp_exporter.h"
 #include "telemetry/trace.h"
+#include "tools/documents_tool.h"
 #include "tune_job_runner.h"
 
 namespace firesteel {
@@ -54,6 +56,7 @@ struct ServeOptions {
   std::vector<std::string> published;
   double trace_ratio = 1;
   bool sandbox = false;
+  std::string embeddings = "auto";
   bool no_auth = false, tls_at_proxy = false, vllm_metrics = false;
   int64_t max_sequences = 64, max_queue = 256, kv_mib = 0, drain_s = 30, n_workers = 2;
 };
@@ -327,6 +330,13 @@ Status serve(const ServeOptions& options, const Command& command) {
   FS_TRY(agent_options.tools, tools_to_offer({}, {}, loaded));
   std::vector<std::string> notes;
   FS_TRY(agent_options.more_tools, server_tools(installation.store.get(), options.sandbox, options.mcp_file, &notes));
+  PassageMeaning meaning(engine.get(), installation.store.get(), &log);
+  if (options.embeddings != "off") {
+    meaning.start();
+    for (auto& tool : agent_options.more_tools) {
+      if (tool->name() == "documents") tool = make_documents(installation.store.get(), [&meaning](std::string_view text) { return meaning.of(text); });
+    }
+  }
   for (const std::string& note : notes) fmt::print(stderr, "firesteel: {}\n", note);
   AgentGenerator agents(engine.get(), std::move(agent_options));
   server_options.answer_key = [](std::string_view answer) { return answer_key(answer).key; };
@@ -434,6 +444,7 @@ void add_serve(Command root) {
   command.text("--otlp-endpoint", &options->otlp_endpoint, "Send spans to this OpenTelemetry collector, such as http://127.0.0.1:4318 (default: none)",
                "OTEL_EXPORTER_OTLP_ENDPOINT");
   command.number("--trace-ratio", &options->trace_ratio, 0, 1, "Part of the requests that have spans, where the caller's trace does not say (default 1)");
+  command.choice("--embeddings", &options->embeddings, {"auto", "off"}, "auto: documents are searched by meaning as well as by words, where the model's embeddings tell texts apart (default)");
   command.flag("--sandbox", &options->sandbox, "Requests may name the tools python and shell, which run in bubblewrap without network");
   add_mcp_option(&command, &options->mcp_file);
   command.choice("--log", &options->log_level, {"debug", "info", "warning", "error"},

@@ -25,6 +25,7 @@ constexpr int64_t kHitsMax = 20;
 Json document_json(const StoredDocument& document) {
   Json out = Json::Object{{"id", document.id.str()}, {"name", document.name}, {"bytes", document.n_bytes}, {"passages", document.n_passages}, {"created_at", ms_of(document.created_us)}};
   if (!document.title.empty()) out.set("title", document.title);
+  if (!document.embedded_by.empty()) out.set("embedded_by", document.embedded_by);
   return out;
 }
 

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
+#include "store/document_checks.h"
 #include "store/sqlite_store.h"
 #include "store/test_folder.h"
 
@@ -11,74 +14,28 @@ namespace {
 class DocumentIndexTest : public ::testing::Test {
  protected:
   void SetUp() override { store_ = open_sqlite_store({.path = folder_.file("store.db")}).value(); }
-  StoredDocument add(const TenantId& tenant, const std::string& name, std::vector<std::string> texts) {
-    std::vector<StoredPassage> passages;
-    for (std::string& text : texts) passages.push_back({"Heading of " + name, std::move(text)});
-    return DocumentIndex(*store_).add(tenant, name, "", 10, passages, ++now_us_).value();
-  }
-  std::vector<PassageHit> search(const TenantId& tenant, const std::string& query) { return DocumentIndex(*store_).search(tenant, query, 5).value(); }
-
   TestFolder folder_;
   std::unique_ptr<Store> store_;
-  TenantId one_ = TenantId::fresh(), other_ = TenantId::fresh();
-  int64_t now_us_ = 0;
 };
 
-TEST_F(DocumentIndexTest, FindsThePassageAndNamesIt) {
-  add(one_, "lease.pdf", {"The rent is 900 a month.", "Notice must be given three months before.", "Pets are allowed."});
-  add(one_, "notes.md", {"Buy flint and steel."});
-  const auto hits = search(one_, "When must NOTICE be given?");
-  ASSERT_FALSE(hits.empty());
-  EXPECT_EQ(hits[0].name, "lease.pdf");
-  EXPECT_EQ(hits[0].number, 2);
-  EXPECT_EQ(hits[0].text, "Notice must be given three months before.");
-  EXPECT_TRUE(search(one_, "elephants").empty());
-  EXPECT_TRUE(search(one_, "?!").empty());
-}
+TEST_F(DocumentIndexTest, FindsThePassageAndNamesIt) { documents_are_found(*store_); }
+TEST_F(DocumentIndexTest, QueriesAreWordsAndNothingElse) { queries_are_words(*store_); }
+TEST_F(DocumentIndexTest, TenantsAreApart) { documents_keep_tenants_apart(*store_); }
+TEST_F(DocumentIndexTest, WhatIsErasedIsNotFound) { erased_documents_are_gone(*store_); }
+TEST_F(DocumentIndexTest, LimitsAreSaid) { limits_of_documents_are_said(*store_); }
+TEST_F(DocumentIndexTest, MeaningJoinsWords) { meaning_joins_words(*store_); }
 
-TEST_F(DocumentIndexTest, QueriesAreWordsAndNothingElse) {
-  add(one_, "a.txt", {"alpha beta", "gamma"});
-  for (const char* const query : {"\"", "alpha\" OR \"gamma", "alpha NOT beta", "content:alpha", "alpha*", "NEAR(alpha beta)", "(((", "-alpha", "alpha AND", "^alpha", "'; DROP TABLE passages;--"}) {
-    EXPECT_TRUE(DocumentIndex(*store_).search(one_, query, 5).ok()) << query;
-  }
-  EXPECT_EQ(search(one_, "alpha").size(), 1u);
-}
-
-// Neither text nor order of one tenant depends on another's documents.
-TEST_F(DocumentIndexTest, TenantsAreApart) {
-  const StoredDocument mine = add(one_, "mine.txt", {"alpha beta", "alpha alpha gamma", "beta"});
-  const auto before = search(one_, "alpha beta gamma");
-  const StoredDocument theirs = add(other_, "theirs.txt", {"alpha secret", "gamma", "gamma gamma", "gamma beta"});
-  const auto after = search(one_, "alpha beta gamma");
-  ASSERT_EQ(before.size(), after.size());
-  for (size_t i = 0; i < before.size(); ++i) {
-    EXPECT_EQ(before[i].text, after[i].text);
-    EXPECT_EQ(before[i].score, after[i].score);
-    EXPECT_EQ(after[i].document, mine.id);
-  }
-  EXPECT_TRUE(search(one_, "secret").empty());
-  DocumentIndex index(*store_);
-  EXPECT_EQ(index.erase(one_, theirs.id).error().code, ErrorCode::kNotFound);
-  EXPECT_EQ(index.list(one_)->size(), 1u);
-  EXPECT_EQ(index.list(other_)->size(), 1u);
-}
-
-TEST_F(DocumentIndexTest, WhatIsErasedIsNotFound) {
-  const StoredDocument document = add(one_, "a.txt", {"alpha"});
-  add(one_, "b.txt", {"alpha beta"});
-  DocumentIndex index(*store_);
-  ASSERT_TRUE(index.erase(one_, document.id).ok());
-  EXPECT_EQ(index.erase(one_, document.id).error().code, ErrorCode::kNotFound);
-  ASSERT_EQ(search(one_, "alpha").size(), 1u);
-  EXPECT_EQ(search(one_, "alpha")[0].name, "b.txt");
-}
-
-TEST_F(DocumentIndexTest, LimitsAreSaid) {
-  DocumentIndex index(*store_);
-  EXPECT_EQ(index.add(one_, "a", "", 0, {}, 1).error().code, ErrorCode::kInvalidArgument);
-  EXPECT_EQ(index.add(one_, "", "", 0, {{"", "x"}}, 1).error().code, ErrorCode::kInvalidArgument);
-  EXPECT_EQ(index.add(one_, "a", "", 0, {{"", std::string(5000, 'x')}}, 1).error().code, ErrorCode::kInvalidArgument);
-  EXPECT_EQ(index.add(one_, "a", "", 0, {{"", "\xFF"}}, 1).error().code, ErrorCode::kInvalidArgument);
+TEST(PassageVector, CosinesComeOutWithinAHundredth) {
+  const std::vector<float> a = {0.3f, -0.7f, 0.1f, 0.02f}, b = {0.1f, -0.2f, 0.9f, -0.4f};
+  const auto dot = [](const std::vector<float>& x, const std::vector<float>& y) {
+    double sum = 0;
+    for (size_t i = 0; i < x.size(); ++i) sum += static_cast<double>(x[i]) * static_cast<double>(y[i]);
+    return sum;
+  };
+  EXPECT_NEAR(cosine(passage_vector(a), passage_vector(b)), dot(a, b) / std::sqrt(dot(a, a) * dot(b, b)), 0.01);
+  EXPECT_EQ(cosine(passage_vector(a), passage_vector(std::vector<float>{1, 2})), 0);
+  EXPECT_TRUE(passage_vector(std::vector<float>{0, 0}).values.empty());
+  EXPECT_EQ(passage_vector(std::vector<float>{NAN, 1}).values, (std::vector<int8_t>{0, 127}));
 }
 
 }  // namespace

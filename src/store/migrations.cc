@@ -160,7 +160,7 @@ CREATE TABLE responses(
 CREATE INDEX responses_created ON responses(tenant, created_us);
 )sql";
 
-// Documents of tenants, and their passages for search. PostgreSQL has no FTS5, so there is no search there.
+// Documents of tenants, and their passages for search.
 constexpr const char* kDocuments = R"sql(
 CREATE TABLE documents(
   id TEXT PRIMARY KEY, tenant TEXT NOT NULL, name TEXT NOT NULL, title TEXT NOT NULL, n_bytes INTEGER NOT NULL, n_passages INTEGER NOT NULL,
@@ -206,7 +206,26 @@ CREATE TABLE tune_job_events(
   PRIMARY KEY(job, seq)) STRICT;
 )sql";
 
-constexpr std::array<Migration, 8> kMigrations = {{
+// What passages mean to a model: a direction for each, and which model's a document has whole. PostgreSQL finds words by its own index of
+// the same words that the ranking counts; `search_kinds` says to programs which of the two is there.
+constexpr const char* kPassageVectors = R"sql(
+ALTER TABLE documents ADD COLUMN embedded_by TEXT NOT NULL DEFAULT '';
+CREATE TABLE passage_vectors(
+  passage INTEGER PRIMARY KEY, tenant TEXT NOT NULL, document TEXT NOT NULL, model TEXT NOT NULL, vector BLOB NOT NULL) STRICT;
+CREATE INDEX passage_vectors_tenant ON passage_vectors(tenant, model, passage);
+CREATE INDEX passage_vectors_document ON passage_vectors(document);
+CREATE TABLE search_kinds(name TEXT PRIMARY KEY) STRICT;
+)sql";
+constexpr const char* kPassageVectorsSqlite = "INSERT INTO search_kinds(name) VALUES('fts5');";
+constexpr const char* kPassageVectorsPostgres = R"sql(
+INSERT INTO search_kinds(name) VALUES('tsvector');
+DROP TABLE passages_fts;
+CREATE TABLE passage_words(passage BIGINT PRIMARY KEY, tenant TEXT NOT NULL, words TSVECTOR NOT NULL);
+CREATE INDEX passage_words_index ON passage_words USING GIN(words);
+INSERT INTO passage_words(passage, tenant, words) SELECT id, tenant, to_tsvector('simple', heading || ' ' || content) FROM passages;
+)sql";
+
+constexpr std::array<Migration, 9> kMigrations = {{
     {1, "identity, usage, audit, conversations, feedback", kFirst, kFirstTriggers, kFirstTriggersPostgres},
     {2, "replicas", kReplicas, "", ""},
     {3, "ledgers of agents", kRunLedgers, "", ""},
@@ -215,6 +234,7 @@ constexpr std::array<Migration, 8> kMigrations = {{
     {6, "documents", kDocuments, kDocumentsSqlite, kDocumentsPostgres},
     {7, "label queues", kLabels, "", ""},
     {8, "fine-tuning jobs", kTuneJobs, "", ""},
+    {9, "vectors of passages", kPassageVectors, kPassageVectorsSqlite, kPassageVectorsPostgres},
 }};
 
 void replace_all(std::string* text, std::string_view from, std::string_view to) {

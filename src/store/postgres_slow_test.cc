@@ -4,6 +4,7 @@
 #include <atomic>
 #include <thread>
 
+#include "store/document_checks.h"
 #include "store/migrations.h"
 #include "store/postgres_server.h"
 #include "store/postgres_store.h"
@@ -59,6 +60,15 @@ TEST_F(PostgresSlow, FilesBatchesAndResponses) {
   files_keep_tenants_apart(*store_);
   batches_run_once(*store_);
   responses_make_room(*store_);
+}
+
+TEST_F(PostgresSlow, DocumentsAreFoundByWordsAndMeaning) {
+  documents_are_found(*store_);
+  queries_are_words(*store_);
+  documents_keep_tenants_apart(*store_);
+  erased_documents_are_gone(*store_);
+  limits_of_documents_are_said(*store_);
+  meaning_joins_words(*store_);
 }
 
 TEST_F(PostgresSlow, ValuesOfEveryKindComeBack) {

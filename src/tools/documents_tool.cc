@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "store/document_index.h"
 
@@ -13,7 +14,7 @@ constexpr size_t kPassagesUsual = 4, kQueryBytesMax = 1000;
 
 class Documents final : public AgentTool {
  public:
-  explicit Documents(Store* store) : store_(store) {}
+  Documents(Store* store, MeaningFn meaning) : store_(store), meaning_(std::move(meaning)) {}
   const std::string& name() const override { return name_; }
   const std::string& description() const override { return description_; }
   Json parameters() const override {
@@ -34,7 +35,8 @@ class Documents final : public AgentTool {
     }
     const std::optional<TenantId> tenant = TenantId::parse(context.owner);
     if (!tenant) return Error{ErrorCode::kFailedPrecondition, "there are no documents here"};
-    FS_TRY(const std::vector<PassageHit> hits, DocumentIndex(*store_).search(*tenant, query->as_string(), n));
+    const std::optional<QueryMeaning> meaning = meaning_ ? meaning_(query->as_string()) : std::nullopt;
+    FS_TRY(const std::vector<PassageHit> hits, DocumentIndex(*store_).search(*tenant, query->as_string(), n, meaning ? &*meaning : nullptr));
     if (hits.empty()) return ToolResult("no passage holds any of these words");
     std::string out;
     for (size_t i = 0; i < hits.size(); ++i) {
@@ -48,12 +50,13 @@ class Documents final : public AgentTool {
 
  private:
   Store* store_;
+  const MeaningFn meaning_;
   const std::string name_ = "documents";
   const std::string description_ = "Searches the user's own documents; passages come numbered, to be cited as [1]";
 };
 
 }  // namespace
 
-std::shared_ptr<const AgentTool> make_documents(Store* store) { return std::make_shared<Documents>(store); }
+std::shared_ptr<const AgentTool> make_documents(Store* store, MeaningFn meaning) { return std::make_shared<Documents>(store, std::move(meaning)); }
 
 }  // namespace firesteel

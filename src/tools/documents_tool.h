@@ -3,13 +3,12 @@
 
 #include <memory>
 
-#include "store/store.h"
+#include "store/document_index.h"
 #include "tools/tool.h"
 
 namespace firesteel {
 
-// "documents": {"query", "n"?: 1 to 10}. Passages are numbered and named, so that an answer can cite them: "[1] lease.pdf, passage 2 (Notice): ...".
-// The caller's owner is the tenant; without one there is nothing to search. The store outlives the tool.
-std::shared_ptr<const AgentTool> make_documents(Store* store);
+// `store` outlives the tool. `meaning`: of queries, where the model's embeddings are of use; may be empty.
+std::shared_ptr<const AgentTool> make_documents(Store* store, MeaningFn meaning = {});
 
 }  // namespace firesteel
