@@ -18,6 +18,7 @@
 #include "machine.h"
 #include "model_store.h"
 #include "terminal.h"
+#include "tools/sandbox.h"
 
 namespace firesteel {
 namespace {
@@ -160,6 +161,14 @@ void report_system(Report* report) {
   report->add_text("environment", settings.empty() ? "nothing set" : settings);
 }
 
+// Where code of models would run. Making one starts bubblewrap once.
+void report_sandbox(Report* report) {
+  report->section("sandbox");
+  const Result<std::unique_ptr<Sandbox>> sandbox = Sandbox::open();
+  report->add_text("code of models", sandbox.ok() ? "bubblewrap, no network" : "none", sandbox.ok() ? "" : sandbox.error().message);
+  if (sandbox.ok()) report->add_text("kept in bounds by", (*sandbox)->bounds());
+}
+
 Status report_model(Report* report, const ModelOptions& options) {
   FS_TRY(const LoadedModel loaded, load_model(options, /*want_template=*/true));
   report->section("model");
@@ -194,6 +203,7 @@ void add_doctor(Command root) {
     report_cpu(&report, n_threads);
     report_memory(&report, n_threads);
     report_system(&report);
+    report_sandbox(&report);
     Status status;
     if (!options->model.model.empty()) status = report_model(&report, options->model);
     if (!status.ok()) return fail(status.error(), options->json);

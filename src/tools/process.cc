@@ -91,6 +91,8 @@ struct ChildSetup {
   dup2(setup.in, STDIN_FILENO);
   dup2(setup.out, STDOUT_FILENO);
   dup2(setup.err, STDERR_FILENO);
+  // Zero means the writer. While still who we were: the group is ours, not nobody's.
+  if (setup.limits != nullptr && setup.limits->cgroup_procs_fd >= 0 && write(setup.limits->cgroup_procs_fd, "0", 1) != 1) _exit(126);
   unsigned first = 3;
   for (const int keep : *setup.inherited) {
     fcntl(keep, F_SETFD, 0);

@@ -22,6 +22,8 @@ struct ProcessLimits {
   uint64_t cpu_s = 0, n_processes = 0, n_files = 0;
   // A process of root's becomes nobody first: a root outside owns files of the kernel that a namespace does not hide.
   bool drops_root = false;
+  // Open at a control group's cgroup.procs: the child is in that group before it runs anything. -1: none.
+  int cgroup_procs_fd = -1;
 };
 
 struct ProcessEnd {

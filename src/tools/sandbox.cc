@@ -65,6 +65,15 @@ Result<std::unique_ptr<Sandbox>> Sandbox::open(SandboxLimits limits) {
   Result<std::string> filter = seccomp_filter();
   if (!filter.ok()) return std::move(filter).error();
   std::unique_ptr<Sandbox> sandbox(new Sandbox(limits, std::move(filter).value()));
+  Result<std::unique_ptr<CgroupParent>> groups = CgroupParent::find();
+  sandbox->bounds_ = groups.ok() ? "cgroup " + (*groups)->path() : "rlimits (" + groups.error().message + ")";
+  if (groups.ok()) {
+    sandbox->groups_ = std::move(groups).value();
+    const Result<ProcessEnd> in_group = sandbox->run({"/usr/bin/true"}, {});
+    if (in_group.ok() && in_group->why == ProcessEnd::Why::kExit && in_group->code == 0) return sandbox;
+    sandbox->groups_.reset();  // it looked as if it were ours
+    sandbox->bounds_ = "rlimits (no control group: one was made, but a process could not be put into it)";
+  }
   const Result<ProcessEnd> tried = sandbox->run({"/usr/bin/true"}, {});
   if (!tried.ok()) return tried.error();
   if (tried->why != ProcessEnd::Why::kExit || tried->code != 0) {
@@ -94,7 +103,18 @@ Result<ProcessEnd> Sandbox::run(const std::vector<std::string>& argv, std::strin
     bounds.cpu_s = static_cast<uint64_t>(limits_.wall_ms / 1000) + 1;
     bounds.n_files = 256;
     bounds.drops_root = true;
-    end = run_process(words, {}, input, bounds, {filter_fd}, cancelled);
+    std::unique_ptr<Cgroup> group;
+    Status bounded;
+    if (groups_ != nullptr) {
+      // A little beyond the limits inside: the wrapper's own processes count, too.
+      Result<std::unique_ptr<Cgroup>> made = groups_->make({.memory_bytes = limits_.memory_bytes + limits_.scratch_bytes, .n_processes = limits_.n_processes + 8, .cpu_percent = limits_.cpu_percent});
+      if (made.ok()) group = std::move(made).value();
+      else bounded = made.error();
+    }
+    if (group != nullptr) bounds.cgroup_procs_fd = group->procs_fd();
+    if (bounded.ok()) end = run_process(words, {}, input, bounds, {filter_fd}, cancelled);
+    else end = bounded.error();
+    if (group != nullptr && end.ok() && end->why != ProcessEnd::Why::kCancelled && group->ran_out_of_memory()) end->why = ProcessEnd::Why::kMemory;
     close(filter_fd);
   }
   MutexLock lock(mutex_);
