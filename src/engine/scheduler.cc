@@ -210,7 +210,8 @@ bool Scheduler::waits_for_leader(const Sequence& sequence) const {
 // attached. The last token is always computed again: its logits are wanted.
 bool Scheduler::attach_prefix(Sequence* sequence, int64_t n_extra_blocks) {
   const int64_t n_reusable = sequence->n_tokens() - 1;
-  const int64_t n_wanted = std::min(sequence->n_tokens() + kKvBlockTokens, sequence->n_tokens_max);
+  // The last token of all is told and never read again, so it has no place: 1 + 64 tokens behind a shared prefix fill one block, not two.
+  const int64_t n_wanted = std::max(sequence->n_tokens(), std::min(sequence->n_tokens() + kKvBlockTokens, sequence->n_tokens_max - 1));
   BlockTable& table = sequence->table;
   if (sequence->use_prefix_cache) table = tree_->match(sequence->key, CacheTokens(*sequence, n_reusable).span());
   if (sequence->context != nullptr) {
