@@ -38,7 +38,7 @@ struct RunArguments {
   std::string data, out, mode, key, variant, state_dir;
   double temperature = -1;
   int64_t max_tokens = -1, limit = -1, n_parallel = 48, seed = 0, n_votes = 1;
-  bool slices = false, json = false, check = false, twins = false;
+  bool slices = false, json = false, check = false, twins = false, one_by_one = false;
 };
 
 std::string data_folder(const std::string& given) {
@@ -138,6 +138,10 @@ Result<Report> run(const RunArguments& arguments) {
   if (arguments.max_tokens >= 0) settings.max_tokens = arguments.max_tokens;
   settings.seed = static_cast<uint64_t>(arguments.seed);
   settings.n_votes = static_cast<int>(arguments.n_votes);
+  settings.one_by_one = arguments.one_by_one;
+  if (arguments.one_by_one && (settings.n_votes > 1 || !arguments.agents.agents.empty() || !arguments.agents.strategy.empty())) {
+    return Error{ErrorCode::kInvalidArgument, "--one-by-one asks one agent: leave --votes, --agents and --strategy out"};
+  }
   FS_TRY(settings.agents, agent_params(arguments.agents, {}));
   FS_TRY(settings.adapter, use_adapter(engine.get(), arguments.model));
   const ModelInfo info = engine->info();
@@ -159,6 +163,7 @@ Result<Report> run(const RunArguments& arguments) {
   report.settings = Json::Object{{"seed", arguments.seed}, {"precision", arguments.model.precision}};
   if (!settings.adapter.empty()) report.settings.set("adapter", settings.adapter);
   if (arguments.n_votes > 1) report.settings.set("votes", arguments.n_votes);
+  if (arguments.one_by_one) report.settings.set("one_by_one", true);
   const std::string agents = settings.agents ? fmt::format("{} {} {}", arguments.agents.agents, arguments.agents.strategy, arguments.agents.error_bound) : std::string();
   if (!agents.empty()) report.settings.set("agents", agents);
   if (settings.mode) report.settings.set("mode", eval_mode_name(*settings.mode));
@@ -173,6 +178,7 @@ Result<Report> run(const RunArguments& arguments) {
                                     {"temperature", settings.temperature.value_or(suite.temperature)}, {"max_tokens", settings.max_tokens.value_or(suite.max_tokens)},
                                     {"seed", arguments.seed}, {"votes", arguments.n_votes}, {"precision", arguments.model.precision}};
     if (!agents.empty()) options.settings.set("agents", agents);
+    if (arguments.one_by_one) options.settings.set("one_by_one", true);
     if (!settings.adapter.empty()) options.settings.set("adapter", settings.adapter);
     // A sealed suite leaves nothing behind, so an interrupted run begins anew.
     if (!arguments.out.empty() && !suite.sealed) options.journal = arguments.out + "/" + file_name_of(suite.name) + ".journal.jsonl";
@@ -223,6 +229,7 @@ void add_eval_run(Command eval) {
   command.integer("--parallel", &arguments->n_parallel, 1, 512, "Items in flight at a time (default 48); the results do not depend on it");
   command.number("--temperature", &arguments->temperature, 0, 100, "Instead of the suite's, which is mostly 0");
   command.integer("--max-tokens", &arguments->max_tokens, 1, 1 << 20, "Of one generation, instead of the suite's");
+  command.flag("--one-by-one", &arguments->one_by_one, "Ask the parts of a compound question one after the other in one conversation: what --agents is to be compared with");
   command.integer("--votes", &arguments->n_votes, 1, 64, "Answer each item N times (at temperature 0.7 unless another is given); the most frequent answer counts");
   add_agent_options(&command, &arguments->agents);
   command.integer("--seed", &arguments->seed, 0, INT64_MAX, "Of sampling; item i has seed + i");

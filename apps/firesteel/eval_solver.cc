@@ -5,7 +5,10 @@
 #include <set>
 
 #include "tools/calculator.h"
+#include "agents/answer_key.h"
 #include "agents/contemplate.h"
+#include "agents/plan_form.h"
+#include "agents/prompts.h"
 #include "agents/tool_loop.h"
 #include "base/clock.h"
 #include "base/mapped_file.h"
@@ -87,6 +90,10 @@ class EngineSolver {
   Attempt ask(const GenerateRequest& request, const AgentTools& tools) const {
     const int64_t start_us = system_clock().now_us();
     if (settings_.agents) return ask_agents(request, tools, start_us);
+    if (settings_.one_by_one) {
+      const std::optional<FormPlan> parts = plan_by_form(question_of(std::get<ChatPrompt>(request.prompt).messages));
+      if (parts) return ask_in_turn(request, tools, *parts);
+    }
     const auto answer = run_tool_loop(generator_, request, tools, {}, {});
     if (!answer.ok()) return failed(answer.error());
     Attempt out;
@@ -99,6 +106,40 @@ class EngineSolver {
     out.finish = answer->end == ToolLoopAnswer::End::kAnswered ? finish_reason_name(answer->done.reason) : tool_loop_end_name(answer->end);
     if (answer->done.reason == FinishReason::kError) out.error = answer->done.error.message;
     out.cancelled = answer->done.reason == FinishReason::kCancelled;
+    return out;
+  }
+
+  // What a person would do who has one agent and several questions: asks them in turn, in one conversation. Answers that a later part
+  // needs are written into it, as split does.
+  Attempt ask_in_turn(GenerateRequest request, const AgentTools& tools, const FormPlan& parts) const {
+    const int64_t start_us = system_clock().now_us();
+    Json::Array& messages = std::get<ChatPrompt>(request.prompt).messages.as_array();
+    messages.pop_back();
+    std::vector<std::string> answers;
+    Attempt out;
+    for (size_t i = 0; i < parts.plan.steps.size(); ++i) {
+      const PlanStep& step = parts.plan.steps[i];
+      std::string question = step.question;
+      for (const int need : step.needs) {
+        const std::string place = "[" + std::to_string(need + 1) + "]";
+        const auto known = static_cast<size_t>(need);
+        for (size_t at = question.find(place); known < answers.size() && at != std::string::npos; at = question.find(place, at + 1)) question.replace(at, place.size(), answers[known]);
+      }
+      messages.push_back(Json::Object{{"role", "user"}, {"content", question}});
+      const auto answer = run_tool_loop(generator_, request, tools, {}, {});
+      if (!answer.ok()) return failed(answer.error());
+      messages.push_back(Json::Object{{"role", "assistant"}, {"content", answer->text}});
+      const AnswerKey key = answer_key(answer->text);
+      answers.push_back(key.shown.empty() ? answer->text : key.shown);
+      out.text += (i == 0 ? "" : "\n") + parts.labels[i] + " " + answers.back();
+      for (const ToolCall& call : answer->calls) out.calls.push_back({call.name, call.arguments, call.result, call.failed});
+      out.prompt_tokens += answer->done.usage.prompt_tokens;
+      out.generated_tokens += answer->done.usage.generated_tokens;
+      out.finish = finish_reason_name(answer->done.reason);
+      out.cancelled = answer->done.reason == FinishReason::kCancelled;
+      if (out.cancelled) break;
+    }
+    out.time_us = system_clock().now_us() - start_us;
     return out;
   }
 

@@ -19,6 +19,7 @@ struct EvalSettings {
   std::optional<AgentParams> agents = {};   // several agents answer each item, by a strategy or as the router says
   std::string adapter;                      // digest; empty: the base model
   int n_votes = 1;                          // answers to each item, of which the most frequent counts
+  bool one_by_one = false;                  // the parts of a compound question one after the other in one conversation
 };
 
 // Answers items with the engine, many at a time. `generator` and `loaded` must outlive it.
