@@ -28,17 +28,28 @@ Status write_whole(const std::string& path, const std::string& text) {
   return Error{ErrorCode::kIo, path + ": could not be written"};
 }
 
+Result<std::vector<McpTool>> tools_of(const McpServerConfig& server) {
+  FS_TRY(const std::unique_ptr<McpClient> client, McpClient::connect(server));
+  return client->list_tools();
+}
+
 // Asks every server (or the one), and shows or pins what it has.
 Status run(const McpOptions& options, bool pins) {
   FS_TRY(std::string text, read_file(options.file, kFileBytesMax));
   FS_TRY(const std::vector<McpServerConfig> servers, parse_mcp_config(text));
   Json::Array shown;
   bool any = false;
+  Status trouble;  // of the first server that does not answer; the others are told and pinned all the same
   for (const McpServerConfig& server : servers) {
     if (!options.server.empty() && server.name != options.server) continue;
     any = true;
-    FS_TRY(const std::unique_ptr<McpClient> client, McpClient::connect(server));
-    FS_TRY(const std::vector<McpTool> tools, client->list_tools());
+    const Result<std::vector<McpTool>> listed = tools_of(server);
+    if (!listed.ok()) {
+      if (!trouble.ok()) fmt::print(stderr, "firesteel: {}\n", listed.error().message);
+      else trouble = listed.error();
+      continue;
+    }
+    const std::vector<McpTool>& tools = *listed;
     for (const McpTool& tool : tools) {
       const auto pin = server.pins.find(tool.name);
       const char* const state = pin == server.pins.end() ? "new" : pin->second == tool.fingerprint ? "pinned" : "changed";
@@ -54,7 +65,8 @@ Status run(const McpOptions& options, bool pins) {
   }
   if (!any) return Error{ErrorCode::kNotFound, options.file + ": there is no server " + options.server};
   if (options.json) std::printf("%s\n", Json(std::move(shown)).dump().c_str());
-  return pins ? write_whole(options.file, text) : Status();
+  if (pins) FS_TRY_VOID(write_whole(options.file, text));
+  return trouble;
 }
 
 void add_action(Command* parent, const char* name, const char* help, bool pins, const char* examples) {
