@@ -14,8 +14,6 @@
 
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <string>
 
 #include "base/clock.h"
@@ -140,8 +138,11 @@ TEST_F(SandboxTest, NothingOutlivesTheCall) {
   ASSERT_TRUE(shell("(setsid sleep 86413 >&- 2>&- <&- &); echo started").ok());
   int n_found = 0, n_seen = 0;
   for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
-    std::ifstream file(entry.path().string() + "/cmdline");  // not by its size, which the kernel does not say
-    const std::string words((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+    std::FILE* const file = std::fopen((entry.path().string() + "/cmdline").c_str(), "r");
+    if (file == nullptr) continue;
+    std::string words(4096, '\0');
+    words.resize(std::fread(words.data(), 1, words.size(), file));  // not by its size, which the kernel does not say
+    std::fclose(file);
     n_seen += words.empty() ? 0 : 1;
     n_found += has(words, "86413") && !has(words, "bwrap") ? 1 : 0;
   }
