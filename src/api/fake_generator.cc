@@ -21,24 +21,6 @@ std::vector<std::string> cut_words(const std::string& text) {
   return words;
 }
 
-struct Word {
-  std::string text;
-  TokenId id = 0;
-  bool thinking = false;
-  float logprob = -0.25f;
-};
-
-// What ends an answer from outside, and what its prompt was.
-struct Surroundings {
-  std::string prompt;
-  std::shared_ptr<RequestGroup> group;
-  int64_t deadline_us = 0;
-  int depth = 0;
-  VirtualClock* clock = nullptr;
-  int64_t us_per_token = 0;
-  bool splits_rest = false;  // of the probability, among the alternatives
-};
-
 class FakeContext final : public Context {
  public:
   FakeContext(std::string text, int64_t n_tokens, int depth) : text_(std::move(text)), n_tokens_(n_tokens), depth_(depth) {}
@@ -54,10 +36,28 @@ class FakeContext final : public Context {
 
 }  // namespace
 
+struct FakeWord {
+  std::string text;
+  TokenId id = 0;
+  bool thinking = false;
+  float logprob = -0.25f;
+};
+
+// What ends an answer from outside, and what its prompt was.
+struct FakeSurroundings {
+  std::string prompt;
+  std::shared_ptr<RequestGroup> group;
+  int64_t deadline_us = 0;
+  int depth = 0;
+  VirtualClock* clock = nullptr;
+  int64_t us_per_token = 0;
+  bool splits_rest = false;  // of the probability, among the alternatives
+};
+
 // One answer, read by its stream and held up or broken by the generator.
 class FakeAnswer {
  public:
-  FakeAnswer(std::vector<Word> words, std::string stop_string, StopParams stop, int n_top, Usage usage, Surroundings around)
+  FakeAnswer(std::vector<FakeWord> words, std::string stop_string, StopParams stop, int n_top, Usage usage, FakeSurroundings around)
       : words_(std::move(words)), stop_string_(std::move(stop_string)), stop_(std::move(stop)), n_top_(n_top), around_(std::move(around)), usage_(usage) {}
 
   std::optional<GenerateEvent> take(bool waits) FS_EXCLUDES(mutex_) {
@@ -75,7 +75,7 @@ class FakeAnswer {
     if (stop_.max_tokens >= 0 && usage_.generated_tokens >= stop_.max_tokens) return end(FinishReason::kLength);
     if (around_.group != nullptr && !around_.group->take_token()) return end(FinishReason::kLength);
     if (around_.clock != nullptr) around_.clock->advance_us(around_.us_per_token);
-    const Word& word = words_[at_++];
+    const FakeWord& word = words_[at_++];
     GenerateEvent event;
     event.token = word.id;
     event.text = word.text;
@@ -157,11 +157,11 @@ class FakeAnswer {
     return event;
   }
 
-  const std::vector<Word> words_;
+  const std::vector<FakeWord> words_;
   const std::string stop_string_;
   const StopParams stop_;
   const int n_top_;
-  const Surroundings around_;
+  const FakeSurroundings around_;
   mutable Mutex mutex_;
   CondVar changed_;
   Waker waker_;
@@ -316,7 +316,7 @@ Result<std::unique_ptr<TokenStream>> FakeGenerator::answer(Question question, st
     stop_string = stop;
   }
   text.resize(end);
-  std::vector<Word> words;
+  std::vector<FakeWord> words;
   bool thinking = false;
   while (!text.empty()) {
     const std::string_view marker = thinking ? "</think>" : "<think>";
@@ -335,7 +335,7 @@ Result<std::unique_ptr<TokenStream>> FakeGenerator::answer(Question question, st
   usage.prompt_tokens = static_cast<int64_t>(intern_words(question.prompt).size());
   streams_->n_prompt_tokens += static_cast<uint64_t>(usage.prompt_tokens);
   auto state = std::make_shared<FakeAnswer>(std::move(words), std::move(stop_string), question.stop, question.sampling.n_top_logprobs, usage,
-                                            Surroundings{question.prompt, std::move(group), deadline_us, depth, clock_, us_per_token_, logprobs_ != nullptr});
+                                            FakeSurroundings{question.prompt, std::move(group), deadline_us, depth, clock_, us_per_token_, logprobs_ != nullptr});
   streams_->add(state);
   return std::unique_ptr<TokenStream>(std::make_unique<FakeStream>(std::move(state), streams_));
 }

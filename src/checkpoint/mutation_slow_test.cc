@@ -21,7 +21,7 @@ TEST(GgufMutationSlow, EveryOffsetEveryWidth) {
   const std::string good = good_gguf();
   Tally tally;
   for (size_t at = 0; at < gguf_header_bytes() && !testing::Test::HasFailure(); ++at) {
-    for (const size_t width : {1, 2, 4, 8}) {
+    for (const size_t width : {size_t{1}, size_t{2}, size_t{4}, size_t{8}}) {
       for (const uint64_t value : {uint64_t{0}, uint64_t{1}, uint64_t{0x7F}, uint64_t{0xFF}, uint64_t{1} << 24, uint64_t{1} << 31, uint64_t{1} << 60, uint64_t{1} << 63, UINT64_MAX}) {
         std::string bytes = good;
         put(&bytes, at, value, width);

@@ -17,26 +17,6 @@ bool begins_with(std::string_view kind, std::string_view prefix) {
   return kind.starts_with(prefix) && (kind.size() == prefix.size() || kind[prefix.size()] == '/' || prefix.back() == '/');
 }
 
-// Draws an index in proportion to its weight.
-class Weighted {
- public:
-  void add(double weight) { sums_.push_back((sums_.empty() ? 0 : sums_.back()) + weight); }
-  bool empty() const { return sums_.empty(); }
-  size_t draw(Rng* rng) const {
-    const double at = rng->uniform() * sums_.back();
-    const size_t index = static_cast<size_t>(std::upper_bound(sums_.begin(), sums_.end(), at) - sums_.begin());
-    return std::min(index, sums_.size() - 1);
-  }
-
- private:
-  std::vector<double> sums_;
-};
-
-struct Line {
-  std::vector<size_t> generators;
-  Weighted weights;
-};
-
 uint64_t mixed(uint64_t a, uint64_t b) {
   uint64_t hash = a * 0x9e3779b97f4a7c15u + b;
   hash = (hash ^ (hash >> 30)) * 0xbf58476d1ce4e5b9u;
@@ -47,6 +27,26 @@ uint64_t mixed(uint64_t a, uint64_t b) {
 }  // namespace
 
 struct SynthSource::Impl {
+  // Draws an index in proportion to its weight.
+  class Weighted {
+   public:
+    void add(double weight) { sums_.push_back((sums_.empty() ? 0 : sums_.back()) + weight); }
+    bool empty() const { return sums_.empty(); }
+    size_t draw(Rng* rng) const {
+      const double at = rng->uniform() * sums_.back();
+      const size_t index = static_cast<size_t>(std::upper_bound(sums_.begin(), sums_.end(), at) - sums_.begin());
+      return std::min(index, sums_.size() - 1);
+    }
+
+   private:
+    std::vector<double> sums_;
+  };
+
+  struct Line {
+    std::vector<size_t> generators;
+    Weighted weights;
+  };
+
   SynthOptions options;
   std::vector<SampleGenerator> generators;
   std::vector<Line> lines;
@@ -76,7 +76,7 @@ Result<std::unique_ptr<SynthSource>> SynthSource::create(SynthOptions options) {
   FS_TRY(impl->generators, make_generators(options.generators));
   if (options.mixture.empty()) options.mixture = default_mixture();
   const auto& mixture = options.mixture;
-  std::vector<Line> lines(mixture.size());
+  std::vector<Impl::Line> lines(mixture.size());
   std::vector<bool> matched(mixture.size(), false);
   for (size_t g = 0; g < impl->generators.size(); ++g) {
     const SampleGenerator& generator = impl->generators[g];

@@ -13,7 +13,7 @@ struct Glyph {
 
   // False outside the glyph.
   bool dot(int row, int column) const {
-    return row >= 0 && row < 9 && column >= 0 && column < columns && ((rows[static_cast<size_t>(row)] >> (columns - 1 - column)) & 1U) != 0;
+    return row >= 0 && row < 9 && column >= 0 && column < columns && ((unsigned{rows[static_cast<size_t>(row)]} >> (columns - 1 - column)) & 1U) != 0;
   }
 };
 
