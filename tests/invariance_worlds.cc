@@ -169,7 +169,7 @@ void check_world(const std::shared_ptr<const Model>& model, const std::string& m
   options.max_batch_rows = static_cast<int>(rng.between(options.max_sequences, 80));
   options.prefill_chunk = static_cast<int>(rng.between(1, std::min(64, options.max_batch_rows)));
   options.batch_ageing_us = rng.between(1, 1'000'000);
-  options.max_draft = static_cast<int>(rng.below(2) * rng.between(1, 8));
+  options.max_draft = rng.below(2) == 0 ? 0 : static_cast<int>(rng.between(1, 8));
   const int n_threads = static_cast<int>(rng.between(1, 2));
   const int64_t n_blocks = rng.below(2) == 0 ? rng.between(4, 12) : 200;  // half of the worlds are cramped: sequences are preempted
   auto engine = make_engine(model, kv_type, n_threads, n_blocks, options);

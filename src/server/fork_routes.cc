@@ -182,7 +182,7 @@ class ForkEncoder final : public ReplyEncoder {
       if (stream_) write("delta", Json::Object{{"branch", static_cast<int64_t>(index)}, {event.thinking ? "thinking" : "text", event.text}}, out);
     }
     if (event.kind == GenerateEvent::Kind::kToken) {
-      branch.logprob_sum += double{event.logprob};
+      branch.logprob_sum += static_cast<double>(event.logprob);
       ++branch.n_tokens;
       return;
     }

@@ -76,14 +76,14 @@ const char* shown_state(const std::string& state) {
 
 // The lanes of a ledger as the page shows them when it is loaded again; without texts, bounded.
 Json lanes_of(const Json& ledger) {
-  constexpr size_t kLanesMax = 32, kTitleBytes = 120;
+  constexpr size_t kShownLanesMax = 32, kTitleBytes = 120;
   Json::Array out;
   const Json* lanes = ledger.find("lanes");
   if (lanes == nullptr || !lanes->is_array()) return out;
   for (const Json& lane : lanes->as_array()) {
     const std::string role = text_member(lane, "role");
     const Json* id = lane.find("id");
-    if (role == "answer" || role == "probe" || id == nullptr || !id->is_int() || out.size() >= kLanesMax) continue;
+    if (role == "answer" || role == "probe" || id == nullptr || !id->is_int() || out.size() >= kShownLanesMax) continue;
     std::string title = text_member(lane, "title");
     if (title.size() > kTitleBytes) title.resize(complete_utf8_prefix(title.substr(0, kTitleBytes)));
     Json one = Json::Object{{"lane", id->as_int() + 1}, {"state", shown_state(text_member(lane, "state"))}, {"title", title}};

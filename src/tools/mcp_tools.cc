@@ -96,7 +96,8 @@ Result<std::vector<McpServerConfig>> parse_mcp_config(std::string_view text) {
     const std::string place = "servers." + name + ".";
     if (!is_server_name(name)) return wrong("servers: expected names of 1 to 32 small letters, digits, '_' or '-', found \"" + name.substr(0, 40) + "\"");
     if (!server.is_object()) return wrong("servers." + name + ": expected an object");
-    for (const auto& [key, value] : server.as_object()) {
+    for (const auto& member : server.as_object()) {
+      const std::string& key = member.first;
       static constexpr const char* kKnown[] = {"command", "url", "environment", "headers", "read_only", "pins"};
       if (std::none_of(std::begin(kKnown), std::end(kKnown), [&](const char* known) { return key == known; })) return wrong(place + key + ": unknown");
     }
