@@ -231,7 +231,9 @@ class RolloutWorld {
       // A stale expectation never wins.
       const bool stale = rng.below(2) == 0;
       const bool ok = registry_->promote(name_, digest, stale ? "0000" : before, "by hand", actor_).ok();
-      if (stale) EXPECT_FALSE(ok);
+      if (stale) {
+        EXPECT_FALSE(ok);
+      }
       EXPECT_EQ(champion(), ok ? digest : before);
     } else if (!rollout_.empty()) {
       const bool bad = rng.below(3) == 0;
@@ -242,14 +244,22 @@ class RolloutWorld {
         happened.n_promoted += now.state.status == RolloutStatus::kPromoted ? 1 : 0;
         happened.n_rolled_back += now.state.status == RolloutStatus::kRolledBack ? 1 : 0;
       }
-      if (is_over(was.state.status)) EXPECT_EQ(now.state.status, was.state.status) << "an ended rollout moved";
-      if (now.state.status == RolloutStatus::kPromoted && was.state.status != RolloutStatus::kPromoted) EXPECT_EQ(champion(), now.candidate);
-      if (now.state.status != RolloutStatus::kPromoted) EXPECT_EQ(champion(), before);
+      if (is_over(was.state.status)) {
+        EXPECT_EQ(now.state.status, was.state.status) << "an ended rollout moved";
+      }
+      if (now.state.status == RolloutStatus::kPromoted && was.state.status != RolloutStatus::kPromoted) {
+        EXPECT_EQ(champion(), now.candidate);
+      }
+      if (now.state.status != RolloutStatus::kPromoted) {
+        EXPECT_EQ(champion(), before);
+      }
       for (size_t i = 0; i < now.state.surfaces.size(); ++i) {
         const double share = candidate_share(now.plan, now.state, i);
         EXPECT_GE(share, 0);
         EXPECT_LE(share, 0.5);
-        if (is_over(now.state.status) && now.state.status != RolloutStatus::kPromoted) EXPECT_EQ(share, 0) << rollout_status_name(now.state.status);
+        if (is_over(now.state.status) && now.state.status != RolloutStatus::kPromoted) {
+          EXPECT_EQ(share, 0) << rollout_status_name(now.state.status);
+        }
       }
     }
     EXPECT_LE(registry_->rollouts(name_, /*only_running=*/true, 10).value().size(), 1u);
