@@ -32,13 +32,6 @@ void add_rate(const char* what, const RateView& view, HttpHeaders* headers) {
   headers->emplace_back(fmt::format("x-ratelimit-reset-{}", what), duration_text(view.reset_ms));
 }
 
-// The store's answer, which comes on a thread of its own, perhaps after the client has left.
-struct Settling {
-  std::atomic<bool> over{false};
-  bool stored = false;
-  std::function<void()> waker;
-};
-
 int64_t retry_after_ms(ServerContext* context) {
   const GeneratorStats stats = context->generator.stats();
   const int64_t rounds = 1 + stats.n_waiting / std::max<int64_t>(1, stats.n_running);
@@ -84,6 +77,13 @@ bool CancelHandle::cancel_lane(int lane) {
   }
   return false;
 }
+
+// The store's answer, which comes on a thread of its own, perhaps after the client has left.
+struct Settling {
+  std::atomic<bool> over{false};
+  bool stored = false;
+  std::function<void()> waker;
+};
 
 class GenerationReply final : public PendingReply {
  public:
