@@ -25,6 +25,8 @@ void* counted(size_t n, size_t alignment) {
 
 }  // namespace
 
+// g++ 12 looks into the inlined `counted` and takes its memory for another family's.
+#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
 void* operator new(size_t n) { return counted(n, alignof(std::max_align_t)); }
 void* operator new[](size_t n) { return counted(n, alignof(std::max_align_t)); }
 void* operator new(size_t n, std::align_val_t alignment) { return counted(n, static_cast<size_t>(alignment)); }

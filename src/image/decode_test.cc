@@ -113,7 +113,7 @@ std::string to_webp(const RgbImage& image, bool lossless) {
 
 std::string little(uint64_t value, int n_bytes) {
   std::string out;
-  for (int i = 0; i < n_bytes; ++i) out.push_back(i < 8 ? static_cast<char>(value >> (8 * i) & 255) : 0);
+  for (int i = 0; i < n_bytes; ++i) out.push_back(i < 8 ? static_cast<char>(value >> (8 * i) & 255) : '\0');
   return out;
 }
 
