@@ -153,7 +153,9 @@ class LeaseWorld {
     } else if (action <= 2) {
       const std::optional<TuneJob> job = jobs.claim(runner, now_us, now_us + 30 * kSecond).value();
       if (!job || job->tenant != tenant_) {  // of another world, whose runner is gone: given back as it was
-        if (job) ASSERT_TRUE(jobs.release(job->id, runner).ok());
+        if (job) {
+          ASSERT_TRUE(jobs.release(job->id, runner).ok());
+        }
         return;
       }
       Held& held = model_.at(job->id.str());
@@ -224,7 +226,9 @@ class RolloutWorld {
       EXPECT_EQ(champion(), before);
     } else if (action == 2) {
       const auto served = registry_->roll_back(name_, "by hand", actor_);
-      if (served.ok()) EXPECT_EQ(served->digest, champion());
+      if (served.ok()) {
+        EXPECT_EQ(served->digest, champion());
+      }
     } else if (action == 3) {
       const std::vector<Variant> all = registry_->list(name_).value();
       const std::string& digest = all[rng.below(all.size())].digest;

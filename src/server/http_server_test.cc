@@ -468,7 +468,9 @@ TEST(HttpServer, EveryOneOfManyIsTimedOut) {
   for (int i = 0; i < 700; ++i) clients.push_back(std::make_unique<TestClient>(running.port()));
   for (size_t i = 0; i < clients.size(); i += 3) clients[i].reset();
   for (const auto& client : clients) {
-    if (client != nullptr) EXPECT_TRUE(client->wait_for_end());
+    if (client != nullptr) {
+      EXPECT_TRUE(client->wait_for_end());
+    }
   }
 }
 
