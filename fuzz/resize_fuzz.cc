@@ -11,12 +11,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace firesteel;
   if (size < 8) return 0;
   const PatchParams params{.patch_size = 1 + data[0] % 16, .pixels_per_patch = 1 + data[1] % 64, .max_side = 1 + data[2] % 12,
-                           .max_patches = 1 + data[3]};
+                           .max_patches = 1 + data[3], .split = data[0] % 2 == 1 ? 1 + (data[0] >> 7) : 1};
   CHECK(params.valid());
   const int32_t width = 1 + (data[4] | data[5] << 8) % kImageSideMax;
   const int32_t height = 1 + (data[6] | data[7] << 8) % kImageSideMax;
   const PatchGrid any = plan_patches(width, height, params);
-  CHECK(any.columns >= 1 && any.rows >= 1 && std::max(any.columns, any.rows) <= params.max_side && any.n() <= params.max_patches);
+  CHECK(any.columns >= 1 && any.rows >= 1 && any.columns <= params.max_columns() && any.rows <= params.max_side && any.n() <= params.max_patches);
 
   RgbImage image{width, std::min(height, std::max(1, 20'000 / width)), {}};
   image.pixels.resize(image.offset(0, image.height));

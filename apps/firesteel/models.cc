@@ -143,8 +143,9 @@ void Inspection::print() const {
     fmt::print("\npictures\n");
     row("path", vision.checkpoint().path());
     row("parameters", format_count(static_cast<uint64_t>(vision.n_parameters())));
-    row("patches", fmt::format("{0} x {0} pixels, one for every {1}, at most {2} a side and {3} a picture", vision.params().patch_size,
-                               vision.params().pixels_per_patch, vision.params().max_side, vision.params().max_patches));
+    row("patches", fmt::format("{4} x {0} pixels, one for every {5} x {1}, at most {2} a column and {3} a picture", vision.params().patch_size,
+                               vision.params().pixels_per_patch, vision.params().max_side, vision.params().max_patches, vision.params().patch_width(),
+                               vision.params().pixels_per_patch / vision.params().split));
   }
   fmt::print("\nmemory needed\n");
   row("weights (mapped)", format_bytes(checkpoint.file_bytes()));

@@ -36,7 +36,7 @@ class LiveLine {
     const int64_t now = system_clock().now_us();
     if (now - last_us_ < (on_terminal_ ? kDrawEvery_us : kLineEvery_us) && p.n_tokens < p.n_tokens_all && p.step > 1) return;
     last_us_ = now;
-    char text[512];
+    char text[1024];
     std::snprintf(text, sizeof text, "step %lld  %.2f of %.1fM tokens  loss %.4f  tokens %.1f %%  right: %s  rate %.2e  norm %.2f  %.0f tok/s  %lld:%02lld left",
                   static_cast<long long>(p.step), static_cast<double>(p.n_tokens) * 1e-6, static_cast<double>(p.n_tokens_all) * 1e-6, p.loss,
                   100 * p.token_accuracy, p.kinds.c_str(), p.rate, p.gradient_norm, p.tokens_per_s, static_cast<long long>(p.eta_s) / 60,

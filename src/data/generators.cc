@@ -27,7 +27,8 @@ void add_pictures(std::vector<SampleGenerator>* generators) {
   for (const pictures::PictureKind& kind : pictures::picture_kinds()) {
     generators->push_back({std::string(kind.kind), kind.weight, [prefix = kind.kind](Split split, Rng* rng) -> Result<Sample> {
                              const auto which = split == Split::kTrain ? pictures::Split::kTrain : pictures::Split::kEval;
-                             return pictures::make_picture_sample(rng, {.split = which, .prefix = prefix});
+                             // Training thinks more: one word of an answer says little about what was seen.
+                             return pictures::make_picture_sample(rng, {.split = which, .prefix = prefix, .thinking = split == Split::kTrain ? 0.9 : 0.75});
                            }});
   }
 }

@@ -100,16 +100,16 @@ PatchGrid plan_patches(int32_t width, int32_t height, const PatchParams& params)
   CHECK(width > 0 && height > 0 && params.valid());
   const int64_t w = width;
   const int64_t h = height;
-  const int64_t columns = (w + params.pixels_per_patch - 1) / params.pixels_per_patch;
+  const int64_t columns = (w * params.split + params.pixels_per_patch - 1) / params.pixels_per_patch;
   const int64_t rows = (h + params.pixels_per_patch - 1) / params.pixels_per_patch;
-  const auto fits = [&](int64_t a, int64_t b) { return std::max(a, b) <= params.max_side && a * b <= params.max_patches; };
+  const auto fits = [&](int64_t a, int64_t b) { return a <= params.max_columns() && b <= params.max_side && a * b <= params.max_patches; };
   if (fits(columns, rows)) return {static_cast<int32_t>(columns), static_cast<int32_t>(rows)};
   const int64_t longer = std::max(w, h);
-  const int64_t shorter = std::min(w, h);
-  for (int64_t n = std::min<int64_t>(params.max_side, std::max(columns, rows)); n > 1; --n) {
-    const int64_t share = std::max<int64_t>(1, (shorter * n + longer / 2) / longer);
-    if (!fits(n, share)) continue;
-    return {static_cast<int32_t>(w >= h ? n : share), static_cast<int32_t>(w >= h ? share : n)};
+  for (int64_t n = w >= h ? std::min<int64_t>(params.max_columns(), columns) : std::min<int64_t>(params.max_side, rows); n > 1; --n) {
+    const int64_t over = w >= h ? longer * params.split : longer, share = w >= h ? h * n : w * n * params.split;
+    const int64_t other = std::max<int64_t>(1, (share + over / 2) / over);
+    const PatchGrid grid = {static_cast<int32_t>(w >= h ? n : other), static_cast<int32_t>(w >= h ? other : n)};
+    if (fits(grid.columns, grid.rows)) return grid;
   }
   return {1, 1};
 }
@@ -117,12 +117,13 @@ PatchGrid plan_patches(int32_t width, int32_t height, const PatchParams& params)
 void make_patches(const RgbImage& image, PatchGrid grid, const PatchParams& params, std::span<float> out) {
   CHECK(params.valid() && image.width >= 1 && image.height >= 1 && image.width <= kImageSideMax && image.height <= kImageSideMax);
   CHECK(image.pixels.size() == image.offset(0, image.height));
-  CHECK(grid.columns >= 1 && grid.rows >= 1 && grid.columns <= params.max_side && grid.rows <= params.max_side);
+  CHECK(grid.columns >= 1 && grid.rows >= 1 && grid.columns <= params.max_columns() && grid.rows <= params.max_side);
   CHECK(out.size() == static_cast<size_t>(grid.n() * params.patch_dim()));
 
   const auto patch_size = static_cast<size_t>(params.patch_size);
+  const auto patch_width = static_cast<size_t>(params.patch_width());
   const auto n_columns = static_cast<size_t>(grid.columns);
-  const Axis across = make_axis(image.width, int64_t{grid.columns} * params.patch_size);
+  const Axis across = make_axis(image.width, int64_t{grid.columns} * params.patch_width());
   const Axis down = make_axis(image.height, int64_t{grid.rows} * params.patch_size);
   RowCache rows(image, across);
   const size_t row_size = 3 * across.taps.size();
@@ -138,11 +139,11 @@ void make_patches(const RgbImage& image, PatchGrid grid, const PatchParams& para
     // Row y of the result is row y % patch_size of each patch of one row of patches.
     float* patch = out.data() + (y / patch_size) * n_columns * static_cast<size_t>(params.patch_dim());
     for (size_t x = 0; x < row_size; ++x) {
-      const size_t column = x / (3 * patch_size);
-      const size_t within = x % (3 * patch_size);
+      const size_t column = x / (3 * patch_width);
+      const size_t within = x % (3 * patch_width);
       const auto level = static_cast<int32_t>((sums[x] + down.total / 2) / down.total);  // 0 to kFullScale
       // The division is exact at both ends and rounded once: no result leaves [-1, 1].
-      patch[column * static_cast<size_t>(params.patch_dim()) + (y % patch_size) * 3 * patch_size + within] =
+      patch[column * static_cast<size_t>(params.patch_dim()) + (y % patch_size) * 3 * patch_width + within] =
           static_cast<float>(2 * level - kFullScale) / static_cast<float>(kFullScale);
     }
   }

@@ -27,8 +27,8 @@ std::vector<float> patches_of(const RgbImage& image, PatchGrid grid, const Patch
 
 // Value of the result pixel (x, y, channel) in the layout of make_patches.
 float at(const std::vector<float>& patches, PatchGrid grid, const PatchParams& params, int32_t x, int32_t y, int32_t channel) {
-  const int64_t patch = int64_t{y / params.patch_size} * grid.columns + x / params.patch_size;
-  const int64_t within = (int64_t{y % params.patch_size} * params.patch_size + x % params.patch_size) * 3 + channel;
+  const int64_t patch = int64_t{y / params.patch_size} * grid.columns + x / params.patch_width();
+  const int64_t within = (int64_t{y % params.patch_size} * params.patch_width() + x % params.patch_width()) * 3 + channel;
   return patches[static_cast<size_t>(patch * params.patch_dim() + within)];
 }
 
@@ -109,6 +109,29 @@ TEST(PlanPatches, HoldsItsLimitsForEveryPicture) {
     const PatchGrid turned = plan_patches(height, width, params);
     ASSERT_EQ(grid.columns, turned.rows);
     ASSERT_EQ(grid.rows, turned.columns);
+  }
+}
+
+TEST(PlanPatches, NarrowPatchesLieSideBySideInASquare) {
+  PatchParams params{.max_patches = 200, .split = 2};
+  const auto plan = [&](int32_t w, int32_t h) {
+    const PatchGrid grid = plan_patches(w, h, params);
+    return std::pair(grid.columns, grid.rows);
+  };
+  EXPECT_EQ(params.patch_dim(), 3 * 8 * 16);
+  EXPECT_EQ(plan(5, 10), std::pair(1, 1));
+  EXPECT_EQ(plan(6, 10), std::pair(2, 1));
+  EXPECT_EQ(plan(30, 30), std::pair(6, 3));
+  EXPECT_EQ(plan(1000, 1000), std::pair(20, 10));
+  EXPECT_EQ(plan(500, 1000), std::pair(14, 14));
+  EXPECT_EQ(plan(16384, 1), std::pair(32, 1));
+  // The same pixels as squares, in another order.
+  const RgbImage image = noise_image(31, 22, 9);
+  const PatchGrid narrow{6, 3}, square{3, 3};
+  const PatchParams squares;
+  const std::vector<float> a = patches_of(image, narrow, params), b = patches_of(image, square, squares);
+  for (int32_t y = 0; y < 48; ++y) {
+    for (int32_t x = 0; x < 48; ++x) ASSERT_EQ(at(a, narrow, params, x, y, x % 3), at(b, square, squares, x, y, x % 3));
   }
 }
 

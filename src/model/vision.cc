@@ -70,6 +70,13 @@ Status VisionModel::read() {
   FS_TRY(params_.pixels_per_patch, read_int("pixels_per_patch", 1, kImageSideMax));
   FS_TRY(params_.max_side, read_int("max_side", 1, kVisionSideMax));
   FS_TRY(params_.max_patches, read_int("max_patches", 1, kVisionPatchesMax));
+  if (checkpoint_->metadata().has("kindling.vision.split")) {
+    FS_TRY(params_.split, read_int("split", 1, kVisionSplitMax));
+  }
+  if (params_.patch_size % params_.split != 0) {
+    return Error{ErrorCode::kDataLoss, "\"kindling.vision.split\": expected a divisor of patch_size, " + std::to_string(params_.patch_size) + ", found " +
+                                           std::to_string(params_.split)};
+  }
   FS_TRY(dim_, read_int("dim", 1, kDimMax));
   CHECK(params_.valid());
   FS_TRY(const TensorInfo* patch, tensor("v.patch.weight", params_.patch_dim(), dim_));
@@ -77,11 +84,11 @@ Status VisionModel::read() {
   FS_TRY(bias_, small_tensor("v.patch.bias", 1));
   FS_TRY(norm_, small_tensor("v.norm.weight", 1));
   FS_TRY(row_, small_tensor("v.row.weight", kVisionSideMax));
-  FS_TRY(column_, small_tensor("v.column.weight", kVisionSideMax));
+  FS_TRY(column_, small_tensor("v.column.weight", kVisionSideMax * params_.split));
   return {};
 }
 
-int64_t VisionModel::n_parameters() const { return dim_ * (params_.patch_dim() + 2 + 2 * kVisionSideMax); }
+int64_t VisionModel::n_parameters() const { return dim_ * (params_.patch_dim() + 2 + (1 + params_.split) * kVisionSideMax); }
 
 std::vector<float> VisionModel::embed(const RgbImage& image, const KernelTable& table) const {
   const PatchGrid grid = plan(image);

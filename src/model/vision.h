@@ -4,7 +4,8 @@
 //
 // A second GGUF file beside the text model ("NAME.mmproj.gguf", general.architecture "kindling-vision"), so that the text file stays
 // ordinary. Tensors (f32; f16 and bf16 are taken too): v.patch.weight [dim][patch_dim], v.patch.bias [dim], v.norm.weight [dim],
-// v.row.weight [16][dim], v.column.weight [16][dim]; metadata kindling.vision.{patch_size, pixels_per_patch, max_side, max_patches, dim}.
+// v.row.weight [16][dim], v.column.weight [16 * split][dim]; metadata kindling.vision.{patch_size, pixels_per_patch, max_side,
+// max_patches, split (1 unless said), dim}.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +21,8 @@
 
 namespace firesteel {
 
-inline constexpr int64_t kVisionSideMax = 16;       // rows of v.row.weight and v.column.weight
+inline constexpr int64_t kVisionSideMax = 16;       // rows of v.row.weight, and times split of v.column.weight
+inline constexpr int64_t kVisionSplitMax = 4;
 inline constexpr int64_t kVisionPatchesMax = 256;   // of one picture
 
 // Immutable, thread-safe; keeps the checkpoint alive.
@@ -52,7 +54,7 @@ class VisionModel {
   int64_t dim_ = 0;
   WeightView patch_;                         // [dim][patch_dim]
   std::vector<float> bias_, norm_;           // [dim]
-  std::vector<float> row_, column_;          // [kVisionSideMax][dim]
+  std::vector<float> row_, column_;          // [kVisionSideMax][dim], column_ [kVisionSideMax * split][dim]
 };
 
 }  // namespace firesteel

@@ -17,6 +17,14 @@ struct SampleMessage {
   std::vector<size_t> images = {};  // indices into Sample::images; they stand before the text
 };
 
+// Something to be seen at a place of a picture: a letter, a colour, the value where a bar ends. Whoever draws a picture knows it, so
+// training can ask at that very place (train/sample_encoder.h); serving and evaluation do not look at marks.
+struct ImageMark {
+  size_t image = 0;       // index into Sample::images
+  float x = 0, y = 0;     // parts of width and height; outside of [0, 1) when it was clipped
+  std::string text;       // as an answer would say it: "7", " red", " Feb"
+};
+
 struct Sample {
   std::string kind;              // path of the curriculum: "math/buying/unit_price", "pictures/bars/highest"
   std::vector<SampleMessage> messages;  // the conversation up to the answer to be learnt
@@ -31,6 +39,7 @@ struct Sample {
   std::string answer = {};
   std::string reply = {};  // the answer as it is written out, "5.6 km/h" for 5.6; may be empty
   std::string grader = {};       // "number", "exact", "choice" ...
+  std::vector<ImageMark> marks = {};  // may be empty; not written to shards
 };
 
 // An endless, seekable stream: sample i is the same whenever and wherever it is asked for. Thread-safe.

@@ -81,6 +81,7 @@ Status export_model(const NetworkShape& shape, std::span<const float> weights, c
     writer.add("kindling.vision.patch_size", int64_t{shape.patches.patch_size});
     writer.add("kindling.vision.pixels_per_patch", int64_t{shape.patches.pixels_per_patch});
     writer.add("kindling.vision.max_side", int64_t{shape.patches.max_side});
+    if (shape.patches.split != 1) writer.add("kindling.vision.split", int64_t{shape.patches.split});
     writer.add("kindling.vision.max_patches", int64_t{shape.patches.max_patches});
     writer.add("kindling.vision.dim", shape.dim);
     FS_TRY_VOID(write_tensors(layout, true, weights, DType::kF32, &writer));

@@ -1,4 +1,4 @@
-// Muon for the matrices of the layers: the momentum of the gradient, made orthogonal by five Newton-Schulz steps, is the update.
+// Muon for the matrices of the layers and of the patches: the momentum of the gradient, made orthogonal by five Newton-Schulz steps, is the update.
 //
 //   buffer = momentum * buffer + g;  u = g + momentum * buffer
 //   w -= rate * (0.2 * sqrt(max(rows, cols)) * orthogonal(u) + weight_decay * w)
@@ -23,8 +23,8 @@ struct MuonOptions {
 
 class Muon {
  public:
-  // Matrices of the layers only: not embeddings, norms, biases or the patch projection.
-  static bool takes(const ParameterInfo& info) { return info.kind == ParameterKind::kMatrix && info.name.starts_with("blk."); }
+  // Matrices only: not embeddings, norms or biases.
+  static bool takes(const ParameterInfo& info) { return info.kind == ParameterKind::kMatrix; }
 
   Muon(const ParameterLayout& layout, const TrainOps& ops, const MuonOptions& options);
 

@@ -46,6 +46,8 @@ void ShardWorkspace::plan(const Network& network, Arena* arena) {
   x = arena->floats(t * s.dim);
   dx = arena->floats(t * s.dim);
   t_dx = arena->floats(t * s.dim);
+  m_x = arena->floats(t * s.dim);
+  m_dx = arena->floats(t * s.dim);
   t_a = rows(t, s.q_dim());
   t_d_a = rows(t, s.q_dim());
   d_qkv = arena->floats(t * s.qkv_dim());
@@ -347,17 +349,17 @@ void Network::forward(const Shard& shard, const float* parameters, ShardWorkspac
   for (size_t l = 0; l < layers_.size(); ++l) forward_layer(l, shard, parameters, w);
 }
 
-void Network::head(const Shard& shard, const float* parameters, float loss_scale, float* gradients, ShardWorkspace* w,
-                   std::span<SegmentResult> results) const {
+// Norm, logits and loss of rows [n][dim]; with gradients also those of norm and embedding, and d_rows [n][dim] += ... of the rows.
+template <typename Add>
+void Network::head_rows(std::span<const ShardTarget> targets, const float* rows, const float* parameters, float loss_scale, float* gradients, float* d_rows,
+                        ShardWorkspace* w, const Add& add) const {
   const int64_t dim = shape_.dim, n_vocab = shape_.n_vocab;
-  const auto n_targets = static_cast<int64_t>(shard.targets.size());
+  const auto n_targets = static_cast<int64_t>(targets.size());
   const float* norm = parameters + layout_.output_norm;
-  for (SegmentResult& result : results) result = {};
-  size_t segment = 0;
   for (int64_t c0 = 0; c0 < n_targets; c0 += kHeadChunk) {
     const int64_t n = std::min(kHeadChunk, n_targets - c0);
     for (int64_t i = 0; i < n; ++i) {
-      w->h_inv[i] = ops_.train().norm(w->h_norm, w->x + (c0 + i) * dim, norm, dim, static_cast<float>(shape_.norm_eps));
+      w->h_inv[i] = ops_.train().norm(w->h_norm, rows + (c0 + i) * dim, norm, dim, static_cast<float>(shape_.norm_eps));
       ops_.typed().store(w->h_norm, dim, w->h_rows.at(ops_, i));
     }
     for (int64_t b0 = 0; b0 < n; b0 += kHeadBlock) {
@@ -365,10 +367,9 @@ void Network::head(const Shard& shard, const float* parameters, float loss_scale
       output_.forward(ops_, w->h_rows, b0, n_block, w->h_logits, n_vocab, false);
       for (int64_t i = 0; i < n_block; ++i) {
         const auto target = static_cast<size_t>(c0 + b0 + i);
-        while (target >= static_cast<size_t>(shard.segments[segment].first_target + shard.segments[segment].n_targets)) ++segment;
         int hit = 0;
-        results[segment].loss += ops_.train().cross_entropy(w->h_logits + i * n_vocab, n_vocab, shard.targets[target].next, loss_scale * shard.targets[target].weight, &hit);
-        results[segment].n_hits += hit;
+        const double loss = ops_.train().cross_entropy(w->h_logits + i * n_vocab, n_vocab, targets[target].next, loss_scale * targets[target].weight, &hit);
+        add(target, loss, hit);
       }
       if (gradients != nullptr) ops_.typed().store(w->h_logits, n_block * n_vocab, w->h_d_logits.at(ops_, b0));
     }
@@ -378,20 +379,49 @@ void Network::head(const Shard& shard, const float* parameters, float loss_scale
     w->h_p_rows.pack(ops_, w->h_rows, 0, n, 0);
     output_.backward_weight(ops_, w->h_p_logits, w->h_p_rows, n, gradients);
     for (int64_t i = 0; i < n; ++i) {
-      ops_.train().norm_backward(w->t_dx + (c0 + i) * dim, gradients + layout_.output_norm, w->h_dh + i * dim, w->x + (c0 + i) * dim, norm,
-                                 w->h_inv[i], dim);
+      ops_.train().norm_backward(d_rows + (c0 + i) * dim, gradients + layout_.output_norm, w->h_dh + i * dim, rows + (c0 + i) * dim, norm, w->h_inv[i], dim);
     }
   }
+}
+
+void Network::head(const Shard& shard, const float* parameters, float loss_scale, float* gradients, ShardWorkspace* w,
+                   std::span<SegmentResult> results) const {
+  for (SegmentResult& result : results) result = {};
+  size_t segment = 0;
+  head_rows(shard.targets, w->x, parameters, loss_scale, gradients, w->t_dx, w, [&](size_t target, double loss, int hit) {
+    while (target >= static_cast<size_t>(shard.segments[segment].first_target + shard.segments[segment].n_targets)) ++segment;
+    results[segment].loss += loss;
+    results[segment].n_hits += hit;
+  });
+  if (shard.marks.empty()) return;
+  const float* x = w->saved_[static_cast<size_t>(mark_layer())].x1;
+  for (size_t i = 0; i < shard.marks.size(); ++i) {
+    std::memcpy(w->m_x + static_cast<int64_t>(i) * shape_.dim, x + shard.marks[i].position * shape_.dim, static_cast<size_t>(shape_.dim) * sizeof(float));
+  }
+  segment = 0;
+  head_rows(shard.marks, w->m_x, parameters, loss_scale, gradients, w->m_dx, w, [&](size_t mark, double, int hit) {
+    while (mark >= static_cast<size_t>(shard.segments[segment].first_mark + shard.segments[segment].n_marks)) ++segment;
+    results[segment].n_mark_hits += hit;
+  });
 }
 
 void Network::run(const Shard& shard, const float* parameters, float loss_scale, float* gradients, ShardWorkspace* w,
                   std::span<SegmentResult> results) const {
   CHECK(results.size() == shard.segments.size());
   forward(shard, parameters, w);
-  if (gradients != nullptr) std::memset(w->t_dx, 0, shard.targets.size() * static_cast<size_t>(shape_.dim) * sizeof(float));
+  if (gradients != nullptr) {
+    std::memset(w->t_dx, 0, shard.targets.size() * static_cast<size_t>(shape_.dim) * sizeof(float));
+    std::memset(w->m_dx, 0, shard.marks.size() * static_cast<size_t>(shape_.dim) * sizeof(float));
+  }
   head(shard, parameters, loss_scale, gradients, w, results);
   if (gradients == nullptr) return;
-  for (size_t l = layers_.size(); l-- > 0;) backward_layer(l, shard, parameters, gradients, w);
+  for (size_t l = layers_.size(); l-- > 0;) {
+    backward_layer(l, shard, parameters, gradients, w);
+    if (static_cast<int64_t>(l) != mark_layer()) continue;
+    for (size_t i = 0; i < shard.marks.size(); ++i) {
+      ops_.table->add(w->dx + shard.marks[i].position * shape_.dim, w->m_dx + static_cast<int64_t>(i) * shape_.dim, shape_.dim);
+    }
+  }
   embed_backward(shard, parameters, gradients, w);
 }
 

@@ -7,7 +7,7 @@
 namespace firesteel {
 namespace {
 
-constexpr int64_t kMaxSide = 16;  // rows of v.row.weight and v.column.weight
+constexpr int64_t kMaxSide = 16;  // rows of v.row.weight, and times split of v.column.weight
 
 Status refuse(const std::string& what) { return Error{ErrorCode::kInvalidArgument, "[model] " + what}; }
 
@@ -27,6 +27,9 @@ Status check_shape(const NetworkShape& s) {
   if (s.context < 16 || s.context > 8192) return refuse("context must be 16 to 8192, not " + std::to_string(s.context));
   if (s.vision) {
     if (!multiple(s.patches.patch_size, 2) || s.patches.patch_size > 64) return refuse("patch_size must be even, up to 64");
+    if (s.patches.split < 1 || s.patches.split > 4 || s.patches.patch_size % (2 * s.patches.split) != 0) {
+      return refuse("split must be 1 to 4, and patch_size a multiple of twice that");
+    }
     if (s.patches.max_side < 1 || s.patches.max_side > kMaxSide) return refuse("max_side must be 1 to 16");
     if (s.patches.pixels_per_patch < 1 || s.patches.pixels_per_patch > 256) return refuse("pixels_per_patch must be 1 to 256");
     if (s.patches.max_patches < 1 || s.patches.max_patches > 256) return refuse("max_patches must be 1 to 256");
@@ -73,7 +76,7 @@ ParameterLayout plan_parameters(const NetworkShape& s) {
     layout.patch_bias = add("v.patch.bias", ParameterKind::kBias, 1, s.dim, 0, kPatchRate);
     layout.patch_norm = add("v.norm.weight", ParameterKind::kNorm, 1, s.dim, embedding);
     layout.patch_row = add("v.row.weight", ParameterKind::kEmbedding, kMaxSide, s.dim, embedding, root / 16);
-    layout.patch_column = add("v.column.weight", ParameterKind::kEmbedding, kMaxSide, s.dim, embedding, root / 16);
+    layout.patch_column = add("v.column.weight", ParameterKind::kEmbedding, kMaxSide * s.patches.split, s.dim, embedding, root / 16);
   }
   return layout;
 }

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include <cmath>
 #include <string>
 
@@ -188,6 +190,45 @@ TEST(Network, SamplesOfAShardDoNotSeeEachOther) {
     EXPECT_EQ(result[0].loss, together[k].loss) << "sample " << k;
     EXPECT_EQ(result[0].n_hits, together[k].n_hits) << "sample " << k;
   }
+}
+
+TEST(Network, MarksAreLearntButNotCounted) {
+  const NetworkShape shape = tiny_shape();
+  const std::vector<float> p = make_parameters(plan_parameters(shape));
+  Shard shard = make_shard(shape, 41);
+  const Gradients without = run_network("", kTrainF32, shape, shard, p);
+  ShardSegment& last = shard.segments.back();
+  shard.marks = {{last.start + 3, 5, 0.5F}, {last.start + 6, 9, 0.5F}};
+  last.n_marks = 2;
+  const Gradients with = run_network("", kTrainF32, shape, shard, p);
+  EXPECT_EQ(with.loss, without.loss);
+  // The gradient of the marks alone is that of a network that ends at the layer they are asked of.
+  NetworkShape shallow = shape;
+  shallow.n_layers = 1;
+  const ParameterLayout layout = plan_parameters(shape), part = plan_parameters(shallow);
+  std::vector<float> q;
+  for (const ParameterInfo& info : part.tensors) {
+    const auto same = std::find_if(layout.tensors.begin(), layout.tensors.end(), [&](const ParameterInfo& other) { return other.name == info.name; });
+    q.insert(q.end(), p.begin() + same->offset, p.begin() + same->offset + info.n());
+  }
+  Shard marks = shard;
+  marks.targets = shard.marks;
+  marks.marks.clear();
+  for (ShardSegment& segment : marks.segments) segment.first_target = segment.n_targets = segment.n_marks = 0;
+  marks.segments.back().n_targets = 2;
+  const Gradients expected = run_network("", kTrainF32, shallow, marks, q);
+  double error = 0, size = 0;
+  for (const ParameterInfo& info : part.tensors) {
+    const auto same = std::find_if(layout.tensors.begin(), layout.tensors.end(), [&](const ParameterInfo& other) { return other.name == info.name; });
+    for (int64_t i = 0; i < info.n(); ++i) {
+      const auto at = static_cast<size_t>(same->offset + i);
+      const double by_marks = static_cast<double>(with.values[at]) - static_cast<double>(without.values[at]), alone = static_cast<double>(expected.values[static_cast<size_t>(info.offset + i)]);
+      error += (by_marks - alone) * (by_marks - alone);
+      size += alone * alone;
+    }
+  }
+  EXPECT_GT(size, 0);
+  EXPECT_LT(std::sqrt(error), 1e-4 * std::sqrt(size));
 }
 
 }  // namespace

@@ -1,8 +1,35 @@
 #include "train/sample_encoder.h"
 
+#include <map>
 #include <utility>
 
+#include "base/rng.h"
+
 namespace firesteel {
+namespace {
+
+// One token for each patch that a mark lies in. Which of several marks, and of several tokens, is drawn anew for each sample: over many
+// samples a patch is asked about all that is in it.
+std::vector<ShardTarget> seen_in_patches(const Sample& sample, size_t image, PatchGrid grid, int32_t first_position, const Tokenizer& tokenizer) {
+  std::map<int32_t, std::vector<const ImageMark*>> marks;
+  uint64_t seed = sample.target.size();
+  for (const char c : sample.target) seed = seed * 31 + static_cast<unsigned char>(c);
+  for (const ImageMark& mark : sample.marks) {
+    if (mark.image != image || !(mark.x >= 0 && mark.x < 1 && mark.y >= 0 && mark.y < 1)) continue;
+    const auto column = static_cast<int32_t>(mark.x * static_cast<float>(grid.columns)), row = static_cast<int32_t>(mark.y * static_cast<float>(grid.rows));
+    marks[row * grid.columns + column].push_back(&mark);
+  }
+  std::vector<ShardTarget> seen;
+  Rng rng(seed);
+  for (const auto& [patch, here] : marks) {
+    std::vector<TokenId> tokens;
+    if (!tokenizer.encode(here[rng.below(here.size())]->text, {}, &tokens).ok() || tokens.empty()) continue;
+    seen.push_back({first_position + patch, static_cast<int32_t>(tokens[rng.below(tokens.size())])});
+  }
+  return seen;
+}
+
+}  // namespace
 
 Result<std::unique_ptr<const SampleEncoder>> SampleEncoder::open(const std::string& tokenizer_path) {
   auto encoder = std::unique_ptr<SampleEncoder>(new SampleEncoder());
@@ -65,13 +92,20 @@ Result<EncodedSample> SampleEncoder::encode(const Sample& sample, bool bind_numb
     const size_t first = out.patch_values.size();
     out.patch_values.resize(first + static_cast<size_t>(grid.n() * patches->patch_dim()));
     make_patches(sample.images[images[rows.index]], grid, *patches, std::span(out.patch_values).subspan(first));
+    const std::vector<ShardTarget> seen = seen_in_patches(sample, images[rows.index], grid, static_cast<int32_t>(rows.begin), *tokenizer_);
+    out.seen.insert(out.seen.end(), seen.begin(), seen.end());
   }
   return out;
 }
 
-void append_sample(const EncodedSample& sample, int32_t kind, Shard* shard) {
+void append_sample(const EncodedSample& sample, int32_t kind, float mark_weight, Shard* shard) {
   ShardSegment segment;
   segment.start = static_cast<int32_t>(shard->tokens.size());
+  segment.first_mark = static_cast<int32_t>(shard->marks.size());
+  for (const ShardTarget& mark : sample.seen) {
+    if (mark_weight > 0 && mark.position < static_cast<int32_t>(sample.ids.size()) - 1) shard->marks.push_back({segment.start + mark.position, mark.next, mark_weight});
+  }
+  segment.n_marks = static_cast<int32_t>(shard->marks.size()) - segment.first_mark;
   segment.first_target = static_cast<int32_t>(shard->targets.size());
   segment.kind = kind;
   segment.adapter_from = sample.adapter_from;

@@ -23,6 +23,8 @@ struct EncodedSample {
   int32_t adapter_from = 0;          // as in ShardSegment
   std::vector<ShardPatch> patches;   // positions within ids
   std::vector<float> patch_values;
+  // What is to be seen in a patch, as a token: the first of a mark's text or a later one, of one mark in it. In order of position.
+  std::vector<ShardTarget> seen;
 };
 
 // What a trained model begins from: a GGUF file with vocabulary, chat template and number markers. Its metadata goes on into the
@@ -48,7 +50,7 @@ class SampleEncoder {
   Json calculator_;
 };
 
-// Appends a sample to a shard. kind: as in ShardSegment.
-void append_sample(const EncodedSample& sample, int32_t kind, Shard* shard);
+// Appends a sample to a shard. kind: as in ShardSegment. mark_weight: above 0, `seen` becomes marks of that weight.
+void append_sample(const EncodedSample& sample, int32_t kind, float mark_weight, Shard* shard);
 
 }  // namespace firesteel

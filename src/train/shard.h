@@ -19,6 +19,8 @@ struct ShardSegment {
   int32_t n_targets = 0;
   int32_t adapter_from = 0;  // where an adapter begins to count, in tokens of the sample (tune/)
   int32_t kind = 0;          // for the statistics; whoever fills the shard knows what it means
+  int32_t first_mark = 0;    // of the shard's marks
+  int32_t n_marks = 0;
 };
 
 struct ShardTarget {
@@ -31,6 +33,7 @@ struct Shard {
   std::vector<int32_t> tokens;
   std::vector<ShardSegment> segments;
   std::vector<ShardTarget> targets;       // in order of position, at most one at each
+  std::vector<ShardTarget> marks;         // asked of the residual stream after the first layers, see Network; in order of position
   std::vector<ShardPatch> patches;
   std::vector<float> patch_values;        // [patches][patch_dim]
 
@@ -38,6 +41,7 @@ struct Shard {
     tokens.clear();
     segments.clear();
     targets.clear();
+    marks.clear();
     patches.clear();
     patch_values.clear();
   }
@@ -46,6 +50,7 @@ struct Shard {
 struct SegmentResult {
   double loss = 0;     // sum over its targets, nats
   int32_t n_hits = 0;  // targets whose token had the largest logit
+  int32_t n_mark_hits = 0;  // the same of its marks
 };
 
 }  // namespace firesteel

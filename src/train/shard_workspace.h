@@ -30,6 +30,7 @@ class ShardWorkspace {
   float* x = nullptr;                 // [targets][dim]: after the last layer
   float* dx = nullptr;                // [tokens][dim]
   float* d_qkv = nullptr;             // [tokens][qkv]
+  float *m_x = nullptr, *m_dx = nullptr;  // [marks][dim]: the residual stream at marks
   float* t_dx = nullptr;              // [targets][dim], and of the last layer's attention:
   OperandRows t_a, t_d_a;             // [targets][q_dim]
   int32_t* position = nullptr;

@@ -28,12 +28,14 @@ Result<TrainConfig> parse_train_config(std::string_view text, const std::string&
   model.integer("context", &s.context, 16, 8192);
   model.number("rope_theta", &s.rope_theta, 1, 1e9);
   model.boolean("vision", &s.vision);
-  int64_t patch_size = s.patches.patch_size, pixels = s.patches.pixels_per_patch, max_side = s.patches.max_side, max_patches = 100;
+  int64_t patch_size = s.patches.patch_size, pixels = s.patches.pixels_per_patch, max_side = s.patches.max_side, max_patches = 100, split = s.patches.split;
   model.integer("patch_size", &patch_size, 2, 64);
   model.integer("pixels_per_patch", &pixels, 1, 256);
   model.integer("max_side", &max_side, 1, 16);
   model.integer("max_patches", &max_patches, 1, 256);
-  s.patches = {static_cast<int32_t>(patch_size), static_cast<int32_t>(pixels), static_cast<int32_t>(max_side), static_cast<int32_t>(max_patches)};
+  model.integer("split", &split, 1, 4);
+  s.patches = {static_cast<int32_t>(patch_size), static_cast<int32_t>(pixels), static_cast<int32_t>(max_side), static_cast<int32_t>(max_patches),
+               static_cast<int32_t>(split)};
 
   TomlTable train = root.table("train");
   int64_t seed = 1;
@@ -58,6 +60,7 @@ Result<TrainConfig> parse_train_config(std::string_view text, const std::string&
   train.number("muon_rate", &c.muon_rate, 0, 1000);
   train.number("muon_momentum", &c.muon_momentum, 0, 0.9999);
   train.number("digits_share", &c.digits_share, 0, 1);
+  train.number("mark_weight", &c.mark_weight, 0, 100);
   c.seed = static_cast<uint64_t>(seed);
   c.schedule = schedule == "linear" ? Schedule::kLinear : schedule == "cosine" ? Schedule::kCosine : Schedule::kStable;
 
@@ -103,6 +106,8 @@ std::string TrainConfig::digest() const {
     number(muon_rate);
     number(muon_momentum);
   }
+  if (shape.patches.split != 1) integers({shape.patches.split});
+  if (mark_weight != 0) number(mark_weight);
   word(precision);
   word(source);
   for (const std::string& file : files) word(file);

@@ -33,6 +33,7 @@ struct TrainConfig {
   std::string optimizer = "adamw"; // or muon: for the matrices of the layers
   double muon_rate = 1, muon_momentum = 0.95;  // muon_rate: times the rate
   double digits_share = 1.0 / 6;   // samples without number markers
+  double mark_weight = 0.5;        // of what is to be seen in single patches, against a token of an answer; 0: it is not asked
 
   // [data]
   std::string source = "synth";    // or paths of shards

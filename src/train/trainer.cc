@@ -11,6 +11,7 @@
 #include "train/adamw.h"
 #include "train/export_model.h"
 #include "train/muon.h"
+#include "train/patch_start.h"
 #include "train/shard_workspace.h"
 #include "train/train_log.h"
 
@@ -22,17 +23,19 @@ constexpr int64_t kWatchFrom = 100;     // steps after which an exploding loss i
 
 // Sums by the first part of a sample's kind.
 struct KindSums {
-  double loss = 0, targets = 0, hits = 0, samples = 0, right = 0;
+  double loss = 0, targets = 0, hits = 0, samples = 0, right = 0, marks = 0, mark_hits = 0;
 
   void add(const ShardSegment& segment, const SegmentResult& result) {
     loss += result.loss;
     targets += segment.n_targets;
     hits += result.n_hits;
+    marks += segment.n_marks;
+    mark_hits += result.n_mark_hits;
     samples += 1;
     right += result.n_hits == segment.n_targets ? 1 : 0;
   }
   void fade(double factor) {
-    for (double* value : {&loss, &targets, &hits, &samples, &right}) *value *= factor;
+    for (double* value : {&loss, &targets, &hits, &samples, &right, &marks, &mark_hits}) *value *= factor;
   }
   Json json() const {
     return Json::Object{{"loss", loss / targets}, {"token_accuracy", hits / targets}, {"sample_accuracy", right / samples}, {"samples", samples}};
@@ -117,7 +120,11 @@ class Trainer {
       if (!options_.init.empty()) {
         bool vision = false;
         FS_TRY_VOID(import_model(config_.shape, options_.init, state_.weights, &vision));
-        if (config_.shape.vision && !vision) note(options_.init + " has no " + mmproj_path(options_.init) + ": pictures begin anew");
+        if (config_.shape.vision && !vision) {
+          FS_TRY(const PatchStart start, start_patches(config_.shape, source_, encoder_, state_.weights));
+          note(options_.init + " has no " + mmproj_path(options_.init) + ": pictures begin anew, from " + std::to_string(start.n_marks) + " marks of " +
+               std::to_string(start.n_samples) + " pictures");
+        }
       }
     }
     state_.digest = digest;
@@ -134,7 +141,9 @@ class Trainer {
   }
 
   int32_t kind_of(const std::string& kind) {
-    const std::string prefix = kind.substr(0, kind.find('/'));
+    // Pictures are told apart by what they show.
+    const size_t first = kind.find('/');
+    const std::string prefix = kind.substr(0, kind.starts_with("pictures/") ? kind.find('/', first + 1) : first);
     const auto found = std::find(kinds_.begin(), kinds_.end(), prefix);
     if (found != kinds_.end()) return static_cast<int32_t>(found - kinds_.begin());
     kinds_.push_back(prefix);
@@ -151,7 +160,7 @@ class Trainer {
           FS_TRY(pending_, feed_->next(&pending_index_));
         }
         if (shard.tokens.size() + pending_->ids.size() - 1 > static_cast<size_t>(config_.shard_tokens)) break;
-        append_sample(*pending_, kind_of(pending_->kind), &shard);
+        append_sample(*pending_, kind_of(pending_->kind), static_cast<float>(config_.mark_weight), &shard);
         state_.position = pending_index_;
         pending_.reset();
       }
@@ -180,7 +189,7 @@ class Trainer {
     int64_t n_targets = 0;
     step_tokens_ = 0;
     for (const Shard& shard : shards_) {
-      n_targets += static_cast<int64_t>(shard.targets.size());
+      for (const ShardSegment& segment : shard.segments) n_targets += segment.n_targets;
       step_tokens_ += static_cast<int64_t>(shard.tokens.size());
     }
     network_.pack(&exec_, state_.weights.data());
@@ -231,6 +240,10 @@ class Trainer {
       r.hits += sums[k].hits;
       r.samples += sums[k].samples;
       r.right += sums[k].right;
+      r.marks += sums[k].marks;
+      r.mark_hits += sums[k].mark_hits;
+      all.marks += r.marks;
+      all.mark_hits += r.mark_hits;
       all.targets += r.targets;
       all.hits += r.hits;
       all.samples += r.samples;
@@ -238,6 +251,11 @@ class Trainer {
       if (r.samples <= 0) continue;  // none of this kind was among the last
       char text[96];
       std::snprintf(text, sizeof text, "%s%s %.1f", kinds.empty() ? "" : " ", kinds_[k].c_str(), 100 * r.right / r.samples);
+      kinds += text;
+    }
+    if (all.marks > 0) {
+      char text[32];
+      std::snprintf(text, sizeof text, " (marks %.1f)", 100 * all.mark_hits / all.marks);
       kinds += text;
     }
     running_tokens_ = kMemory * running_tokens_ + static_cast<double>(step_tokens_);
@@ -272,7 +290,7 @@ class Trainer {
       uint64_t index = 0;
       FS_TRY(const EncodedSample sample, samples.next(&index));
       if (eval_shards_.back().tokens.size() + sample.ids.size() - 1 > static_cast<size_t>(config_.shard_tokens)) eval_shards_.emplace_back();
-      append_sample(sample, kind_of(sample.kind), &eval_shards_.back());
+      append_sample(sample, kind_of(sample.kind), static_cast<float>(config_.mark_weight), &eval_shards_.back());
     }
     return {};
   }
@@ -298,6 +316,10 @@ class Trainer {
       std::snprintf(part, sizeof part, "  %s loss %.4f tokens %.1f %% samples %.1f %%", kind.c_str(), sum.loss / sum.targets, 100 * sum.hits / sum.targets,
                     100 * sum.right / sum.samples);
       text += part;
+      if (sum.marks > 0) {
+        std::snprintf(part, sizeof part, " marks %.1f %%", 100 * sum.mark_hits / sum.marks);
+        text += part;
+      }
     }
     note(text);
     return log_->append(Json::Object{{"step", state_.step}, {"tokens", state_.n_tokens}, {"eval", std::move(eval)}});

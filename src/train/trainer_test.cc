@@ -94,6 +94,38 @@ TEST(Trainer, AResumedRunHasTheBytesOfAnUninterruptedOne) {
   }
 }
 
+TEST(SampleEncoder, MarksAreAskedAtTheirPatches) {
+  const TestFolder folder;
+  const auto encoder = SampleEncoder::open(test_run::write_tokenizer(folder)).value();
+  Sample sample = test_run::Additions(1, true).sample(0).value();  // a picture of 12 x 8: 3 x 2 patches of 4 pixels
+  const PatchParams patches{2, 4, 4, 16};
+  sample.marks = {{.x = 0.9F, .y = 0.9F, .text = "7"}, {.x = 0.4F, .y = 0.1F, .text = "1"}, {.x = 0.4F, .y = 0.2F, .text = "2"}, {.x = 1.2F, .y = 0.5F, .text = "3"}};
+  const EncodedSample encoded = encoder->encode(sample, true, &patches).value();
+  ASSERT_EQ(encoded.patches.size(), 6U);
+  ASSERT_EQ(encoded.seen.size(), 2U);  // one of two in the same patch; none for what was clipped
+  const auto token = [&](const char* text) {
+    std::vector<TokenId> ids;
+    EXPECT_TRUE(encoder->tokenizer().encode(text, {}, &ids).ok());
+    return static_cast<int32_t>(ids.at(0));
+  };
+  EXPECT_EQ(encoded.seen[0].position, encoded.patches[1].position);
+  EXPECT_TRUE(encoded.seen[0].next == token("1") || encoded.seen[0].next == token("2"));
+  EXPECT_EQ(encoded.seen[1].position, encoded.patches[5].position);
+  EXPECT_EQ(encoded.seen[1].next, token("7"));
+
+  Shard with, without;
+  append_sample(encoded, 0, 0.5F, &with);
+  append_sample(encoded, 0, 0.5F, &with);
+  append_sample(encoded, 0, 0, &without);
+  EXPECT_EQ(with.targets.size(), 2 * without.targets.size());
+  EXPECT_TRUE(without.marks.empty());
+  ASSERT_EQ(with.marks.size(), 4U);
+  EXPECT_EQ(with.segments[1].first_mark, 2);
+  EXPECT_EQ(with.segments[1].n_marks, 2);
+  EXPECT_EQ(with.marks[2].position, with.segments[1].start + encoded.seen[0].position);
+  EXPECT_EQ(with.marks[0].weight, 0.5F);
+}
+
 TEST(Trainer, AFolderWithARunIsNotOverwritten) {
   const TestFolder folder;
   SmallRun run(folder, "run");

@@ -89,9 +89,9 @@ double down_to_five(double x) { return std::floor(x / 5 + 1e-9) * 5; }
 
 Canvas canvas_of(const Style& style, double width, double height) { return {width, height, style.scale, style.paper}; }
 
-RgbImage weathered(Canvas canvas, const Style& style, Rng* rng) {
+Drawing weathered(Canvas canvas, const Style& style, Rng* rng) {
   if (style.gradient > 0 || style.noise > 0) canvas.weather(rng, style.gradient, style.noise);
-  return canvas.take();
+  return canvas.take_drawing();
 }
 
 }  // namespace firesteel::pictures

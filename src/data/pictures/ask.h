@@ -31,7 +31,7 @@ struct Plan {
   std::string grader = "exact";
   std::string combination;  // what is held out together, for example labels and values
   Style style;
-  std::function<RgbImage(Rng*)> draw;  // must depend on nothing but the plan and the Rng
+  std::function<Drawing(Rng*)> draw;  // must depend on nothing but the plan and the Rng
 };
 
 using Words = std::span<const std::string_view>;
@@ -86,6 +86,6 @@ double down_to_five(double x);
 
 // Canvas and picture of a style.
 Canvas canvas_of(const Style& style, double width, double height);
-RgbImage weathered(Canvas canvas, const Style& style, Rng* rng);
+Drawing weathered(Canvas canvas, const Style& style, Rng* rng);
 
 }  // namespace firesteel::pictures

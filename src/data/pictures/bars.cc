@@ -54,9 +54,13 @@ void draw_standing(Canvas* canvas, const Series& series, const Layout& layout, c
     const double y = foot - static_cast<double>(series.values[i]) / static_cast<double>(layout.step) * layout.level;
     const double half = layout.pitch * layout.bar / 2;
     canvas->rectangle(middle - half, y, middle + half, foot, colour_of(series, i).colour);
+    canvas->mark(middle, y + 1, std::to_string(series.values[i]));
+    canvas->mark(middle, foot - 1, ' ' + std::string(colour_of(series, i).name));
     const double above = y - layout.text - 1.5;
     if (layout.written) write(middle, layout.tidy ? down_to_five(above) + 1.5 : above, std::to_string(series.values[i]));
-    if (!series.by_colour) write(middle, foot + (layout.tidy ? 6.5 : 3), series.labels[i]);
+    if (series.by_colour) continue;
+    write(middle, foot + (layout.tidy ? 6.5 : 3), series.labels[i]);
+    canvas->mark(middle + 1, foot + 10, std::to_string(series.values[i]));  // whose value stands above
   }
   canvas->rectangle(left, foot, canvas->width(), foot + 1, style.ink);
   if (layout.axis) canvas->rectangle(left - 1, 0, left, foot + 1, style.ink);
@@ -79,6 +83,8 @@ void draw_lying(Canvas* canvas, const Series& series, const Layout& layout, cons
     const double end = left + static_cast<double>(series.values[i]) / static_cast<double>(layout.step) * layout.level;
     const double half = layout.pitch * layout.bar / 2;
     canvas->rectangle(left, middle - half, end, middle + half, colour_of(series, i).colour);
+    canvas->mark(left + 2, middle + half - 1, ' ' + std::string(colour_of(series, i).name));
+    canvas->mark(end - 0.5, middle + 1, ' ' + series.labels[i]);
     if (layout.written) canvas->text(layout.tidy ? down_to_five(end + 5.5) : end + 2, middle - layout.text / 2, std::to_string(series.values[i]), layout.text, style.ink, style.lettering);
     if (!series.by_colour) {
       const double x = left - (layout.tidy ? 1 : 3) - Canvas::text_width(series.labels[i], layout.text);

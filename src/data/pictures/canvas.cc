@@ -271,7 +271,27 @@ double Canvas::text_width(std::string_view text, double size) {
   return text.empty() ? 0 : (static_cast<double>(text.size()) - 1.0 / 6) * room;
 }
 
+void Canvas::mark(double x, double y, std::string text) {
+  marks_.push_back({.x = static_cast<float>(x * scale_ / image_.width), .y = static_cast<float>(y * scale_ / image_.height), .text = std::move(text)});
+}
+
+void Canvas::mark_text(double x, double y, std::string_view text, double size) {
+  const double room = size * 5 / 7;
+  const auto at = [&](size_t i) { return x + (static_cast<double>(i) + 0.7) * room; };
+  const auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
+  for (size_t i = 0, word = 0; i < text.size(); ++i) {
+    if (text[i] == ' ') {
+      word = i + 1;
+      continue;
+    }
+    mark(at(i), y + 0.8 * size, std::string(1, text[i]));
+    const bool ends = i + 1 == text.size() || text[i + 1] == ' ';
+    if (ends && i > word && is_letter(text[word])) mark(at(i), y + 0.8 * size, ' ' + std::string(text.substr(word, i + 1 - word)));
+  }
+}
+
 void Canvas::text(double x, double y, std::string_view text, double size, Colour colour, const Lettering& lettering) {
+  mark_text(x, y, text, size);
   const double dot = size / 7 * scale_;  // pixels a side of one dot of the font
   const double left = x * scale_;
   const double top = y * scale_;

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "base/rgb_image.h"
 #include "base/rng.h"
 #include "data/pictures/stroke_font.h"
+#include "schema/sample.h"
 
 namespace firesteel::pictures {
 
@@ -34,6 +36,12 @@ struct Lettering {
   Kind kind = Kind::kBlocks;
   double pen = 1.1;    // thickness of a stroke, in dots
   double slant = 0;    // of strokes: how far their top leans to the right, as a part of the height
+};
+
+// A picture, and what is where in it.
+struct Drawing {
+  RgbImage image;
+  std::vector<ImageMark> marks;
 };
 
 class Canvas {
@@ -72,7 +80,12 @@ class Canvas {
   // A brightness gradient from corner to corner of at most +-`strength` steps, and noise of +-`noise` steps on each channel.
   void weather(Rng* rng, int strength, int noise);
 
+  // Notes what is to be seen at (x, y). text() notes each character and each word by itself; a mark lies a little right of and below the
+  // middle of what it names: a model that reads patches row by row has seen most of it there.
+  void mark(double x, double y, std::string text);
+
   RgbImage take() { return std::move(image_); }
+  Drawing take_drawing() { return {std::move(image_), std::move(marks_)}; }
   const RgbImage& image() const { return image_; }
 
  private:
@@ -80,6 +93,7 @@ class Canvas {
   void edge(Point from, Point to);                                   // pixels
   void contour(std::span<const Point> points);                       // pixels
   void fill(Colour colour);
+  void mark_text(double x, double y, std::string_view text, double size);
   void pen_stroke(Point from, Point to, double pen);                 // pixels; begin() first, then fill_strokes()
   void fill_strokes(Colour colour);
   void pen_text(double left, double top, std::string_view text, double dot, Colour colour, const Lettering& lettering);
@@ -96,6 +110,7 @@ class Canvas {
   int32_t columns_ = 0;
   int32_t rows_ = 0;
   std::vector<Point> outline_;
+  std::vector<ImageMark> marks_;
 };
 
 }  // namespace firesteel::pictures

@@ -1,5 +1,6 @@
 // Line charts and pie charts.
 #include <algorithm>
+#include <cmath>
 #include <numbers>
 
 #include "data/pictures/kinds.h"
@@ -45,9 +46,11 @@ void draw_lines(Canvas* canvas, const Series& series, const LineLayout& layout, 
   for (size_t i = 0; i < series.values.size(); ++i) {
     points.push_back({layout.room + layout.pitch * (static_cast<double>(i) + 0.5), foot - static_cast<double>(series.values[i]) / static_cast<double>(layout.step) * layout.level});
     write(points.back().x, foot + (layout.tidy ? 6.5 : 3), series.labels[i]);
+    canvas->mark(points.back().x + 1, foot + 10, std::to_string(series.values[i]));  // whose value stands above
   }
   canvas->polyline(points, layout.thickness, series.colours[0].colour);
   for (size_t i = 0; i < points.size(); ++i) {
+    canvas->mark(points[i].x, points[i].y, std::to_string(series.values[i]));
     if (layout.dots) canvas->circle(points[i].x, points[i].y, layout.thickness + 0.7, series.colours[0].colour);
     const double above = points[i].y - kText - 3.5;
     if (layout.written) write(points[i].x, layout.tidy ? down_to_five(above) + 1.5 : above, std::to_string(series.values[i]));
@@ -72,6 +75,8 @@ void draw_pie(Canvas* canvas, const Series& series, const PieLayout& layout, con
   for (size_t i = 0; i < series.values.size(); ++i) {
     const double to = from + 2 * std::numbers::pi * static_cast<double>(series.values[i]) / 100;
     canvas->sector(x, y, layout.hole, layout.radius, from, to, series.colours[i].colour);
+    const double middle = (from + to) / 2, away = 0.7 * layout.radius;
+    canvas->mark(x + away * std::sin(middle), y - away * std::cos(middle), ' ' + std::string(series.colours[i].name));
     from = to;
   }
   if (!layout.legend) return;
@@ -82,6 +87,8 @@ void draw_pie(Canvas* canvas, const Series& series, const PieLayout& layout, con
     const double row = top + line * static_cast<double>(i);
     const std::string text = series.by_colour ? std::to_string(series.values[i]) + '%' : layout.written ? series.labels[i] + ' ' + std::to_string(series.values[i]) + '%' : series.labels[i];
     canvas->rectangle(2 * x + 1, row + 1.5, 2 * x + 8, row + 8.5, series.colours[i].colour);
+    canvas->mark(2 * x + 5, row + 6, ' ' + std::string(series.colours[i].name));
+    canvas->mark(2 * x + 5, row + 6, std::to_string(series.values[i]));
     canvas->text(2 * x + 10, row + 1.5, text, kText, style.ink, style.lettering);
   }
 }

@@ -67,6 +67,9 @@ void draw_face(Canvas* canvas, const Face& face, const Style& style) {
   canvas->line({middle, middle}, at(hour_turn, reach * 0.58), 3, face.hour_hand);
   canvas->line({middle, middle}, at(minute_turn, reach), 1.6, face.hands);
   canvas->circle(middle, middle, 2, face.hands);
+  const Point hour_tip = at(hour_turn, reach * 0.58), minute_tip = at(minute_turn, reach);
+  canvas->mark(hour_tip.x, hour_tip.y, std::to_string(twelve(face.hour)));
+  canvas->mark(minute_tip.x, minute_tip.y, std::to_string(face.minute < 5 ? 12 : face.minute / 5));
 }
 
 void draw_with_hands(Asker* ask, Plan* plan, int64_t hour, int64_t minute) {

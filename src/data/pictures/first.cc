@@ -1,6 +1,7 @@
 // First steps: pictures of one patch or one row of patches. What a patch shows is learnt here at the price of a few tokens, without first
 // having to find the right patch; rows then teach to find it.
 #include <array>
+#include <utility>
 
 #include "base/check.h"
 #include "data/pictures/kinds.h"
@@ -59,14 +60,14 @@ Plan plan_cells(Asker* ask, size_t n) {
   plan.answer = all.substr(0, all.find(n == 1 ? ", B" : n == 2 ? ", C" : "\n"));
   if (n == 1) plan.answer = plan.answer.substr(2);
   plan.combination = n > 1 ? plan.answer : plan.answer + std::to_string(ask->index(40));
-  plan.draw = [=](Rng* rng) {
+  plan.draw = [=](Rng* rng) -> Drawing {
     const RgbImage whole = draw_shapes(rng, grid);
     RgbImage part{static_cast<int32_t>(10 * n), 10, {}};
     for (int32_t y = 0; y < 10; ++y) {
       const auto from = whole.pixels.begin() + static_cast<std::ptrdiff_t>(whole.offset(0, y));
       part.pixels.insert(part.pixels.end(), from, from + 3 * part.width);
     }
-    return part;
+    return {std::move(part), mark_shapes(grid, n)};
   };
   return plan;
 }
@@ -94,6 +95,7 @@ Plan plan_first(Asker* ask, std::string_view question) {
     } else {
       canvas.rectangle(margin, margin, 10 - margin, 10 - margin, colour.colour);
     }
+    canvas.mark(6, 6, ' ' + std::string(colour.name));
     return weathered(std::move(canvas), style, rng);
   };
   return plan;

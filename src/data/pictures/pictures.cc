@@ -193,10 +193,13 @@ Sample make_picture_sample(Rng* rng, const PictureOptions& options) {
   // In first steps there is nothing to think about: one in ten has the form, so that it is known.
   sample.thinking = rng->uniform() < (family.plan == plan_first ? options.thinking / 8 : options.thinking);
   sample.tools = rng->uniform() < options.tools;
-  const bool second_turn = rng->below(4) == 0;
+  // An answer after a call needs no look at the picture: of training it gets little.
+  const bool second_turn = rng->below(4) == 0 && (options.split == Split::kEval || rng->below(5) == 0);
   const std::string question = typed(plan.question, rng);
   sample.messages.push_back({.role = "user", .text = question, .images = {0}});
-  sample.images.push_back(plan.draw(rng));
+  Drawing drawing = plan.draw(rng);
+  sample.images.push_back(std::move(drawing.image));
+  sample.marks = std::move(drawing.marks);
   sample.answer = plan.answer;
   sample.grader = plan.grader;
 

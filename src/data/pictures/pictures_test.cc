@@ -82,6 +82,30 @@ TEST(Pictures, SamplesAreWellFormed) {
   }
 }
 
+TEST(Pictures, MarksNameWhatIsDrawnWhereItIs) {
+  for (const PictureKind& kind : picture_kinds()) {
+    for (uint64_t seed = 0; seed < 8; ++seed) {
+      const Sample sample = sample_of(seed, Split::kTrain, kind.kind);
+      EXPECT_FALSE(sample.marks.empty()) << kind.kind;
+      for (const ImageMark& mark : sample.marks) {
+        EXPECT_EQ(mark.image, 0U);
+        EXPECT_FALSE(mark.text.empty()) << kind.kind;
+        EXPECT_TRUE(mark.x >= 0 && mark.x < 1 && mark.y >= 0 && mark.y < 1) << kind.kind << ' ' << seed << ": '" << mark.text << "' at " << mark.x << ", " << mark.y;
+      }
+    }
+  }
+  for (const std::string_view kind : {"pictures/reading/number", "pictures/reading/word", "pictures/reading/letter", "pictures/easy/word"}) {
+    const Sample sample = sample_of(3, Split::kTrain, kind);
+    std::string written;
+    for (const ImageMark& mark : sample.marks) written += mark.text.size() == 1 ? mark.text : std::string();
+    EXPECT_EQ(written, sample.answer) << kind;
+  }
+  const Sample cell = sample_of(1, Split::kTrain, "pictures/first/shape");  // one cell, which fills the picture
+  std::string said;
+  for (const ImageMark& mark : cell.marks) said += mark.text;
+  EXPECT_EQ(said, ' ' + cell.answer);
+}
+
 TEST(Pictures, NoAnswerIsMoreThanSixtyPercentOfItsKind) {
   for (const PictureKind& kind : picture_kinds()) {
     std::map<std::string, int> n_of;

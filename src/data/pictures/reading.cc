@@ -157,7 +157,10 @@ void write_by_hand(Asker* ask, Plan* plan, const std::vector<int>& digits) {
   const Style style = plan->style;
   plan->draw = [=](Rng* rng) {
     Canvas canvas = canvas_of(style, width, 28);
-    for (const Written& one : all) canvas.strokes(one.x, one.y, one.strokes, one.unit, pen, style.ink);
+    for (size_t i = 0; i < all.size(); ++i) {
+      canvas.strokes(all[i].x, all[i].y, all[i].strokes, all[i].unit, pen, style.ink);
+      canvas.mark(all[i].x + 4, all[i].y + 5, std::to_string(digits[i]));
+    }
     return weathered(std::move(canvas), style, rng);
   };
 }
@@ -293,6 +296,7 @@ Plan plan_easy(Asker* ask, std::string_view question) {
     plan.draw = [=](Rng* rng) {
       Canvas canvas = canvas_of(style, width, height);
       canvas.rectangle(x, y, x + side, y + side, colour.colour);
+      canvas.mark(x + 0.7 * side, y + 0.7 * side, ' ' + std::string(colour.name));
       return weathered(std::move(canvas), style, rng);
     };
   } else if (question == "dots") {
@@ -310,7 +314,12 @@ Plan plan_easy(Asker* ask, std::string_view question) {
     plan.grader = "number";
     plan.draw = [=](Rng* rng) {
       Canvas canvas = canvas_of(style, width, height);
-      for (const Point& dot : dots) canvas.circle(dot.x, dot.y, radius, colour.colour);
+      for (size_t i = 0; i < dots.size(); ++i) {
+        canvas.circle(dots[i].x, dots[i].y, radius, colour.colour);
+        const auto before = [&](const Point& a, const Point& b) { return std::floor(a.y / 10) != std::floor(b.y / 10) ? a.y < b.y : a.x < b.x; };
+        const auto count = 1 + std::count_if(dots.begin(), dots.end(), [&](const Point& other) { return before(other, dots[i]); });
+        canvas.mark(dots[i].x, dots[i].y, std::to_string(count));
+      }
       return weathered(std::move(canvas), style, rng);
     };
   } else {
@@ -329,6 +338,7 @@ Plan plan_easy(Asker* ask, std::string_view question) {
         canvas.text(10 - 5 * static_cast<double>(tick.size()), y - 3.5, tick, 7, style.ink, style.lettering);
       }
       canvas.rectangle(20, 55 - 5.0 * static_cast<double>(value), 30, 55, colour.colour);
+      canvas.mark(25, 56 - 5.0 * static_cast<double>(value), std::to_string(value));
       canvas.rectangle(10, 54.5, 40, 55.5, style.ink);
       return weathered(std::move(canvas), style, rng);
     };

@@ -128,6 +128,7 @@ Plan plan_gauge(Asker* ask, std::string_view question) {
     }
     canvas.line({x, y}, at(static_cast<double>(level) / 10, radius - 6), 2, style.dark ? style.ink : Colour{200, 20, 20});
     canvas.circle(x, y, 2.5, style.ink);
+    canvas.mark(x, y + 1, number(value));  // all of the needle lies above
     return weathered(std::move(canvas), style, rng);
   };
   return plan;
@@ -174,6 +175,7 @@ Plan plan_thermometer(Asker* ask, std::string_view question) {
     canvas.circle(x, foot + 6, 6, style.ink);
     canvas.circle(x, foot + 6, 5, liquid);
     canvas.rectangle(x - 3, y_of(value), x + 3, foot + 4, liquid);
+    canvas.mark(x, y_of(value) + 1, number(value));
     for (int64_t degrees = low; degrees <= high; degrees += 5) {
       const bool big = degrees % 10 == 0;
       canvas.rectangle(x - (big ? 9 : 7), y_of(degrees) - 0.5, x - 4, y_of(degrees) + 0.5, style.ink);
@@ -221,10 +223,13 @@ Plan plan_ruler(Asker* ask, std::string_view question) {
       canvas.rectangle(x_of(mark) - 0.5, top, x_of(mark) + 0.5, top + 6, style.ink);
       if (fine && i < marks) canvas.rectangle(x_of(mark + 0.5) - 0.4, top, x_of(mark + 0.5) + 0.4, top + 3, style.ink);
       canvas.text_centred(x_of(mark), top + (tidy ? 9 : 8), number(i), kText, style.ink, style.lettering);
+      if (i == from || i == to) canvas.mark(x_of(mark) + 1, top + 14, i == from ? " from" : " to");
     }
     const double left = x_of(static_cast<double>(from));
     const double right = x_of(static_cast<double>(to));
     const double y = top - 3;
+    canvas.mark(left + 1, y - 1, number(from));
+    canvas.mark(right - 1, y - 1, number(to));
     if (pointed) {
       const std::array<Point, 5> corners = {Point{left, y - thick}, Point{right - 3, y - thick}, Point{right, y - thick / 2}, Point{right - 3, y}, Point{left, y}};
       canvas.polygon(corners, body);
@@ -287,6 +292,8 @@ Plan plan_number_line(Asker* ask, std::string_view question) {
       canvas.rectangle(x_of(i) - 0.5, y - 3, x_of(i) + 0.5, y + 3, style.ink);
       const std::string text = number(first + step * static_cast<int64_t>(i));
       if (static_cast<int64_t>(i) % every == 0) canvas.text_centred(x_of(i), y + (tidy ? 6.5 : 5), text, kText, style.ink, style.lettering);
+      const bool here = pair ? i == order[0] || i == order[1] : i == at[0];
+      if (here) canvas.mark(x_of(i) + 1, y + 12, pair ? (i == order[0] ? " A" : " B") : text);
     }
     const auto mark = [&](size_t where, const std::string& name) {
       const double x = x_of(where);

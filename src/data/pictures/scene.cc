@@ -319,6 +319,9 @@ Plan plan_scene(Asker* ask, std::string_view question) {
         if (lines) canvas.frame(x, y, x + scene.cell, y + scene.cell, 0.6, style.faint);
         const Item& item = scene.items[i];
         const double radius = scene.cell * (scene.sizes ? (item.big ? 0.4 : 0.21) : item.big ? 0.4 : 0.36);
+        if (item.there && scene.sizes) canvas.mark(x + 0.7 * scene.cell, y + 0.7 * scene.cell, item.big ? " big" : " small");
+        if (item.there) canvas.mark(x + 0.7 * scene.cell, y + 0.7 * scene.cell, ' ' + std::string(item.colour.name));
+        canvas.mark(x + 0.7 * scene.cell, y + 0.7 * scene.cell, ' ' + std::string(item.there ? kForms[item.form] : "empty"));
         if (item.there) draw_form(&canvas, item.form, x + scene.cell / 2 + item.shift.x, y + scene.cell / 2 + item.shift.y, radius, item.colour.colour);
       }
       return weathered(std::move(canvas), style, rng);
@@ -361,7 +364,14 @@ Plan plan_dots(Asker* ask, std::string_view question) {
   const double radius = 2.2 + 0.8 * ask->rng()->uniform();
   plan.draw = [=](Rng* rng) {
     Canvas canvas = canvas_of(style, side, side);
-    for (size_t i = 0; i < dots.size(); ++i) canvas.circle(dots[i].x, dots[i].y, radius, colours[ink[i]].colour);
+    for (size_t i = 0; i < dots.size(); ++i) {
+      canvas.circle(dots[i].x, dots[i].y, radius, colours[ink[i]].colour);
+      // How many of its colour there are up to this one, row by row: what counting is.
+      const auto before = [&](const Point& a, const Point& b) { return std::floor(a.y / 10) != std::floor(b.y / 10) ? a.y < b.y : a.x < b.x; };
+      size_t count = 1;
+      for (size_t k = 0; k < dots.size(); ++k) count += ink[k] == ink[i] && before(dots[k], dots[i]) ? 1U : 0U;
+      canvas.mark(dots[i].x, dots[i].y, std::to_string(count));
+    }
     return weathered(std::move(canvas), style, rng);
   };
   return plan;
@@ -406,7 +416,11 @@ Plan plan_dice(Asker* ask, std::string_view question) {
   const Colour dots = coloured ? Colour{255, 255, 255} : Colour{10, 10, 10};
   plan.draw = [=](Rng* rng) {
     Canvas canvas = canvas_of(style, width, side + 2 * edge);
-    for (size_t i = 0; i < n; ++i) draw_die(&canvas, edge + (side + gap) * static_cast<double>(i), edge, side, eyes[i], body, dots);
+    for (size_t i = 0; i < n; ++i) {
+      const double x = edge + (side + gap) * static_cast<double>(i);
+      draw_die(&canvas, x, edge, side, eyes[i], body, dots);
+      canvas.mark(x + 0.8 * side, edge + 0.8 * side, std::to_string(eyes[i]));
+    }
     return weathered(std::move(canvas), style, rng);
   };
   return plan;

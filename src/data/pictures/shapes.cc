@@ -290,6 +290,17 @@ RgbImage draw_shapes(Rng* rng, const ShapeGrid& grid) {
   return canvas.take();
 }
 
+std::vector<ImageMark> mark_shapes(const ShapeGrid& grid, size_t n) {
+  std::vector<ImageMark> marks;
+  const size_t columns = std::min<size_t>(n, 3), rows = (n + 2) / 3;
+  for (size_t i = 0; i < n; ++i) {
+    const float x = (static_cast<float>(i % 3) + 0.7F) / static_cast<float>(columns), y = (static_cast<float>(i / 3) + 0.7F) / static_cast<float>(rows);
+    if (grid[i].form != ShapeForm::kNone) marks.push_back({.x = x, .y = y, .text = ' ' + std::string(word_of(grid[i].colour))});
+    marks.push_back({.x = x, .y = y, .text = ' ' + std::string(word_of(grid[i].form))});
+  }
+  return marks;
+}
+
 RgbImage shapes_image(std::span<const uint8_t> bgr) {
   CHECK(bgr.size() == 2700);
   RgbImage image{30, 30, std::vector<uint8_t>(bgr.begin(), bgr.end())};
@@ -361,7 +372,7 @@ Plan plan_shapes(Asker* ask, std::string_view question) {
     }
   }
   plan.sees = describe_shapes(grid);
-  plan.draw = [grid](Rng* rng) { return draw_shapes(rng, grid); };
+  plan.draw = [grid](Rng* rng) { return Drawing{draw_shapes(rng, grid), mark_shapes(grid, grid.size())}; };
   return plan;
 }
 

@@ -15,6 +15,7 @@
 #include "base/rgb_image.h"
 #include "base/rng.h"
 #include "data/pictures/ask.h"
+#include "schema/sample.h"
 
 namespace firesteel::pictures {
 
@@ -53,6 +54,8 @@ bool shape_answer(const ShapeQuery& query, const ShapeGrid& grid);
 // What the picture shows, by area and outline. For pictures like those of SHAPES only: 30 x 30 (CHECK).
 ShapeGrid read_shapes(const RgbImage& image);
 RgbImage draw_shapes(Rng* rng, const ShapeGrid& grid);
+// Colour and form of the first n cells, as marks in a picture of just those: n is 1 to 3, or 9.
+std::vector<ImageMark> mark_shapes(const ShapeGrid& grid, size_t n);
 
 // The prompt of an evaluation item of SHAPES, from its query_str: "is a triangle above right of a square" becomes
 // "Is a triangle above right of a square?". Training uses the same form. The published files hold B G R, not R G B.

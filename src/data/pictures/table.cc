@@ -167,7 +167,12 @@ Plan plan_table(Asker* ask, std::string_view question) {
         const std::string text = r == 0 ? table.columns[c] : number(table.values[r - 1][c]);
         const double column = table.first_width + table.column_width * static_cast<double>(c);
         const double x = column + (table.column_width - Canvas::text_width(text, kText)) / 2;
-        canvas.text(tidy ? column + 5 : x, text_y, text, kText, style.ink, style.lettering);
+        const double left = tidy ? column + 5 : x;
+        canvas.text(left, text_y, text, kText, style.ink, style.lettering);
+        if (r == 0) continue;
+        const double last = left + (static_cast<double>(text.size()) - 0.3) * 5;  // whose number it is
+        canvas.mark(last, text_y + 0.8 * kText, ' ' + table.rows[r - 1]);
+        canvas.mark(last, text_y + 0.8 * kText, ' ' + table.columns[c]);
       }
     }
     for (size_t c = 0; table.grid && c < n_columns; ++c) {
@@ -241,6 +246,7 @@ Plan plan_plane(Asker* ask, std::string_view question) {
       const double x = room + pitch * static_cast<double>(xs[i]);
       const double y = foot - pitch * static_cast<double>(ys[i]);
       canvas.circle(x, y, 2.2, colourful ? colours[i].colour : style.ink);
+      canvas.mark(x, y, std::to_string(xs[i]) + std::to_string(ys[i]));
       canvas.text(x + 2.5, y - 8.5, names[i], kText, style.ink, style.lettering);
     }
     return weathered(std::move(canvas), style, rng);
