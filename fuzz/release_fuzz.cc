@@ -1,10 +1,11 @@
-// What people write for releases: plans in TOML, variants and results in JSON. What is accepted keeps its limits and can be written and read again.
+// What people write for releases: plans and rules of monitoring in TOML, variants and results in JSON. What is accepted keeps its limits and can be written and read again.
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
 
 #include "base/check.h"
 #include "base/json.h"
+#include "release/monitor.h"
 #include "release/plan.h"
 #include "release/rollout.h"
 #include "release/variant.h"
@@ -25,6 +26,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     advance(*plan, evidence, 1, &state, &events);
     const Result<RolloutState> kept = state_from_json(state_json(state));
     CHECK(kept.ok() && *kept == state);
+  }
+  if (const Result<MonitorFile> file = parse_monitor_file(text, "rules"); file.ok()) {
+    CHECK(file->rules.size() <= 64 && file->keep_days >= 0 && file->hourly_days >= 1);
+    for (const MonitorRule& rule : file->rules) CHECK(!rule.name.empty() && rule.window_hours >= 1);
   }
   const Result<Json> json = Json::parse(text, {.depth = 16, .values = 4096});
   if (!json.ok()) return 0;

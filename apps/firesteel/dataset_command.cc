@@ -3,8 +3,10 @@
 
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,14 +16,15 @@
 #include "base/clock.h"
 #include "base/mapped_file.h"
 #include "commands.h"
-#include "dataset/adapter_files.h"
 #include "dataset/ingest.h"
 #include "dataset/personal_data.h"
 #include "dataset/steps.h"
 #include "dataset/versions.h"
+#include "erase.h"
 #include "eval/suite.h"
 #include "eval_solver.h"
 #include "installation.h"
+#include "load_model.h"
 #include "manage.h"
 #include "terminal.h"
 
@@ -32,7 +35,7 @@ volatile std::sig_atomic_t g_interrupted = 0;
 void interrupt(int) { g_interrupted = 1; }
 
 struct DatasetOptions {
-  std::string store, dataset, out;
+  std::string store, dataset, out, state_dir;
   bool json = false;
   // ingest
   std::vector<std::string> files;
@@ -48,7 +51,7 @@ struct DatasetOptions {
   bool drop = false, dry_run = false, keep_triggers = false;
 };
 
-DatasetStore store_of(const DatasetOptions& options) { return DatasetStore(options.store.empty() ? state_dir_to_use("") + "/datasets" : options.store); }
+DatasetStore store_of(const DatasetOptions& options) { return DatasetStore(options.store.empty() ? state_dir_to_use(options.state_dir) + "/datasets" : options.store); }
 
 void add_common(Command* command, DatasetOptions* options, bool takes_dataset) {
   if (takes_dataset) {
@@ -56,6 +59,7 @@ void add_common(Command* command, DatasetOptions* options, bool takes_dataset) {
     command->required("dataset");
   }
   command->text("--store", &options->store, "Folder of the datasets (default: datasets in the state folder)", "FIRESTEEL_DATASETS");
+  add_state_option(command, &options->state_dir);
   command->flag("--json", &options->json, "Result as JSON");
 }
 
@@ -248,30 +252,39 @@ Status do_versions(const DatasetOptions& options) {
   return {};
 }
 
+void print_erased(const Json& report) {
+  const bool dry_run = *report.find("dry_run") == Json(true);
+  const char* const would = dry_run ? "would go" : "gone";
+  for (const auto& [kind, n] : report.find("records")->as_object()) {
+    if (n.as_int() > 0) fmt::print("{}: {} {}\n", would, n.as_int(), kind);
+  }
+  const char* const retired = dry_run ? "would retire" : "retired";
+  for (const Json& version : report.find("versions")->as_array()) {
+    const std::string name = version.find("dataset")->as_string(), next = version.find("replaced_by")->as_string();
+    fmt::print("{} {}@{}: {} rows of the user{}\n", retired, name, version.find("digest")->as_string(), version.find("rows")->as_int(), next.empty() ? std::string() : "; the others are " + name + "@" + next);
+  }
+  for (const Json& file : report.find("adapters")->as_array()) {
+    const std::string dataset = file.find("dataset")->as_string();
+    fmt::print("{} adapter {} ({})\n", retired, printable(file.find("file")->as_string()), dataset.empty() ? "tuned by the user" : "trained on " + dataset.substr(0, 12));
+  }
+  for (const Json& variant : report.find("variants")->as_array()) {
+    fmt::print("{} variant {} {}: {}\n", retired, variant.find("name")->as_string(), variant.find("number")->as_int(), variant.find("now")->as_string());
+  }
+  fmt::print("{} versions, {} adapters, {} variants\n", report.find("versions")->as_array().size(), report.find("adapters")->as_array().size(), report.find("variants")->as_array().size());
+}
+
 Status do_erase(const DatasetOptions& options) {
-  const DatasetStore store = store_of(options);
-  FS_TRY(const std::vector<Erased> erased, erase_user(store, options.user, options.tenant, options.dry_run, wall_clock().now_us()));
-  std::vector<std::string> digests;
-  for (const Erased& item : erased) digests.push_back(item.version.digest);
-  FS_TRY(const std::vector<AdapterUse> adapters, find_adapters_of(options.adapters, digests));
-  Json::Array versions, files;
-  for (const Erased& item : erased) {
-    versions.push_back(Json::Object{{"dataset", item.version.name}, {"digest", item.version.digest}, {"rows", static_cast<int64_t>(item.n_rows)}, {"replaced_by", item.replaced_by}});
-    if (!options.json) {
-      fmt::print("{} {}: {} rows of the user{}\n", options.dry_run ? "would retire" : "retired", item.version.text(), item.n_rows,
-                 item.replaced_by.empty() ? std::string() : "; the others are " + item.version.name + "@" + item.replaced_by);
-    }
+  const std::string state_dir = state_dir_to_use(options.state_dir);
+  EraseWork work{.datasets = store_of(options).folder(), .adapters = options.adapters, .user = options.user, .tenant = options.tenant, .dry_run = options.dry_run};
+  work.adapters.push_back(adapter_store(state_dir));
+  // Without an installation there are files only; erasing makes none.
+  std::optional<Installation> installation;
+  if (std::getenv("FIRESTEEL_DATABASE") != nullptr || ::access((state_dir + "/firesteel.db").c_str(), F_OK) == 0) {
+    FS_TRY(installation, open_installation(state_dir, 0));
   }
-  for (const AdapterUse& use : adapters) {
-    if (!options.dry_run) FS_TRY_VOID(retire_adapter(use, "erasure of a user's rows"));
-    files.push_back(Json::Object{{"file", use.path}, {"dataset", use.digest}});
-    if (!options.json) fmt::print("{} adapter {} (trained on {})\n", options.dry_run ? "would retire" : "retired", printable(use.path), use.digest.substr(0, 12));
-  }
-  if (options.json) {
-    fmt::print("{}\n", Json(Json::Object{{"user", options.user}, {"dry_run", options.dry_run}, {"versions", std::move(versions)}, {"adapters", std::move(files)}}).dump());
-  } else {
-    fmt::print("{} versions, {} adapters\n", erased.size(), adapters.size());
-  }
+  FS_TRY(const Json report, erase_person(installation ? installation->store.get() : nullptr, installation ? installation->tenants.get() : nullptr, work, cli_actor()));
+  if (options.json) fmt::print("{}\n", report.dump());
+  else print_erased(report);
   return {};
 }
 
@@ -408,12 +421,13 @@ void add_datasets(Command data) {
           do_prepare);
   add_one(data, "versions", "List datasets and their versions", "  firesteel data versions", false, none, do_versions);
   add_one(data, "card", "What a version is: counts, steps, hashes", "  firesteel data card support > CARD.md", true, none, do_card);
-  add_one(data, "erase", "Retire every version, and every adapter, that used a user's rows", "  firesteel data erase --user usr_... --dry-run\n  firesteel data erase --user usr_... --adapters adapters", false,
+  add_one(data, "erase", "Remove a person: conversations, feedback, labels, ledgers, kept answers; retire every dataset version, adapter and variant that used their rows",
+          "  firesteel data erase --user usr_... --dry-run\n  firesteel data erase --user usr_... --adapters runs", false,
           [](Command* command, DatasetOptions* options) {
-            command->text("--user", &options->user, "The user");
+            command->text("--user", &options->user, "The user: an id of this installation, or what datasets call them");
             command->required("--user");
-            command->text("--tenant", &options->tenant, "Only in this tenant");
-            command->texts("--adapters", &options->adapters, "Folder to look for adapters in; may be repeated");
+            command->text("--tenant", &options->tenant, "Of datasets: only rows of this tenant");
+            command->texts("--adapters", &options->adapters, "Folder to look for adapters in, besides that of the installation; may be repeated");
             command->flag("--dry-run", &options->dry_run, "Only say what would be done");
           },
           do_erase);

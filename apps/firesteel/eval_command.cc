@@ -16,6 +16,7 @@
 #include "build_info.h"
 #include "commands.h"
 #include "eval/compare.h"
+#include "eval/answer_text.h"
 #include "eval/report.h"
 #include "eval/twins.h"
 #include "eval/vault.h"
@@ -24,6 +25,7 @@
 #include "installation.h"
 #include "load_model.h"
 #include "release/registry.h"
+#include "served_solver.h"
 #include "terminal.h"
 
 namespace firesteel {
@@ -35,7 +37,7 @@ struct RunArguments {
   AgentOptions agents;
   ModelOptions model;
   std::vector<std::string> suites;
-  std::string data, out, mode, key, variant, state_dir;
+  std::string data, out, mode, key, variant, state_dir, served, server_key, served_model = "kindling";
   double temperature = -1;
   int64_t max_tokens = -1, limit = -1, n_parallel = 48, seed = 0, n_votes = 1;
   bool slices = false, json = false, check = false, twins = false, one_by_one = false;
@@ -111,21 +113,77 @@ Status use_variant(const Variant& variant, const ModelInfo& info, bool has_tools
   return {};
 }
 
-Result<Report> run(const RunArguments& arguments) {
-  FS_TRY(std::vector<Suite> suites, load_suites(arguments));
-  std::optional<Variant> variant;
-  if (!arguments.variant.empty()) {
-    FS_TRY(variant, find_variant(arguments));
-  }
-  FS_TRY(const LoadedModel loaded, load_model(arguments.model, /*want_template=*/true));
+// Who answers, and what that means for the report.
+struct Answerer {
+  Solve solve;
+  std::string model, identity;      // what is reported, and what results depend on
+  int64_t n_parameters = 0;
+  int n_at_once = 0;                // items
+  std::unique_ptr<const LoadedModel> loaded;   // outlives the engine
+  std::unique_ptr<Engine> engine;   // its own ...
+  std::shared_ptr<ServedSolver> served;   // ... or a running server
+};
+
+Result<Answerer> own_engine(const RunArguments& arguments, const std::optional<Variant>& variant, EvalSettings* settings, std::vector<Suite>* suites) {
+  Answerer out;
+  FS_TRY(LoadedModel model, load_model(arguments.model, /*want_template=*/true));
+  out.loaded = std::make_unique<const LoadedModel>(std::move(model));
+  const LoadedModel& loaded = *out.loaded;
   if (loaded.tokenizer == nullptr) return Error{ErrorCode::kNotFound, loaded.path + ": has no tokenizer"};
   if (loaded.chat_template == nullptr) return Error{ErrorCode::kFailedPrecondition, loaded.path + ": this model has no chat template"};
   Engine::Options engine_options;
   engine_options.max_sequences = static_cast<int>(arguments.n_parallel);
   // Of several agents a few items at a time fill the batch.
   const bool several = !arguments.agents.agents.empty() || !arguments.agents.strategy.empty();
-  const auto n_items_at_once = static_cast<int>(several ? std::min<int64_t>(arguments.n_parallel, 4) : arguments.n_parallel);
-  FS_TRY(const std::unique_ptr<Engine> engine, create_engine(loaded, arguments.model, engine_options));
+  out.n_at_once = static_cast<int>(several ? std::min<int64_t>(arguments.n_parallel, 4) : arguments.n_parallel);
+  FS_TRY(out.engine, create_engine(loaded, arguments.model, engine_options));
+  FS_TRY(settings->agents, agent_params(arguments.agents, {}));
+  FS_TRY(settings->adapter, use_adapter(out.engine.get(), arguments.model));
+  const ModelInfo info = out.engine->info();
+  FS_TRY(const AgentTools own_tools, tools_to_offer({}, {}, loaded));
+  if (variant) FS_TRY_VOID(use_variant(*variant, info, !own_tools.empty(), settings, suites));
+  if (variant && !variant->spec.adapter.empty() && settings->adapter != variant->spec.adapter) {
+    FS_TRY(const AdapterInfo adapter, out.engine->load_adapter(adapter_store(state_dir_to_use(arguments.state_dir)) + "/" + variant->spec.adapter + ".gguf"));
+    if (adapter.digest != variant->spec.adapter) return Error{ErrorCode::kDataLoss, "the stored adapter " + variant->spec.adapter + " has another content"};
+    settings->adapter = adapter.digest;
+  }
+  out.model = info.name;
+  out.identity = info.digest;
+  out.n_parameters = info.n_parameters;
+  out.solve = make_solver(out.engine.get(), loaded, *settings);
+  return out;
+}
+
+Result<Answerer> running_server(const RunArguments& arguments, const std::optional<Variant>& variant, const EvalSettings& settings, const std::vector<Suite>& suites) {
+  const auto refuse = [](const std::string& what) { return Error{ErrorCode::kInvalidArgument, "--served: " + what}; };
+  if (arguments.n_votes > 1 || !arguments.agents.agents.empty() || !arguments.agents.strategy.empty()) return refuse("--votes, --agents and --strategy are for an engine of the command's own");
+  for (const Suite& suite : suites) {
+    if (suite.sealed) return refuse(suite.name + " is sealed: its items would lie in the server's store");
+    if (suite.by_logprob) return refuse(suite.name + " compares letters by their probability, which batches do not tell");
+  }
+  Answerer out;
+  ServedOptions options{.port = 0, .key = arguments.server_key, .model = variant ? arguments.variant : arguments.served_model, .is_variant = variant.has_value()};
+  FS_TRY(options.port, parse_served(arguments.served));
+  if (options.key.empty()) {
+    const Result<std::string> admin = read_file(state_dir_to_use(arguments.state_dir) + "/admin.key", 4096);
+    if (!admin.ok()) return refuse("a key is needed: --server-key or FIRESTEEL_API_KEY");
+    options.key = std::string(trim(*admin));
+  }
+  out.model = options.model;
+  out.identity = variant ? variant->digest : "served " + options.model;
+  out.n_at_once = static_cast<int>(std::max<int64_t>(arguments.n_parallel, static_cast<int64_t>(4 * ServedSolver::kBatchItems)));
+  out.served = std::make_shared<ServedSolver>(std::move(options), settings);
+  FS_TRY_VOID(out.served->check());
+  out.solve = [served = out.served](const Suite& suite, const EvalItem& item, size_t index) { return served->solve(suite, item, index); };
+  return out;
+}
+
+Result<Report> run(const RunArguments& arguments) {
+  FS_TRY(std::vector<Suite> suites, load_suites(arguments));
+  std::optional<Variant> variant;
+  if (!arguments.variant.empty()) {
+    FS_TRY(variant, find_variant(arguments));
+  }
   if (!arguments.out.empty()) {
     std::error_code error;
     std::filesystem::create_directories(arguments.out, error);
@@ -142,23 +200,17 @@ Result<Report> run(const RunArguments& arguments) {
   if (arguments.one_by_one && (settings.n_votes > 1 || !arguments.agents.agents.empty() || !arguments.agents.strategy.empty())) {
     return Error{ErrorCode::kInvalidArgument, "--one-by-one asks one agent: leave --votes, --agents and --strategy out"};
   }
-  FS_TRY(settings.agents, agent_params(arguments.agents, {}));
-  FS_TRY(settings.adapter, use_adapter(engine.get(), arguments.model));
-  const ModelInfo info = engine->info();
-  FS_TRY(const AgentTools own_tools, tools_to_offer({}, {}, loaded));
-  if (variant) FS_TRY_VOID(use_variant(*variant, info, !own_tools.empty(), &settings, &suites));
-  if (variant && !variant->spec.adapter.empty() && settings.adapter != variant->spec.adapter) {
-    FS_TRY(const AdapterInfo adapter, engine->load_adapter(adapter_store(state_dir_to_use(arguments.state_dir)) + "/" + variant->spec.adapter + ".gguf"));
-    if (adapter.digest != variant->spec.adapter) return Error{ErrorCode::kDataLoss, "the stored adapter " + variant->spec.adapter + " has another content"};
-    settings.adapter = adapter.digest;
-  }
-  const Solve solve = make_solver(engine.get(), loaded, settings);
-  const std::string identity = variant ? variant->digest : info.digest;  // of what answers
+  if (arguments.one_by_one && !arguments.served.empty()) return Error{ErrorCode::kInvalidArgument, "--one-by-one is for an engine of the command's own, not for --served"};
+  Result<Answerer> found = arguments.served.empty() ? own_engine(arguments, variant, &settings, &suites) : running_server(arguments, variant, settings, suites);
+  if (!found.ok()) return std::move(found).error();
+  const Answerer& answerer = *found;
+  const Solve& solve = answerer.solve;
+  const std::string identity = variant ? variant->digest : answerer.identity;  // of what answers
 
   Report report;
-  report.model = variant ? fmt::format("{}@{}", variant->name, variant->number) : info.name;
+  report.model = variant ? fmt::format("{}@{}", variant->name, variant->number) : answerer.model;
   report.model_digest = identity;
-  report.n_parameters = info.n_parameters;
+  report.n_parameters = answerer.n_parameters;
   report.version = fmt::format("firesteel {} ({})", build_version(), build_commit());
   report.settings = Json::Object{{"seed", arguments.seed}, {"precision", arguments.model.precision}};
   if (!settings.adapter.empty()) report.settings.set("adapter", settings.adapter);
@@ -173,7 +225,7 @@ Result<Report> run(const RunArguments& arguments) {
     const EvalMode mode = settings.mode.value_or(suite.mode);
     Progress progress(suite.name, suite.items.size(), arguments.json);
     RunOptions options;
-    options.n_parallel = n_items_at_once;
+    options.n_parallel = answerer.n_at_once;
     options.settings = Json::Object{{"model", identity}, {"mode", eval_mode_name(mode)}, {"system", suite.system}, {"by_logprob", suite.by_logprob},
                                     {"temperature", settings.temperature.value_or(suite.temperature)}, {"max_tokens", settings.max_tokens.value_or(suite.max_tokens)},
                                     {"seed", arguments.seed}, {"votes", arguments.n_votes}, {"precision", arguments.model.precision}};
@@ -186,9 +238,11 @@ Result<Report> run(const RunArguments& arguments) {
       progress.update(n_done, fmt::format("{} % right", percent(static_cast<double>(n_right) / static_cast<double>(n_done))));
     };
     if (suite.sealed) FS_TRY_VOID(count_exposure(suite, identity));  // before the first item is shown
-    FS_TRY(const SuiteRun done, run_suite(suite, solve, options));
+    Result<SuiteRun> done = run_suite(suite, solve, options);
+    if (!done.ok() && answerer.served != nullptr && !answerer.served->problem().empty()) return Error{done.error().code, done.error().message + ": " + answerer.served->problem()};
+    if (!done.ok()) return std::move(done).error();
     progress.clear();
-    report.suites.push_back(make_suite_report(suite, mode, done));
+    report.suites.push_back(make_suite_report(suite, mode, *done));
   }
   if (!arguments.out.empty()) FS_TRY_VOID(write_report(arguments.out, report));
   return report;
@@ -224,6 +278,9 @@ void add_eval_run(Command eval) {
   command.integer("--limit", &arguments->limit, 1, 1 << 30, "Only the first N items of each suite");
   command.text("--variant", &arguments->variant, "Answer as NAME@ALIAS of the registry does (firesteel release): its prompt and settings");
   add_state_option(&command, &arguments->state_dir);
+  command.text("--served", &arguments->served, "Ask the server at http://127.0.0.1:PORT, as batches in the background beside its other work, instead of an engine of its own");
+  command.text("--server-key", &arguments->server_key, "API key for --served (default: the admin key of the state folder)", "FIRESTEEL_API_KEY");
+  command.text("--served-model", &arguments->served_model, "Which model --served is asked for, without --variant (default kindling)");
   command.text("--key", &arguments->key, "Owner's key of sealed suites (files that end with .sealed)", "FIRESTEEL_EVAL_KEY");
   command.text("--data", &arguments->data, "Folder of the external sets (default: data/evals below $FS_SHARED)");
   command.integer("--parallel", &arguments->n_parallel, 1, 512, "Items in flight at a time (default 48); the results do not depend on it");
@@ -242,8 +299,9 @@ void add_eval_run(Command eval) {
       "  firesteel eval run suites/kindling --model MODEL.gguf --out results/base\n"
       "  firesteel eval run suites/kindling/math.toml --model MODEL.gguf --mode instant --limit 100 --slices\n"
       "  firesteel eval run suites/external/svamp.toml --data sets --model MODEL.gguf\n"
-      "  firesteel eval run suites/external/gsm8k.toml --limit 300 --twins\n"
-      "  firesteel eval run suites/safety --slices");
+      "  firesteel eval run suites/external/gsm8k.toml --limit 300 --twins"
+      "\n  firesteel eval run suites/safety --slices"
+      "\n  firesteel eval run suites/kindling/math.toml --served http://127.0.0.1:8080 --variant helper@candidate --out new");
   command.run([arguments] { return run_command(*arguments); });
 }
 

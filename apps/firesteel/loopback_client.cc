@@ -58,11 +58,11 @@ void LoopbackClient::close() {
 }
 
 LoopbackClient::Answer LoopbackClient::ask(std::string_view method, std::string_view path, std::string_view key, std::string_view body,
-                                           const std::function<bool(const std::string&)>& more) {
+                                           const std::function<bool(const std::string&)>& more, std::string_view type) {
   Answer answer;
   if (!connect()) return answer;
-  const std::string request = fmt::format("{} {} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{}",
-                                          method, path, key, body.size(), body);
+  const std::string request = fmt::format("{} {} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\nContent-Type: {}\r\nContent-Length: {}\r\n\r\n{}",
+                                          method, path, key, type, body.size(), body);
   for (std::string_view rest = request; !rest.empty();) {
     const ssize_t n = ::send(fd_, rest.data(), rest.size(), MSG_NOSIGNAL);
     if (n <= 0) {

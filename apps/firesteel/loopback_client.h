@@ -24,7 +24,7 @@ class LoopbackClient {
   };
   // One request on a connection that stays. more(bytes so far) is asked after each piece; false: the client goes away in the middle.
   Answer ask(std::string_view method, std::string_view path, std::string_view key, std::string_view body,
-             const std::function<bool(const std::string&)>& more = {});
+             const std::function<bool(const std::string&)>& more = {}, std::string_view type = "application/json");
 
  private:
   bool connect();

@@ -10,7 +10,7 @@
 namespace firesteel {
 namespace {
 
-constexpr int64_t kPeriodUs = 60'000'000;
+constexpr int64_t kPeriodUs = 60'000'000, kHourUs = 3'600'000'000;
 constexpr size_t kUndeliveredMax = 100;
 constexpr int kTriesMax = 10;
 constexpr int64_t kTimeoutMs = 5000;
@@ -33,8 +33,8 @@ Status post_webhook(const std::string& url, const std::string& body, const std::
   return {};
 }
 
-MonitorLoop::MonitorLoop(Store& store, std::vector<MonitorRule> rules, Notice notice)
-    : store_(store), rules_(std::move(rules)), notice_(std::move(notice)), thread_([this] { run(); }) {}
+MonitorLoop::MonitorLoop(Store& store, MonitorFile file, Notice notice)
+    : store_(store), file_(std::move(file)), notice_(std::move(notice)), thread_([this] { run(); }) {}
 
 MonitorLoop::~MonitorLoop() {
   {
@@ -59,23 +59,38 @@ void MonitorLoop::send_again() {
   undelivered_ = std::move(still);
 }
 
+void MonitorLoop::look(int64_t now_us) {
+  if (file_.rules.empty()) return;
+  const auto readings = read_monitors(store_, file_.rules, now_us / kHourUs);
+  if (!readings.ok()) return;  // a store that is away comes back
+  const auto alerts = update_alerts(store_, file_.rules, *readings, now_us);
+  if (!alerts.ok()) return;
+  for (const MonitorAlert& alert : *alerts) {
+    Status delivered;
+    if (!alert.webhook.empty()) {
+      const std::string body = Json(Json::Object{{"rule", alert.reading.rule}, {"variant", alert.reading.variant}, {"surface", alert.reading.surface},
+                                                 {"tenant", alert.reading.tenant}, {"value", alert.reading.value}, {"n", alert.reading.n},
+                                                 {"state", alert.begins ? "begins" : "over"}, {"text", alert.text}}).dump();
+      delivered = post_webhook(alert.webhook, body, [this] { return is_stopped(); });
+      if (!delivered.ok() && undelivered_.size() < kUndeliveredMax) undelivered_.push_back({alert.webhook, body, 1});
+    }
+    notice_(alert, delivered);
+  }
+}
+
+void MonitorLoop::tidy(int64_t now_us) {
+  const int64_t hour = now_us / kHourUs;
+  if (hour == tidied_hour_) return;
+  tidied_hour_ = hour;
+  static_cast<void>(fold_monitoring(store_, hour - file_.hourly_days * 24));  // what failed is done in an hour
+  if (file_.keep_days > 0) static_cast<void>(forget_monitoring(store_, hour - file_.keep_days * 24, ""));
+}
+
 void MonitorLoop::run() {
   while (true) {
     send_again();
-    const auto readings = read_monitors(store_, rules_, wall_clock().now_us() / 3'600'000'000);
-    if (readings.ok()) {
-      for (const MonitorAlert& alert : state_.update(rules_, *readings)) {
-        Status delivered;
-        if (!alert.webhook.empty()) {
-          const std::string body = Json(Json::Object{{"rule", alert.reading.rule}, {"variant", alert.reading.variant}, {"surface", alert.reading.surface},
-                                                                    {"tenant", alert.reading.tenant}, {"value", alert.reading.value}, {"n", alert.reading.n},
-                                                                    {"state", alert.begins ? "begins" : "over"}, {"text", alert.text}}).dump();
-          delivered = post_webhook(alert.webhook, body, [this] { return is_stopped(); });
-          if (!delivered.ok() && undelivered_.size() < kUndeliveredMax) undelivered_.push_back({alert.webhook, body, 1});
-        }
-        notice_(alert, delivered);
-      }
-    }
+    look(wall_clock().now_us());
+    tidy(wall_clock().now_us());
     MutexLock lock(mutex_);
     const int64_t until_us = system_clock().now_us() + kPeriodUs;
     while (!stopped_ && system_clock().now_us() < until_us) static_cast<void>(changed_.wait_for(mutex_, std::chrono::microseconds(kPeriodUs)));

@@ -233,8 +233,8 @@ Status roll_back_name(Installation&, Registry& registry, const ReleaseOptions& o
 
 Status show_monitors(Installation& installation, Registry& registry, const ReleaseOptions& options) {
   FS_TRY(const std::string text, read_file(options.plan_file, kPlanBytesMax));
-  FS_TRY(const std::vector<MonitorRule> rules, parse_monitor_rules(text, options.plan_file));
-  FS_TRY(const std::vector<MonitorReading> readings, read_monitors(*installation.store, rules, wall_clock().now_us() / 3'600'000'000));
+  FS_TRY(const MonitorFile file, parse_monitor_file(text, options.plan_file));
+  FS_TRY(const std::vector<MonitorReading> readings, read_monitors(*installation.store, file.rules, wall_clock().now_us() / 3'600'000'000));
   FS_TRY(const std::vector<Variant> variants, registry.list(""));
   const auto name_of = [&](const std::string& digest) {
     for (const Variant& variant : variants) {

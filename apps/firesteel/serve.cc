@@ -22,6 +22,7 @@
 #include "build_info.h"
 #include "commands.h"
 #include "embedded_model.h"
+#include "erase.h"
 #include "generation.h"
 #include "idle_pages.h"
 #include "installation.h"
@@ -350,25 +351,30 @@ Status serve(const ServeOptions& options, const Command& command) {
     });
   }
   FS_TRY(const ServerSecret secret, load_or_create_secret(state_dir));
+  MonitorFile monitoring;
+  if (!options.monitor_file.empty()) {
+    FS_TRY(const std::string text, read_file(options.monitor_file, 1u << 20));
+    FS_TRY(monitoring, parse_monitor_file(text, options.monitor_file));
+  }
   ReleaseDesk releases(&agents, std::make_unique<ReleaseController>(*installation.store, *installation.tenants, secret,
                                                                     [&log](const RolloutRecord& rollout, const RolloutEvent& event) {
                                                                       log.write(event.kind == "rolled_back" ? LogLevel::kWarning : LogLevel::kInfo, "release",
                                                                                 {{"rollout", rollout.id}, {"name", rollout.name}, {"kind", event.kind},
                                                                                  {"surface", event.surface}, {"text", event.text}});
-                                                                    }));
+                                                                    }), monitoring.sample);
+  releases.erase_person = [&installation, folder = context.options.adapter_folder](const std::string& user, const std::string& tenant, bool dry_run, const std::string& actor) {
+    const std::string datasets = environment("FIRESTEEL_DATASETS");
+    return erase_person(installation.store.get(), installation.tenants.get(),
+                        {.datasets = datasets.empty() ? installation.state_dir + "/datasets" : datasets, .adapters = {folder}, .user = user, .tenant = tenant, .dry_run = dry_run}, {actor});
+  };
   releases.controller->start();
   context.releases = &releases;
-  std::unique_ptr<MonitorLoop> monitor;
-  if (!options.monitor_file.empty()) {
-    FS_TRY(const std::string text, read_file(options.monitor_file, 1u << 20));
-    FS_TRY(std::vector<MonitorRule> rules, parse_monitor_rules(text, options.monitor_file));
-    monitor = std::make_unique<MonitorLoop>(*installation.store, std::move(rules), [&log](const MonitorAlert& alert, const Status& delivered) {
-      Json::Object fields{{"rule", alert.reading.rule}, {"variant", alert.reading.variant}, {"surface", alert.reading.surface}, {"tenant", alert.reading.tenant},
-                          {"value", alert.reading.value}, {"text", alert.text}};
-      if (!delivered.ok()) fields.emplace_back("webhook_error", delivered.error().message);
-      log.write(alert.begins ? LogLevel::kWarning : LogLevel::kInfo, alert.begins ? "alert" : "alert_over", std::move(fields));
-    });
-  }
+  const MonitorLoop monitor(*installation.store, monitoring, [&log](const MonitorAlert& alert, const Status& delivered) {
+    Json::Object fields{{"rule", alert.reading.rule}, {"variant", alert.reading.variant}, {"surface", alert.reading.surface}, {"tenant", alert.reading.tenant},
+                        {"value", alert.reading.value}, {"text", alert.text}};
+    if (!delivered.ok()) fields.emplace_back("webhook_error", delivered.error().message);
+    log.write(alert.begins ? LogLevel::kWarning : LogLevel::kInfo, alert.begins ? "alert" : "alert_over", std::move(fields));
+  });
   for (const std::string& given : options.adapters) FS_TRY_VOID(name_adapter(given, engine.get(), &context));
 
   raise_descriptor_limit();
@@ -438,7 +444,7 @@ void add_serve(Command root) {
   command.integer("--max-queue", &options->max_queue, 1, 100'000, "Requests that may wait; more are refused with 429 (default 256)");
   command.integer("--workers", &options->n_workers, 1, 64, "Threads that read requests (default 2)");
   command.integer("--drain-seconds", &options->drain_s, 0, 3600, "How long answers under way may take after SIGTERM (default 30)");
-  command.text("--monitor", &options->monitor_file, "Rules (TOML, docs/loop.md) that variants are watched by; alerts go to the log and to webhooks", "FIRESTEEL_MONITOR");
+  command.text("--monitor", &options->monitor_file, "What answers are watched by (TOML, docs/loop.md): rules with alerts, a sample to judge, how long figures are kept", "FIRESTEEL_MONITOR");
   command.flag("--vllm-metrics", &options->vllm_metrics, "/metrics also has the names that dashboards for vLLM know");
   command.texts("--publish-prefix", &options->published, "A file with a system prompt that all tenants share: computed at the start and always warm; may be repeated");
   command.text("--otlp-endpoint", &options->otlp_endpoint, "Send spans to this OpenTelemetry collector, such as http://127.0.0.1:4318 (default: none)",

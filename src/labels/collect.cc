@@ -57,6 +57,28 @@ Result<std::vector<Said>> read_said(Store& store, const TenantId& tenant, int64_
   return out;
 }
 
+struct Chosen {
+  std::string id, user, message, model, question, chosen, rejected;
+  bool tie = false;
+  int64_t at_us = 0;
+};
+
+Result<std::vector<Chosen>> read_chosen(Store& store, const TenantId& tenant, int64_t limit) {
+  std::vector<Chosen> out;
+  FS_TRY_VOID(store.read([&](Reader& reader) {
+    out.clear();
+    return reader.each(
+        "SELECT c.id, c.user_id, a.id, a.model, q.content, a.content, b.content, c.tie, c.created_us FROM answer_choices c JOIN messages a ON a.id = c.chosen AND a.tenant = c.tenant "
+        "JOIN messages b ON b.id = c.rejected AND b.tenant = c.tenant JOIN messages q ON q.id = a.parent AND q.tenant = c.tenant WHERE c.tenant = $1 AND c.consent = 1 ORDER BY c.created_us DESC, c.id LIMIT $2",
+        {tenant.str(), std::clamp<int64_t>(limit, 1, 100'000)}, [&](const Row& row) {
+          Chosen one{row.text(0), row.text(1), row.text(2), row.text(3), plain_text(row.text(4)), plain_text(row.text(5)), plain_text(row.text(6)), row.integer(7) != 0, row.integer(8)};
+          if (!one.question.empty() && !one.chosen.empty() && !one.rejected.empty() && one.chosen != one.rejected) out.push_back(std::move(one));
+          return true;
+        });
+  }));
+  return out;
+}
+
 LabelTaskId task_id(const std::string& message, const std::string& kind) {
   const std::string hex = sha256_hex(kind + " " + message);
   std::array<uint8_t, 16> bytes{};
@@ -151,9 +173,26 @@ Result<std::vector<LabelTask>> collect_tasks(Store& store, const TenantId& tenan
       }
     } else {
       answers = {said.answer};
-      task.disagreement = said.thumb < 0 ? 1 : said.thumb == 0 ? 0.5 : 0;
+      Disagreement vote;
+      const bool open_vote = disagreement_of(said.ledger, &vote);
+      if (open_vote && said.thumb == 0) why = vote.why;
+      task.disagreement = said.thumb < 0 ? 1 : open_vote ? vote.how_much : said.thumb == 0 ? 0.5 : 0;
     }
     task.payload = Json::Object{{"prompt", said.question}, {"answers", std::move(answers)}, {"why", why}};
+    out.push_back(std::move(task));
+  }
+  if (kind != "pairwise") return out;
+  FS_TRY(const std::vector<Chosen> chosen, read_chosen(store, tenant, limit));
+  for (const Chosen& one : chosen) {
+    LabelTask task;
+    task.id = task_id(one.id, kind);
+    task.user = one.user;
+    task.variant = one.model;
+    task.prompt_digest = sha256_hex(one.question);
+    task.feedback = one.id;
+    task.asked_us = one.at_us;
+    task.disagreement = one.tie ? 1 : 0.3;   // a reader has decided already: a second opinion is worth less
+    task.payload = Json::Object{{"prompt", one.question}, {"answers", Json::Array{one.chosen, one.rejected}}, {"why", one.tie ? "the reader found both about the same" : "the reader chose between two answers"}};
     out.push_back(std::move(task));
   }
   return out;
@@ -173,6 +212,12 @@ Result<std::string> export_feedback(Store& store, const TenantId& tenant, int64_
     }
     out += lineage(tenant, said, std::move(line)).dump() + "\n";
   }
+  FS_TRY(const std::vector<Chosen> chosen, read_chosen(store, tenant, limit));
+  for (const Chosen& one : chosen) {
+    if (one.tie) continue;
+    const Said said{.feedback = one.id, .user = one.user, .message = one.message, .model = one.model, .question = one.question, .answer = one.chosen, .correction = {}, .reason = {}, .ledger = {}, .at_us = one.at_us};
+    out += lineage(tenant, said, Json::Object{{"prompt", one.question}, {"chosen", one.chosen}, {"rejected", one.rejected}}).dump() + "\n";
+  }
   return out;
 }
 
@@ -180,7 +225,9 @@ Result<int64_t> erase_feedback(Store& store, const TenantId& tenant, const std::
   FS_TRY(const int64_t n_tasks, LabelQueues(store).erase_user(tenant, user));
   int64_t n = 0;
   FS_TRY_VOID(store.write([&](Transaction& transaction) -> Status {
-    FS_TRY(n, transaction.execute("DELETE FROM feedback WHERE tenant = $1 AND user_id = $2", {tenant.str(), user}));
+    FS_TRY(const int64_t n_rated, transaction.execute("DELETE FROM feedback WHERE tenant = $1 AND user_id = $2", {tenant.str(), user}));
+    FS_TRY(const int64_t n_chosen, transaction.execute("DELETE FROM answer_choices WHERE tenant = $1 AND user_id = $2", {tenant.str(), user}));
+    n = n_rated + n_chosen;
     return {};
   }));
   return n + n_tasks;

@@ -127,13 +127,22 @@ TEST_F(LabelsTest, OnlyConsentedFeedbackBecomesTasksAndErasureTakesAll) {
   judge(unkept, false, "4");
   judge(voted, true, "");
   ASSERT_TRUE(RunLedgers(*store_).put(owner, voted, R"({"lanes":[{"role":"sample","state":"done","text":"so\nAnswer: 4"},{"role":"sample","state":"done","text":"Answer: 4"},{"role":"sample","state":"done","text":"Answer: 5"},{"role":"join","state":"done","text":"x"}]})", 3).ok());
+  ASSERT_TRUE(conversations.put_choice(owner, {.chosen = unkept, .rejected = voted, .consent = false}, 3).ok());
+  ASSERT_TRUE(conversations.put_choice(owner, {.chosen = voted, .rejected = kept, .consent = true}, 3).ok());
+  ASSERT_TRUE(conversations.put_choice(owner, {.chosen = kept, .rejected = voted, .consent = true}, 4).ok()) << "thought again: it replaces";
+  EXPECT_FALSE(conversations.put_choice(owner, {.chosen = kept, .rejected = kept, .consent = true}, 4).ok());
+  EXPECT_FALSE(conversations.put_choice(owner, {.chosen = kept, .rejected = question, .consent = true}, 4).ok()) << "a question is no answer";
+  EXPECT_EQ(conversations.put_choice({owner.tenant, UserId::fresh()}, {.chosen = kept, .rejected = voted, .consent = true}, 4).error().code, ErrorCode::kNotFound);
   const auto tasks = collect_tasks(*store_, owner.tenant, "pairwise", 100);
   ASSERT_TRUE(tasks.ok()) << tasks.error().message;
-  ASSERT_EQ(tasks->size(), 2u);
+  ASSERT_EQ(tasks->size(), 3u);
   std::map<std::string, LabelTask> by_answer;
   for (const LabelTask& task : *tasks) by_answer[task.payload.find("answers")->as_array()[1].as_string()] = task;
   ASSERT_TRUE(by_answer.contains("Answer: 5"));
   EXPECT_NEAR(by_answer["Answer: 5"].disagreement, 2.0 / 3, 1e-9);
+  bool chosen_task = false;
+  for (const LabelTask& task : *tasks) chosen_task = chosen_task || task.payload.find("answers")->dump() == R"(["5","4"])" ;
+  EXPECT_TRUE(chosen_task);
   ASSERT_TRUE(by_answer.contains("4"));
   EXPECT_EQ(by_answer["4"].user, owner.user.str());
   EXPECT_EQ(collect_tasks(*store_, owner.tenant, "correction", 100)->size(), 2u);
@@ -141,6 +150,7 @@ TEST_F(LabelsTest, OnlyConsentedFeedbackBecomesTasksAndErasureTakesAll) {
   const auto lines = export_feedback(*store_, owner.tenant, 100);
   ASSERT_TRUE(lines.ok());
   EXPECT_NE(lines->find("\"chosen\":\"4\",\"rejected\":\"5\""), std::string::npos) << *lines;
+  EXPECT_NE(lines->find("\"chosen\":\"5\",\"rejected\":\"4\""), std::string::npos) << "the choice: " << *lines;
   EXPECT_EQ(lines->find("\"6\""), std::string::npos);
 
   LabelQueues queues(*store_);
@@ -150,8 +160,8 @@ TEST_F(LabelsTest, OnlyConsentedFeedbackBecomesTasksAndErasureTakesAll) {
   ASSERT_TRUE(queues.put_queue(queue, 1).ok());
   ASSERT_TRUE(queues.add_tasks(owner.tenant, "sums", *tasks, 4).ok());
   ASSERT_TRUE(queues.add_tasks(owner.tenant, "sums", *tasks, 5).ok());
-  EXPECT_EQ(queues.queues(owner.tenant)->at(0).n_open, 2);  // the second time added nothing
-  EXPECT_EQ(*erase_feedback(*store_, owner.tenant, owner.user.str()), 5);  // two tasks, three rows
+  EXPECT_EQ(queues.queues(owner.tenant)->at(0).n_open, 3);  // the second time added nothing
+  EXPECT_EQ(*erase_feedback(*store_, owner.tenant, owner.user.str()), 8);  // three tasks, three rows of feedback, two choices
   EXPECT_EQ(queues.queues(owner.tenant)->at(0).n_open, 0);
   EXPECT_EQ(collect_tasks(*store_, owner.tenant, "correction", 100)->size(), 0u);
 }

@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "eval/grader.h"
+#include "release/monitor_metric.h"
 #include "release/share.h"
 #include "tenants/crypto.h"
 
@@ -13,7 +14,7 @@ namespace {
 constexpr int64_t kHourUs = int64_t{3600} * 1'000'000;
 
 struct Sum {
-  const char* metric;
+  std::string metric;
   int64_t value;
 };
 
@@ -22,7 +23,7 @@ Status add_hours(Transaction& t, const std::string& variant, const std::string& 
     if (sum.value == 0) continue;
     FS_TRY_VOID(t.execute("INSERT INTO variant_hours(variant, surface, tenant, hour, metric, value) VALUES($1, $2, $3, $4, $5, $6) "
                           "ON CONFLICT(variant, surface, tenant, hour, metric) DO UPDATE SET value = variant_hours.value + excluded.value",
-                          {variant, surface, tenant, hour, std::string(sum.metric), sum.value}));
+                          {variant, surface, tenant, hour, sum.metric, sum.value}));
   }
   return {};
 }
@@ -45,24 +46,20 @@ Status add_answer(Transaction& t, const Assignment& assignment, int64_t arm, con
   return add_count(t, assignment.rollout, assignment.surface, arm, "cut", 1, facts.cut ? 1 : 0);
 }
 
-// Lengths in powers of two, for drift: "len_7" has 64 to 127 tokens.
-int length_bucket(int64_t n_tokens) {
-  int bucket = 0;
-  while (n_tokens > 0 && bucket < 20) {
-    n_tokens >>= 1;
-    ++bucket;
-  }
-  return bucket;
-}
-
 Status add_facts(Transaction& t, const std::string& variant, const std::string& surface, const std::string& tenant, int64_t hour, const AnswerFacts& facts) {
   FS_TRY_VOID(add_hours(t, variant, surface, tenant, hour,
                         {{"answers", 1}, {"errors", facts.error ? 1 : 0}, {"refusals", facts.refusal ? 1 : 0}, {"cut", facts.cut ? 1 : 0},
                          {"prompt_tokens", facts.prompt_tokens}, {"generated_tokens", facts.generated_tokens}, {"first_token_us", facts.first_token_us},
                          {"total_us", facts.total_us}}));
-  const std::string out = "out_" + std::to_string(length_bucket(facts.generated_tokens)), in = "in_" + std::to_string(length_bucket(facts.prompt_tokens));
-  const std::string topic = facts.input_bucket < 0 ? "" : "topic_" + std::to_string(facts.input_bucket);
-  return add_hours(t, variant, surface, tenant, hour, {{out.c_str(), 1}, {in.c_str(), 1}, {topic.c_str(), topic.empty() ? 0 : 1}});
+  std::vector<Sum> buckets = {{"out_" + std::to_string(length_bucket(facts.generated_tokens)), 1}, {"in_" + std::to_string(length_bucket(facts.prompt_tokens)), 1}};
+  if (facts.input_bucket >= 0) buckets.push_back({"topic_" + std::to_string(facts.input_bucket), 1});
+  if (!facts.error && facts.first_token_us > 0) buckets.push_back({"ft_" + std::to_string(time_bucket(facts.first_token_us)), 1});
+  if (!facts.error) buckets.push_back({"tt_" + std::to_string(time_bucket(facts.total_us)), 1});
+  if (facts.agreement) {
+    buckets.push_back({"votes", 1});
+    buckets.push_back({"agreement_ppm", static_cast<int64_t>(std::clamp(*facts.agreement, 0.0, 1.0) * 1e6)});
+  }
+  return add_hours(t, variant, surface, tenant, hour, buckets);
 }
 
 }  // namespace
@@ -257,6 +254,20 @@ void ReleaseController::record(const Assignment& assignment, const std::string& 
 void ReleaseController::record_shadow(const Assignment& assignment, const std::string&, const AnswerFacts& facts) {
   if (assignment.rollout.empty()) return;
   store_.submit([assignment, facts](Transaction& t) { return add_answer(t, assignment, 3, facts); }, [](Status) {});
+}
+
+void ReleaseController::record_sample(const Assignment& assignment, const std::string& tenant, const SampleFacts& facts) {
+  std::vector<Sum> sums;
+  if (!facts.embedding.empty()) {
+    const auto bins = embedding_bins(facts.embedding);
+    for (size_t i = 0; i < bins.size(); ++i) sums.push_back({"emb" + std::to_string(i) + "_" + std::to_string(bins[i]), 1});
+  }
+  if (facts.judged) {
+    sums.push_back({"judged", 1});
+    sums.push_back({"judge_ppm", static_cast<int64_t>(std::clamp(*facts.judged, 0.0, 1.0) * 1e6)});
+  }
+  if (sums.empty()) return;
+  store_.submit([assignment, tenant, sums = std::move(sums), hour = wall_.now_us() / kHourUs](Transaction& t) { return add_hours(t, assignment.digest, assignment.surface, tenant, hour, sums); }, [](Status) {});
 }
 
 void ReleaseController::rate(const std::string& tenant, const std::string& request_id, const std::string& message, int thumb) {

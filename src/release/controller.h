@@ -45,9 +45,16 @@ struct AnswerFacts {
   int64_t first_token_us = 0, total_us = 0;      // 0: none came
   int64_t prompt_tokens = 0, generated_tokens = 0;
   int input_bucket = -1;                         // of what was asked (topic.h); -1: not known
+  std::optional<double> agreement = {};          // of the samples of a vote: the share that said what was answered
 };
 
 bool answer_is_refusal(std::string_view text);
+
+// Of an answer that was looked at more closely (MonitorSample).
+struct SampleFacts {
+  std::vector<float> embedding = {};             // of the question; empty: not had. Only its bins are kept
+  std::optional<double> judged = {};             // 0 to 1
+};
 
 class ReleaseController {
  public:
@@ -75,6 +82,7 @@ class ReleaseController {
   // Stored without waiting, with the next group commit. `message`: of a stored conversation, may be empty.
   void record(const Assignment& assignment, const std::string& tenant, const std::string& request_id, const std::string& message, const AnswerFacts& facts);
   void record_shadow(const Assignment& assignment, const std::string& tenant, const AnswerFacts& facts);
+  void record_sample(const Assignment& assignment, const std::string& tenant, const SampleFacts& facts);
   // A rating of an answer that was recorded. The first of a person in a rollout counts; others are kept per variant only.
   void rate(const std::string& tenant, const std::string& request_id, const std::string& message, int thumb);
   // Waits until what was told before is stored. For tests and the end of a run.

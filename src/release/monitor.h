@@ -1,28 +1,18 @@
-// Watches what variants do in production: rates, lengths and drift per variant, surface and tenant, against rules; an alert begins and ends.
-//
-// Everything comes from the hourly sums that ReleaseController keeps (variant_hours). Drift is the population stability index of the buckets of
-// lengths (or of topics, topic.h) between a window and the time before it: sum over buckets of (now - before) ln(now / before), on shares. Below 0.1 nothing, above 0.25
-// much has changed, by custom. Source: Siddiqi 2006, "Credit Risk Scorecards".
+// Watches what variants do in production: figures per variant, surface and tenant, against rules; an alert begins and ends. Figures come
+// from the sums that ReleaseController keeps (variant_hours; monitor_metric.h).
 #pragma once
 
 #include <cstdint>
 #include <map>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/result.h"
+#include "release/monitor_metric.h"
 #include "store/store.h"
 
 namespace firesteel {
-
-// Counts per bucket of the same length. Twenty answers, spread as both together are, are added to each side, so that an empty bucket is
-// finite and few answers are not taken for a change. 0 when either side is empty.
-double population_stability_index(std::span<const int64_t> before, std::span<const int64_t> now);
-
-enum class MonitorMetric : uint8_t { kErrorRate, kRefusalRate, kCutRate, kThumbsDownRate, kFeedbackRate, kFirstTokenMs, kAnswerTokens, kAnswers, kInputDrift, kOutputDrift, kTopicDrift };
-const char* monitor_metric_name(MonitorMetric metric);  // "error_rate", ..., "input_drift", "output_drift", "topic_drift"
 
 struct MonitorRule {
   std::string name;
@@ -36,13 +26,27 @@ struct MonitorRule {
   std::string webhook = {};       // http://HOST[:PORT]/PATH, or https; empty: the log only
 };
 
-// [[rule]] tables; kInvalidArgument with place and expectation.
-Result<std::vector<MonitorRule>> parse_monitor_rules(std::string_view toml, std::string_view where);
+// What is looked at more closely, by chance. Texts are seen in memory only; numbers are kept.
+struct MonitorSample {
+  double embed_share = 0;         // of answers: where their question lies among others (embedding_drift)
+  double judge_share = 0;         // of answers: a grade by the base model (judge_score)
+  std::string criterion = {};     // what the judge is asked for; empty: correct, complete and clear
+};
+
+struct MonitorFile {
+  std::vector<MonitorRule> rules;
+  MonitorSample sample;
+  int64_t keep_days = 90;         // sums and alerts; 0: for ever
+  int64_t hourly_days = 14;       // then sums of days take the place of those of hours
+};
+
+// [[rule]] tables, [sample], [keep]; kInvalidArgument with place and expectation.
+Result<MonitorFile> parse_monitor_file(std::string_view toml, std::string_view where);
 
 struct MonitorReading {
   std::string rule, variant, surface, tenant;   // surface, tenant: empty when not told apart
   double value = 0;
-  int64_t n = 0;                  // answers in the window
+  int64_t n = 0;                  // answers in the window, or what else the metric counts
   bool known = false;             // enough of them
   bool alerting = false;
 };
@@ -55,18 +59,20 @@ struct MonitorAlert {
   bool begins = true;             // false: it is over
   std::string text;               // for people
   std::string webhook;
+  int64_t at_us = 0;
 };
 
-// Keeps which alerts are on, so that each begins and ends once. Used by one thread.
-class MonitorState {
- public:
-  std::vector<MonitorAlert> update(const std::vector<MonitorRule>& rules, const std::vector<MonitorReading>& readings);
+// Compares readings with the alerts that are stored, and stores which begin and which are over: each does so once, after a restart and
+// among replicas, too. Too few answers leave an alert on.
+Result<std::vector<MonitorAlert>> update_alerts(Store& store, const std::vector<MonitorRule>& rules, const std::vector<MonitorReading>& readings, int64_t now_us);
 
- private:
-  std::map<std::string, MonitorReading> on_;
-};
+// Newest first, at most `limit`.
+Result<std::vector<MonitorAlert>> read_alerts(Store& store, int64_t from_us, int64_t limit);
 
-// Forgets sums and attributions older than so many days, and everything of a tenant when `tenant` is given (days 0). Returns rows.
+// Forgets sums, attributions and alerts older than that hour, and everything of a tenant when `tenant` is given (before_hour 0). Returns rows.
 Result<int64_t> forget_monitoring(Store& store, int64_t before_hour, const std::string& tenant);
+
+// Sums of hours before `before_hour` become sums of days. Two replicas may do it at once. Returns rows that went.
+Result<int64_t> fold_monitoring(Store& store, int64_t before_hour);
 
 }  // namespace firesteel

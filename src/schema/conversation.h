@@ -30,6 +30,15 @@ struct Message {
   int64_t created_us = 0;
 };
 
+// Of two answers to the same question, the one that its reader took.
+struct AnswerChoice {
+  FeedbackId id = {};
+  MessageId chosen = {}, rejected = {};
+  bool tie = false;          // about the same: neither is better
+  bool consent = false;      // as with feedback: without it nothing is made of it
+  int64_t created_us = 0;
+};
+
 struct Feedback {
   FeedbackId id = {};
   TenantId tenant = {};

@@ -465,6 +465,8 @@ void add_admin_routes(ServerContext* context, Router* router) {
   add_overview_routes(context, router);
   add_label_routes(context, router);
   add_adapter_routes(context, router);
+  add_erase_routes(context, router);
+  add_monitor_routes(context, router);
 }
 
 }  // namespace firesteel

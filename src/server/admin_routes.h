@@ -9,6 +9,8 @@ namespace firesteel {
 
 void add_overview_routes(ServerContext* context, Router* router);
 void add_label_routes(ServerContext* context, Router* router);  // queues, tasks and labels; label_routes.cc
+void add_monitor_routes(ServerContext* context, Router* router);  // what answers were like over time; monitor_routes.cc
+void add_erase_routes(ServerContext* context, Router* router);  // a person's data; erase_routes.cc
 void add_adapter_routes(ServerContext* context, Router* router);
 
 // All of them need the scope admin.

@@ -269,6 +269,26 @@ HttpReply put_request_feedback(ServerContext* context, Call& call) {
   return put_rating(context, call, std::move(feedback));
 }
 
+// {"over": ID of the other answer, "tie"?, "consent"?}: the reader took the answer of the address.
+HttpReply put_choice(ServerContext* context, Call& call) {
+  const std::optional<MessageId> id = id_of<MessageId>(call);
+  if (!id) return not_found(call);
+  const Result<Json> body = read_json_body(call);
+  if (!body.ok()) return own_error(call, own_api_error(body.error()));
+  const Result<std::optional<std::string>> over = string_field(*body, "over", 64);
+  if (!over.ok()) return own_error(call, own_api_error(over.error()));
+  const std::optional<MessageId> other = MessageId::parse(over->value_or(""));
+  const Result<std::optional<bool>> tie = bool_field(*body, "tie"), consent = bool_field(*body, "consent");
+  if (!tie.ok()) return own_error(call, own_api_error(tie.error()));
+  if (!consent.ok()) return own_error(call, own_api_error(consent.error()));
+  if (!over->has_value()) return own_error(call, bad_field("over", "expected the id of the other answer"));
+  if (!other) return not_found(call);
+  AnswerChoice choice{.chosen = *id, .rejected = *other, .tie = tie->value_or(false), .consent = call.principal->consent && consent->value_or(true)};
+  const Result<AnswerChoice> stored = Conversations(context->store).put_choice(owner_of(call), choice, now_us());
+  if (!stored.ok()) return store_error(call, stored.error());
+  return json_response(200, Json(Json::Object{{"chosen", stored->chosen.str()}, {"over", stored->rejected.str()}, {"tie", stored->tie}, {"kept", stored->consent}}).dump());
+}
+
 }  // namespace
 
 void add_conversation_routes(ServerContext* context, Router* router) {
@@ -286,6 +306,7 @@ void add_conversation_routes(ServerContext* context, Router* router) {
   add(HttpMethod::kGet, "/firesteel/v1/export", "conversations.export", kChat, 0, export_all);
   add(HttpMethod::kPost, "/firesteel/v1/import", "conversations.import", kChat, kImportBytesMax, import_all);
   add(HttpMethod::kPut, "/firesteel/v1/messages/{}/feedback", "feedback.put", Scope::kFeedback, 1u << 20, put_feedback);
+  add(HttpMethod::kPut, "/firesteel/v1/messages/{}/choice", "choice.put", Scope::kFeedback, 4096, put_choice);
   add(HttpMethod::kPut, "/firesteel/v1/requests/{}/feedback", "feedback.put_request", Scope::kFeedback, 1u << 20, put_request_feedback);
   add_turn_routes(context, router);
 }

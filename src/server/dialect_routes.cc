@@ -47,7 +47,7 @@ std::optional<ApiError> make_exchange_context(ServerContext* context, const Prin
   if (getrandom(&out->random_seed, sizeof out->random_seed, 0) != sizeof out->random_seed) {
     out->random_seed = static_cast<uint64_t>(system_clock().now_us());
   }
-  out->responses = make_response_records(&context->store, principal.tenant);
+  out->responses = make_response_records(&context->store, {principal.tenant, principal.user});
   return std::nullopt;
 }
 

@@ -147,6 +147,7 @@ class GenerationReply final : public PendingReply {
   TokenCounts tokens_;
   std::string finish_reason_;
   std::string text_head_;
+  std::optional<double> agreement_;
   std::shared_ptr<Settling> settling_ = std::make_shared<Settling>();
   std::string held_;             // of an answer that does not stream
   std::string tail_;             // the last bytes, made before they may go out: exchanges with records
@@ -177,6 +178,7 @@ void GenerationReply::on_done(size_t choice, GenerateEvent event, std::string* b
   if (choice == 0) event.usage.cached_tokens = std::max<int64_t>(0, event.usage.cached_tokens - work_.n_context_tokens);
   usage_[choice] = event.usage;
   if (event.report != nullptr) add_agent_spans(*event.report, wall_clock().now_us() - (system_clock().now_us() - start_us_), work_.span);
+  if (const Json* agreement = event.report == nullptr ? nullptr : event.report->find("agreement"); agreement != nullptr && agreement->is_number()) agreement_ = agreement->as_double();
   add_usage(event.usage, work_.counts_prompt[choice] != 0, &tokens_);
   if (choice == 0) finish_reason_ = finish_reason_name(event.reason);
   if (event.reason == FinishReason::kError && work_.error_is_done) {
@@ -235,6 +237,7 @@ GenerationOutcome GenerationReply::outcome(bool client_left) const {
   outcome.total_us = system_clock().now_us() - start_us_;
   outcome.client_left = client_left;
   outcome.text_head = text_head_;
+  outcome.agreement = agreement_;
   return outcome;
 }
 

@@ -29,6 +29,7 @@ struct GenerationOutcome {
   int64_t first_token_us = 0, total_us = 0;
   bool client_left = false;
   std::string text_head = {};  // beginning of the first choice's answer, without thinking; only when somebody observes
+  std::optional<double> agreement = {};  // of a vote of agents: the share of samples that said what was answered
 };
 
 // Called once per accepted request, on the I/O thread or a worker; must not wait. `done` may be called from any thread, once.

@@ -1,15 +1,20 @@
 #include "server/release_routing.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <functional>
 #include <initializer_list>
 #include <utility>
 
+#include "base/utf8.h"
 #include "release/topic.h"
 #include "server/own_api.h"
 
 namespace firesteel {
 namespace {
 
+constexpr size_t kQuestionBytes = 4096;   // of what is looked at more closely
 constexpr size_t kTextHeadBytes = 2048;   // of an answer: enough to see a refusal
 
 // Whether the request says so itself, in one of the dialects' words.
@@ -59,27 +64,55 @@ AnswerFacts facts_of(const GenerationOutcome& outcome) {
   facts.total_us = outcome.total_us;
   facts.prompt_tokens = outcome.tokens.prompt;
   facts.generated_tokens = outcome.tokens.generated;
+  facts.agreement = outcome.agreement;
   return facts;
 }
 
-// Of the last thing that the user said; -1 where there is no text.
-int topic_of(const GenerateRequest& request) {
+// The last thing that the user said; nullptr where there is no text.
+const std::string* question_of(const GenerateRequest& request) {
   const ChatPrompt* const chat = std::get_if<ChatPrompt>(&request.prompt);
-  if (chat == nullptr || !chat->messages.is_array()) return -1;
+  if (chat == nullptr || !chat->messages.is_array()) return nullptr;
   const Json::Array& messages = chat->messages.as_array();
   for (auto message = messages.rbegin(); message != messages.rend(); ++message) {
     const Json* const role = message->find("role");
     const Json* const content = message->find("content");
     if (role == nullptr || *role != Json("user") || content == nullptr) continue;
-    if (content->is_string()) return topic_bucket(content->as_string());
-    if (!content->is_array()) return -1;
+    if (content->is_string()) return &content->as_string();
+    if (!content->is_array()) return nullptr;
     for (const Json& part : content->as_array()) {
       const Json* const text = part.is_object() ? part.find("text") : nullptr;
-      if (text != nullptr && text->is_string()) return topic_bucket(text->as_string());
+      if (text != nullptr && text->is_string()) return &text->as_string();
     }
-    return -1;
+    return nullptr;
   }
-  return -1;
+  return nullptr;
+}
+
+// Told when the answer has ended.
+std::function<void(const GenerationOutcome&)> observer(ServerContext* context, const Call& call, const Exchange& exchange, Assignment assignment, std::string message, bool is_variant) {
+  const GenerateRequest& request = exchange.requests.front();
+  const std::string* const question = question_of(request);
+  MonitorSampler::Work sample;
+  if (question != nullptr && context->releases->sampler.chooses(call.request.request_id, &sample)) {
+    sample.assignment = assignment;
+    sample.tenant = call.principal->tenant.str();
+    sample.flow = call.principal->flow;
+    sample.cache_namespace = call.principal->cache_namespace;
+    sample.question = question->substr(0, complete_utf8_prefix(std::string_view(*question).substr(0, kQuestionBytes)));
+  }
+  const int topic = question == nullptr ? -1 : topic_bucket(*question);
+  return [context, assignment = std::move(assignment), sample = std::move(sample), tenant = call.principal->tenant.str(), message = std::move(message), topic, is_variant,
+          request_id = call.request.request_id](const GenerationOutcome& outcome) {
+    if (outcome.client_left) return;   // says nothing about the variant
+    AnswerFacts facts = facts_of(outcome);
+    facts.input_bucket = topic;
+    if (is_variant) count_variant(context, assignment, outcome, facts);
+    context->releases->controller->record(assignment, tenant, request_id, message, facts);
+    if (facts.error || (!sample.embeds && !sample.judges)) return;
+    MonitorSampler::Work work = sample;
+    work.answer = outcome.text_head;
+    context->releases->sampler.add(std::move(work));
+  };
 }
 
 // Why this server cannot answer as the variant says; empty when it can.
@@ -87,11 +120,14 @@ std::string obstacle(ServerContext* context, const VariantSpec& spec) {
   const ModelInfo info = context->generator.info();
   if (!spec.base.empty() && spec.base != info.digest) return "its base model is another than the one that is served";
   if (spec.adapter.empty()) return {};
+  // A retired one may still be in memory, when another process retired it.
+  const std::string file = context->options.adapter_folder + "/" + spec.adapter + ".gguf";
+  if (!context->options.adapter_folder.empty() && ::access((file + ".retired.json").c_str(), F_OK) == 0) return "its adapter is retired";
   const std::vector<AdapterInfo> loaded = context->generator.adapters();
   if (std::any_of(loaded.begin(), loaded.end(), [&](const AdapterInfo& adapter) { return adapter.digest == spec.adapter; })) return {};
   // The first request that needs it loads it. (A digest is hexadecimal: the registry has checked that.)
   if (context->options.adapter_folder.empty()) return "its adapter is not loaded";
-  const Result<AdapterInfo> now = context->generator.load_adapter(context->options.adapter_folder + "/" + spec.adapter + ".gguf");
+  const Result<AdapterInfo> now = context->generator.load_adapter(file);
   if (!now.ok()) return "its adapter cannot be loaded";
   return now->digest == spec.adapter ? "" : "its adapter's file has another content";
 }
@@ -164,12 +200,16 @@ void apply_variant(const VariantSpec& spec, const Json& body, GenerateRequest* r
 std::optional<ApiError> apply_release(ServerContext* context, const Call& call, const std::string& model, const std::string& surface, const Json& body,
                                       const std::string& message, Exchange* exchange, GenerationHooks* hooks) {
   if (context->releases == nullptr || exchange->fork || exchange->requests.empty()) return std::nullopt;
-  if (!exchange->requests.front().adapter.empty()) return std::nullopt;  // asked for by name: not what is to be tried out
   ReleaseController& releases = *context->releases->controller;
   const std::string tenant = call.principal->tenant.str();
-  const std::optional<Assignment> assignment =
-      releases.assign(model, {"partner:" + call.principal->tenant_name, surface}, tenant, person_of(call, body));
-  if (!assignment) return std::nullopt;
+  std::optional<Assignment> assignment;
+  // An adapter that is asked for by name is not what is to be tried out.
+  if (exchange->requests.front().adapter.empty()) assignment = releases.assign(model, {"partner:" + call.principal->tenant_name, surface}, tenant, person_of(call, body));
+  if (!assignment) {
+    const std::string name = exchange->requests.front().adapter.empty() ? context->options.model_id : model;
+    hooks->observe = observer(context, call, *exchange, Assignment{.name = name, .number = 0, .digest = name, .spec = nullptr, .surface = surface}, message, /*is_variant=*/false);
+    return std::nullopt;
+  }
   if (const std::string why = obstacle(context, *assignment->spec); !why.empty()) {
     return ApiError{.kind = ApiErrorKind::kNotFound, .message = assignment->name + " " + std::to_string(assignment->number) + " cannot be served here: " + why,
                     .code = "model_not_found"};
@@ -183,17 +223,11 @@ std::optional<ApiError> apply_release(ServerContext* context, const Call& call, 
     work.request.agents.reset();
     context->releases->shadow.add(std::move(work));
   }
-  const int topic = topic_of(exchange->requests.front());
+  std::function<void(const GenerationOutcome&)> observe = observer(context, call, *exchange, *assignment, message, /*is_variant=*/true);
   for (GenerateRequest& request : exchange->requests) apply_variant(*assignment->spec, body, &request);
   exchange->has_variant = true;
   exchange->headers.emplace_back("x-firesteel-variant", assignment->name + "@" + std::to_string(assignment->number) + " " + assignment->digest.substr(0, 12));
-  hooks->observe = [context, assignment = *assignment, tenant, message, topic, request_id = call.request.request_id](const GenerationOutcome& outcome) {
-    if (outcome.client_left) return;   // says nothing about the variant
-    AnswerFacts facts = facts_of(outcome);
-    facts.input_bucket = topic;
-    count_variant(context, assignment, outcome, facts);
-    context->releases->controller->record(assignment, tenant, request_id, message, facts);
-  };
+  hooks->observe = std::move(observe);
   return std::nullopt;
 }
 

@@ -2,6 +2,7 @@
 // candidate answer unseen in its shadow phase, and tells the release controller how it went.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -10,6 +11,7 @@
 #include "base/queue.h"
 #include "release/controller.h"
 #include "server/generation_reply.h"
+#include "server/monitor_sampler.h"
 
 namespace firesteel {
 
@@ -38,14 +40,17 @@ class ShadowRunner {
 
 // What a server with releases has. Made by the caller of the server, before it serves.
 struct ReleaseDesk {
-  ReleaseDesk(Generator* generator, std::unique_ptr<ReleaseController> controller_in)
-      : controller(std::move(controller_in)), shadow(generator, controller.get()) {}
+  ReleaseDesk(Generator* generator, std::unique_ptr<ReleaseController> controller_in, MonitorSample sample = {})
+      : controller(std::move(controller_in)), shadow(generator, controller.get()), sampler(generator, controller.get(), std::move(sample)) {}
   const std::unique_ptr<ReleaseController> controller;
   ShadowRunner shadow;
+  MonitorSampler sampler;
+  // Everything about one person goes, with what was made of it (POST admin/erase); the report as JSON. `actor` stands in the audit log. Empty: not here.
+  std::function<Result<Json>(const std::string& user, const std::string& tenant, bool dry_run, const std::string& actor)> erase_person = {};
 };
 
 // `model`: as asked for. `surface`: "web", "api". `body`: the request's JSON, for what it says itself and whose request it is; may be null.
-// Nothing happens when no variant has the name. An error when the variant cannot be served here.
+// When no variant has the name the answer is only counted, under the model's name. An error when the variant cannot be served here.
 std::optional<ApiError> apply_release(ServerContext* context, const Call& call, const std::string& model, const std::string& surface, const Json& body,
                                       const std::string& message, Exchange* exchange, GenerationHooks* hooks);
 

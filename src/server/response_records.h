@@ -3,13 +3,13 @@
 
 #include <memory>
 
-#include "schema/ids.h"
+#include "store/conversations.h"
 #include "server/exchange.h"
 #include "store/store.h"
 
 namespace firesteel {
 
 // One for each request.
-std::shared_ptr<ResponseStore> make_response_records(Store* store, const TenantId& tenant);
+std::shared_ptr<ResponseStore> make_response_records(Store* store, const Owner& owner);
 
 }  // namespace firesteel

@@ -37,6 +37,7 @@ struct TurnState {
   Usage usage;
   std::string finish_reason;
   std::shared_ptr<const Json> ledger;  // of a run of agents
+  bool consent = false;    // the key's: what was said may become data
 };
 
 // Answers being written, by message id: for the cancel route.
@@ -67,6 +68,12 @@ class RunningTurns {
 std::string text_member(const Json& json, std::string_view name) {
   const Json* found = json.find(name);
   return found != nullptr && found->is_string() ? found->as_string() : std::string();
+}
+
+// A vote whose samples said different things.
+bool vote_is_open(const Json& ledger) {
+  const Json* const agreement = ledger.find("agreement");
+  return agreement != nullptr && agreement->is_number() && agreement->as_double() < 1;
 }
 
 // "done", "off", "fail": a lane's state in the page's words.
@@ -337,6 +344,13 @@ void remember(ServerContext* context, const std::shared_ptr<TurnState>& turn, co
     Status status;
     if (stored.ok() && turn->ledger != nullptr) status = RunLedgers(context->store).put(turn->owner, answer.id, turn->ledger->dump(), now_us());
     if (!stored.ok()) status = stored.error();
+    // Samples of a vote that did not agree are two answers made already: people may judge them, where content may be kept.
+    if (stored.ok() && status.ok() && turn->consent && turn->ledger != nullptr && vote_is_open(*turn->ledger)) {
+      Feedback feedback;
+      feedback.message = answer.id;
+      feedback.consent = true;
+      static_cast<void>(Conversations(context->store).put_feedback(turn->owner, feedback, now_us()));  // a sample: nobody waits for it
+    }
     done(!status.ok() && status.error().code != ErrorCode::kNotFound ? status : Status());
   });
   if (!queued) done(Error{ErrorCode::kUnavailable, "the server is stopping"});
@@ -421,6 +435,7 @@ HttpReply run_turn(ServerContext* context, const std::shared_ptr<RunningTurns>& 
 
   const auto turn = std::make_shared<TurnState>();
   turn->owner = owner;
+  turn->consent = call.principal->consent;
   turn->answer.id = MessageId::fresh();
   turn->answer.conversation = *id;
   turn->answer.role = "assistant";

@@ -194,6 +194,10 @@ Status Conversations::remove(const Owner& owner, const ConversationId& id) {
         "DELETE FROM feedback WHERE tenant = $1 AND message IN (SELECT id FROM messages WHERE tenant = $1 AND conversation = $2)",
         {owner.tenant.str(), id.str()}));
     FS_TRY_VOID(transaction.execute(
+        "DELETE FROM answer_choices WHERE tenant = $1 AND (chosen IN (SELECT id FROM messages WHERE tenant = $1 AND conversation = $2) OR "
+        "rejected IN (SELECT id FROM messages WHERE tenant = $1 AND conversation = $2))",
+        {owner.tenant.str(), id.str()}));
+    FS_TRY_VOID(transaction.execute(
         "DELETE FROM run_ledgers WHERE tenant = $1 AND message IN (SELECT id FROM messages WHERE tenant = $1 AND conversation = $2)",
         {owner.tenant.str(), id.str()}));
     FS_TRY_VOID(transaction.execute("DELETE FROM messages WHERE tenant = $1 AND conversation = $2", {owner.tenant.str(), id.str()}));
@@ -273,6 +277,27 @@ Result<Feedback> Conversations::put_feedback(const Owner& owner, const Feedback&
         "SELECT id FROM feedback WHERE tenant = $1 AND user_id = $2 AND message = $3 AND request_id = $4",
         {kept.tenant.str(), kept.user.str(), kept.message.str(), kept.request_id}));
     kept.id = id_of<FeedbackId>(stored->text(0));
+    return {};
+  });
+  FS_TRY_VOID(status);
+  return kept;
+}
+
+Result<AnswerChoice> Conversations::put_choice(const Owner& owner, const AnswerChoice& choice, int64_t now_us) {
+  if (choice.chosen == choice.rejected) return Error{ErrorCode::kInvalidArgument, "a choice is between two answers, found one twice"};
+  AnswerChoice kept = choice;
+  kept.id = FeedbackId::fresh();
+  kept.created_us = now_us;
+  const Status status = store_.write([&](Transaction& transaction) -> Status {
+    FS_TRY(const Message first, find_message(transaction, owner, kept.chosen));
+    FS_TRY(const Message second, find_message(transaction, owner, kept.rejected));
+    if (first.role != "assistant" || second.role != "assistant" || first.parent.empty() || first.parent != second.parent) {
+      return Error{ErrorCode::kInvalidArgument, "a choice is between two answers to the same question"};
+    }
+    FS_TRY_VOID(transaction.execute("DELETE FROM answer_choices WHERE tenant = $1 AND user_id = $2 AND ((chosen = $3 AND rejected = $4) OR (chosen = $4 AND rejected = $3))",
+                                    {owner.tenant.str(), owner.user.str(), kept.chosen.str(), kept.rejected.str()}));
+    FS_TRY_VOID(transaction.execute("INSERT INTO answer_choices(id, tenant, user_id, chosen, rejected, tie, consent, created_us) VALUES($1, $2, $3, $4, $5, $6, $7, $8)",
+                                    {kept.id.str(), owner.tenant.str(), owner.user.str(), kept.chosen.str(), kept.rejected.str(), int64_t{kept.tie}, int64_t{kept.consent}, now_us}));
     return {};
   });
   FS_TRY_VOID(status);

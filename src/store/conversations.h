@@ -48,6 +48,8 @@ class Conversations {
   // About a message of the owner (kNotFound otherwise), or a request id of the same tenant's usage. One per message and owner:
   // a later one replaces. Without consent reason and correction are not kept.
   Result<Feedback> put_feedback(const Owner& owner, const Feedback& feedback, int64_t now_us);
+  // Two answers of the owner to one question (kNotFound, kInvalidArgument otherwise). A later choice between the same two replaces.
+  Result<AnswerChoice> put_choice(const Owner& owner, const AnswerChoice& choice, int64_t now_us);
   // About the messages of one conversation.
   Result<std::vector<Feedback>> feedback_of_conversation(const Owner& owner, const ConversationId& id);
   // Of the whole tenant, newest first; the caller checks the scope.

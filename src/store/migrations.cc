@@ -225,7 +225,26 @@ CREATE INDEX passage_words_index ON passage_words USING GIN(words);
 INSERT INTO passage_words(passage, tenant, words) SELECT id, tenant, to_tsvector('simple', heading || ' ' || content) FROM passages;
 )sql";
 
-constexpr std::array<Migration, 9> kMigrations = {{
+// Alerts of monitoring, each beginning and each end.
+constexpr const char* kMonitorAlerts = R"sql(
+CREATE TABLE monitor_alerts(
+  rule TEXT NOT NULL, variant TEXT NOT NULL, surface TEXT NOT NULL, tenant TEXT NOT NULL, at_us INTEGER NOT NULL, begins INTEGER NOT NULL,
+  value_ppm INTEGER NOT NULL, n INTEGER NOT NULL, text TEXT NOT NULL, PRIMARY KEY(rule, variant, surface, tenant, at_us)) STRICT;
+CREATE INDEX monitor_alerts_at ON monitor_alerts(at_us);
+)sql";
+
+// So that the answers that are kept of one person can be found.
+constexpr const char* kResponseUsers = "ALTER TABLE responses ADD COLUMN user_id TEXT NOT NULL DEFAULT '';";
+
+// Of two answers to one question, which one its reader took.
+constexpr const char* kAnswerChoices = R"sql(
+CREATE TABLE answer_choices(
+  id TEXT PRIMARY KEY, tenant TEXT NOT NULL, user_id TEXT NOT NULL, chosen TEXT NOT NULL, rejected TEXT NOT NULL, tie INTEGER NOT NULL, consent INTEGER NOT NULL,
+  created_us INTEGER NOT NULL, UNIQUE(tenant, user_id, chosen, rejected)) STRICT;
+CREATE INDEX answer_choices_created ON answer_choices(tenant, created_us);
+)sql";
+
+constexpr std::array<Migration, 12> kMigrations = {{
     {1, "identity, usage, audit, conversations, feedback", kFirst, kFirstTriggers, kFirstTriggersPostgres},
     {2, "replicas", kReplicas, "", ""},
     {3, "ledgers of agents", kRunLedgers, "", ""},
@@ -235,6 +254,9 @@ constexpr std::array<Migration, 9> kMigrations = {{
     {7, "label queues", kLabels, "", ""},
     {8, "fine-tuning jobs", kTuneJobs, "", ""},
     {9, "vectors of passages", kPassageVectors, kPassageVectorsSqlite, kPassageVectorsPostgres},
+    {10, "alerts of monitoring", kMonitorAlerts, "", ""},
+    {11, "whose responses", kResponseUsers, "", ""},
+    {12, "choices between answers", kAnswerChoices, "", ""},
 }};
 
 void replace_all(std::string* text, std::string_view from, std::string_view to) {

@@ -127,7 +127,7 @@ inline void responses_make_room(Store& store) {
     Mutex mutex;
     CondVar changed;
     std::optional<Status> status;
-    responses.put_async(tenant, {id, text, "[]"}, now_us, [&](Status done) {
+    responses.put_async({tenant, {}}, {id, text, "[]"}, now_us, [&](Status done) {
       MutexLock lock(mutex);
       status = std::move(done);
       changed.notify_one();

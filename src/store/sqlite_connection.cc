@@ -91,7 +91,7 @@ Result<std::unique_ptr<SqliteConnection>> SqliteConnection::open(const std::stri
   if (sqlite3_db_readonly(db, "main") != 0) {
     return Error{ErrorCode::kUnavailable, path + ": may not be written (file or file system is read-only)"};
   }
-  FS_TRY_VOID(connection->run_script("PRAGMA mmap_size=0; PRAGMA cell_size_check=1; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+  FS_TRY_VOID(connection->run_script("PRAGMA mmap_size=0; PRAGMA cell_size_check=1; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON;"
                                      "PRAGMA wal_autocheckpoint=1000; PRAGMA journal_size_limit=67108864;"));
   bool is_wal = false;
   FS_TRY_VOID(connection->each("PRAGMA journal_mode", {}, [&](const Row& row) { is_wal = row.text(0) == "wal"; return false; }));

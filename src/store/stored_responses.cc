@@ -34,17 +34,17 @@ Status make_room(Transaction& transaction, const std::string& tenant, int64_t n_
 
 }  // namespace
 
-void StoredResponses::put_async(const TenantId& tenant, StoredResponse response, int64_t now_us, std::function<void(Status)> done) {
+void StoredResponses::put_async(const Owner& owner, StoredResponse response, int64_t now_us, std::function<void(Status)> done) {
   const auto n_bytes = static_cast<int64_t>(response.response.size() + response.messages.size());
   if (n_bytes > static_cast<int64_t>(kBytesMax)) {
     return done(Error{ErrorCode::kInvalidArgument, fmt::format("store: the answer and its conversation have {} bytes, at most {} are kept; send store false", n_bytes, kBytesMax)});
   }
   const auto shared = std::make_shared<const StoredResponse>(std::move(response));  // the work may run twice
-  store_.submit([shared, tenant = tenant.str(), n_bytes, now_us](Transaction& transaction) -> Status {
+  store_.submit([shared, tenant = owner.tenant.str(), user = owner.user.str(), n_bytes, now_us](Transaction& transaction) -> Status {
     FS_TRY_VOID(make_room(transaction, tenant, n_bytes, now_us));
-    FS_TRY_VOID(transaction.execute("INSERT INTO responses(tenant, id, response, messages, n_bytes, created_us) VALUES($1, $2, $3, $4, $5, $6) "
+    FS_TRY_VOID(transaction.execute("INSERT INTO responses(tenant, id, response, messages, n_bytes, created_us, user_id) VALUES($1, $2, $3, $4, $5, $6, $7) "
                                     "ON CONFLICT(tenant, id) DO UPDATE SET response = excluded.response, messages = excluded.messages, n_bytes = excluded.n_bytes",
-                                    {tenant, shared->id, shared->response, shared->messages, n_bytes, now_us}));
+                                    {tenant, shared->id, shared->response, shared->messages, n_bytes, now_us, user}));
     return {};
   }, std::move(done));
 }

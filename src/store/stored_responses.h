@@ -1,5 +1,5 @@
 // Finished answers of /v1/responses and the conversations that later requests go on from. Every operation takes the tenant: a foreign
-// id is not found, exactly as an unknown one.
+// id is not found, exactly as an unknown one. Which person asked is kept with it, so that it can be erased.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +8,7 @@
 
 #include "base/result.h"
 #include "schema/ids.h"
+#include "store/conversations.h"
 #include "store/store.h"
 
 namespace firesteel {
@@ -26,7 +27,7 @@ class StoredResponses {
   explicit StoredResponses(Store& store) : store_(store) {}
 
   // `done` is called once, from any thread, when it is durable or could not be stored.
-  void put_async(const TenantId& tenant, StoredResponse response, int64_t now_us, std::function<void(Status)> done);
+  void put_async(const Owner& owner, StoredResponse response, int64_t now_us, std::function<void(Status)> done);
   Result<StoredResponse> get(const TenantId& tenant, const std::string& id, int64_t now_us);
   Status remove(const TenantId& tenant, const std::string& id);
 

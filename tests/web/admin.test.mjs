@@ -8,7 +8,7 @@ useWorld();
 
 test("every page in light and dark, on a desktop and on a phone: no violation, nothing too wide", async () => {
   for (const options of [{}, { dark: true }, { phone: true }]) await onPage({ path: "/admin/", ...options }, async (page) => {
-    for (const name of ["", "usage", "keys", "models", "releases", "audit", "system"]) {
+    for (const name of ["", "usage", "keys", "models", "releases", "monitoring", "audit", "system"]) {
       await page.goto(`${world.base}/admin/${name}`);
       await page.waitForSelector(".page h1");
       await page.waitForSelector(".page table");
@@ -171,4 +171,33 @@ test("releases: regressions first, gates with what they need, promotion against 
   await page.click("text=Roll back >> nth=0");
   await page.click("dialog .btn.danger");
   await page.waitForSelector(".toast:has-text('finance 14')");
+}));
+
+test("monitoring: a chart with a table beside each figure, gaps, alerts, filters, CSV of what is shown", () => onPage({ path: "/admin/monitoring" }, async (page) => {
+  await page.waitForSelector(".plot >> nth=14");
+  const blocks = page.locator(".block:has(.plot)");
+  assert.equal(await blocks.count(), 16, "every figure that was seen has a chart");
+  for (const block of await blocks.all()) assert.equal(await block.locator("table tbody tr").count(), 3, "and a row for each line");
+  for (const plot of await page.locator(".plot").all()) assert.match(await plot.getAttribute("aria-label"), /, now [\d.]/);
+  const first = await page.locator(".plot path.c2").first().getAttribute("d");
+  assert.equal(first.match(/M/g).length, 2, "a night without answers is a gap");
+  assert.ok(!/NaN|Infinity|undefined/.test(await page.locator("main").innerText()));
+  const judge = blocks.filter({ has: page.locator("h2:text-is(\"Judge's score\")") });
+  assert.equal(await judge.locator("tbody tr").nth(2).locator("td").first().textContent(), "", "no value where nobody judged");
+  assert.match(await page.locator(".note").last().textContent(), /Not seen in this time: length of answers/);
+  const alerts = page.locator("table:has(caption:text-is('Alerts')) tbody tr");
+  assert.equal(await alerts.count(), 3);
+  assert.match(await alerts.first().textContent(), /Began/);
+  const [file] = await Promise.all([page.waitForEvent("download"), page.click("text=CSV")]);
+  const rows = readFileSync(await file.path(), "utf8").trim().split("\r\n");
+  assert.equal(rows.length, 1 + 3 * 28);
+  assert.match(rows[0], /^time,variant,answers,first_token_p50_ms/);
+  await page.selectOption("label:has-text('Variant') select", "a0");
+  await page.waitForFunction(() => document.querySelectorAll(".block:has(.plot) table")[0]?.querySelectorAll("tbody tr").length === 1);
+  await page.selectOption("label:has-text('Variant') select", "");
+  await page.check("input[value='surface']");
+  await page.waitForFunction(() => document.querySelector(".block:has(.plot) tbody th")?.textContent === "api");
+  await page.selectOption("label:has-text('Tenant') select", "tn_alder");
+  await page.selectOption("label:has-text('Surface') select", "api");
+  await visible(page, "No answers in this time");
 }));

@@ -552,3 +552,26 @@ function png(width, height) {
   const rows = Buffer.concat(Array.from({ length: height }, () => Buffer.concat([Buffer.from([0]), Buffer.alloc(width * 3, 120)])));
   return Buffer.concat([Buffer.from([0x89, 0x50, 0x4e, 0x47, 13, 10, 26, 10]), chunk("IHDR", head), chunk("IDAT", deflateSync(rows)), chunk("IEND", Buffer.alloc(0))]);
 }
+
+test("two answers side by side: one is taken, or both are about the same", async () => {
+  for (const options of [{}, { phone: true, dark: true }]) await onPage(options, async (page) => {
+    await ask(page, "plain");
+    assert.equal(await page.locator(".foot button:has-text('Compare')").count(), 0, "one answer alone is compared with nothing");
+    await page.click("[aria-label='Answer again as a new branch']");
+    await page.waitForSelector("text=Version 2.");
+    await page.click(".foot button:has-text('Compare')");
+    await page.waitForSelector("dialog .cand >> nth=1");
+    await axe(page, "with two answers side by side");
+    await noOverflow(page);
+    assert.doesNotMatch(await page.locator("dialog .cand").first().innerText(), /Version 2\./, "in the order in which they were written");
+    await page.click("text=First is better");
+    await page.waitForSelector(".toast:has-text('kept for improvement')");
+    const [choice] = world.server.stats.choices;
+    assert.ok(choice.chosen.startsWith("ms_") && choice.over.startsWith("ms_") && choice.chosen !== choice.over);
+    await page.waitForFunction(() => !document.querySelector("dialog") && document.body.innerText.includes("1 of 2"));
+    await page.click(".foot button:has-text('Compare')");
+    await page.click("text=About the same");
+    await page.waitForFunction(() => !document.querySelector("dialog"));
+    assert.equal(world.server.stats.choices.at(-1).tie, true);
+  });
+});

@@ -46,7 +46,7 @@ const PAGES = {
   } },
   system: { path: "/", async act(page) { await page.click('button:visible:has-text("System prompt"), [aria-label="System prompt"]:visible'); } },
   drawer: { path: "/", phoneOnly: true, async act(page) { await page.click('[aria-label="Conversations"]:not(aside)'); } },
-  overview: { path: "/admin/" }, usage: { path: "/admin/usage" }, keys: { path: "/admin/keys" }, models: { path: "/admin/models" }, labels: { path: "/admin/labels", async act(page) { await page.waitForSelector(".cand >> nth=1"); } }, releases: { path: "/admin/releases" }, audit: { path: "/admin/audit" }, system_page: { path: "/admin/system" },
+  overview: { path: "/admin/" }, usage: { path: "/admin/usage" }, keys: { path: "/admin/keys" }, models: { path: "/admin/models" }, labels: { path: "/admin/labels", async act(page) { await page.waitForSelector(".cand >> nth=1"); } }, releases: { path: "/admin/releases" }, monitoring: { path: "/admin/monitoring" }, audit: { path: "/admin/audit" }, system_page: { path: "/admin/system" },
   keydialog: { path: "/admin/keys", async act(page) { await page.click("text=New key"); } },
   hostile: { path: "/", async act(page) { await ask(page, "hostile"); } },
   newkey: { path: "/admin/keys", async act(page) {

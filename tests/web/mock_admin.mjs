@@ -76,6 +76,7 @@ export function adminRoutes() {
       const found = audit.filter((a) => a.seq < before && (!query.get("tenant") || a.tenant === query.get("tenant")));
       return { body: { data: found.slice(0, limit), has_more: found.length > limit } };
     }
+    if (path === "/monitor") return { body: monitor(now, query) };
     if (path === "/releases") return { body: releases(now) };
     const release = path.match(/^\/releases\/([^/]+)\/(promote|rollback)$/);
     if (release && method === "POST") {
@@ -128,4 +129,26 @@ function releases(now) {
         line("finance/all", "", 2164, 0.689, 0.711, 0.013, 0.031, "better"), line("finance/all", "topic=interest", 612, 0.66, 0.704, 0.026, 0.062, "better")],
       events: [{ at_us: us(30), kind: "rolled_back", surface: "terminal", text: "live slow on terminal: 31.0 % instead of 5.2 % over 612 answers, needs worse by less than 3.0 points" },
         { at_us: us(90), kind: "step", surface: "web", text: "1 % to 5 % after 1204 answers, no gate failed" }, { at_us: us(300), kind: "started", surface: "", text: "finance 15 against champion 14, by operator" }] }] };
+}
+
+// Three variants over a week: the candidate came on the fourth day, is slower and better; nobody worked in one night; the judge saw only the first two.
+function monitor(now, query) {
+  const [step_s, n] = { "24h": [3600, 24], "7d": [21600, 28], "30d": [86400, 30], "90d": [259200, 30] }[query.get("period") ?? "7d"];
+  const choices = { variants: [["a1", "finance 15"], ["a0", "finance 14"], ["kindling", "kindling"]], surfaces: [["api", "api"], ["web", "web"]], tenants: [["tn_alder", "alder-legal"], ["tn_birch", "birch-finance"]] };
+  const by = query.get("by") ?? "variant";
+  const wanted = query.get(by) ?? "";
+  const shown = choices[`${by}s`].filter(([key]) => !wanted || key === wanted);
+  const times = Array.from({ length: n }, (_, i) => Math.floor(now / (step_s * 1000)) * step_s * 1000 - (n - 1 - i) * step_s * 1000);
+  const lines = query.get("surface") === "api" && query.get("tenant") ? [] : shown.map(([key, label], k) => {
+    const series = (base, swing, more = {}) => times.map((_, i) => (i >= 9 && i < 11) || (k === 0 && by === "variant" && i < n / 2) || (more.from && i < more.from) ? null : Math.max(0, base * (1 + swing * wave(i, 14, k))));
+    const values = { answers: series([900, 2400, 140][k], 0.4).map((x) => (x === null ? null : Math.round(x))), first_token_p50_ms: series(90 + 30 * k, 0.1), first_token_p95_ms: series(190 + 60 * k, 0.2), total_p95_ms: series(4200 + 900 * k, 0.2),
+      error_rate: series(0.002 + 0.003 * k, 0.9), refusal_rate: series(0.03, 0.4), cut_rate: series(0.05, 0.3), answer_tokens: series(210 - 40 * k, 0.1), prompt_tokens: series(640, 0.2), feedback_rate: series(0.08, 0.2), thumbs_down_rate: series(0.1 + 0.05 * k, 0.3),
+      ...(k < 2 ? { judge_score: series(0.71 - 0.05 * k, 0.04) } : {}), agreement: series(0.82, 0.05), embedding_drift: series(0.06, 0.4, { from: 4 }).map((x, i) => (x !== null && i > n - 4 ? x + 0.3 : x)), topic_drift: series(0.09, 0.3, { from: 4 }), input_drift: series(0.05, 0.5, { from: 4 }) };
+    const mean = (list) => { const all = list.filter((x) => x !== null); return all.length ? all.reduce((a, b) => a + b, 0) / all.length : null; };
+    const totals = Object.fromEntries(Object.entries(values).map(([name, list]) => [name, name === "answers" ? list.reduce((a, b) => a + (b ?? 0), 0) : mean(list)]));
+    return { key, label, n_answers: totals.answers, values, totals: { ...totals, output_drift: null } };
+  });
+  const alert = (hours, rule, state, value, variant, text) => ({ at: now - hours * 3600e3, rule, variant, surface: "web", tenant: "", value, n: 412, state, text });
+  return { period: query.get("period") ?? "7d", step_s, times, lines, left_out: by === "tenant" ? 2 : 0, ...Object.fromEntries(Object.entries(choices).map(([name, list]) => [name, list.map(([key, label]) => ({ key, label }))])),
+    alerts: by === "tenant" ? [] : [alert(5, "other questions than before", "begins", 0.34, "finance 14", ""), alert(30, "refusals on the web", "over", 0.061, "finance 15", ""), alert(33, "refusals on the web", "begins", 0.142, "finance 15", "")] };
 }

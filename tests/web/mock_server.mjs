@@ -31,7 +31,7 @@ export class MockServer {
     this.conversations = new Map();
     this.next = {};
     this.streams = new Map();
-    this.stats = { csp_reports: [], foreign_requests: 0, turns: [], cancelled: 0, closed: 0, feedback: [], deleted: [] };
+    this.stats = { csp_reports: [], foreign_requests: 0, turns: [], cancelled: 0, closed: 0, feedback: [], choices: [], deleted: [] };
     this.admin = adminRoutes();
     this.seed();
   }
@@ -183,6 +183,10 @@ export class MockServer {
       this.streams.get(match[1])?.();
       this.stats.cancelled++;
       return this.send(res, 202, {});
+    }
+    if ((match = /^\/messages\/(\w+)\/choice$/.exec(sub))) {
+      this.stats.choices.push({ chosen: match[1], ...sent });
+      return this.send(res, 200, { chosen: match[1], over: sent.over, tie: !!sent.tie, kept: true });
     }
     if ((match = /^\/messages\/(\w+)\/feedback$/.exec(sub))) {
       const m = mine.flatMap((c) => c.messages).find((one) => one.id === match[1]);

@@ -7,6 +7,7 @@ import { span } from "../lib/format";
 import { Bones, Icon, Logo, Notice, SignIn, Spoken, Tag, ThemeButton, Toast } from "../ui";
 import { TenantsAndKeys } from "./keys";
 import { Labels } from "./labels";
+import { Monitoring } from "./monitor";
 import { Overview } from "./overview";
 import { useLoaded } from "./parts";
 import { Releases } from "./releases";
@@ -19,7 +20,7 @@ const PAGES: Page[] = [
   { path: "", name: "Overview", group: "Serve", view: Overview }, { path: "usage", name: "Usage", group: "Serve", view: Usage },
   { path: "keys", name: "Tenants and keys", group: "Serve", view: TenantsAndKeys }, { path: "models", name: "Models", group: "Serve", view: Models },
   { path: "labels", name: "Labels", group: "Improve", view: Labels },
-  { path: "releases", name: "Releases", group: "Improve", view: Releases },
+  { path: "releases", name: "Releases", group: "Improve", view: Releases }, { path: "monitoring", name: "Monitoring", group: "Improve", view: Monitoring },
   { path: "audit", name: "Audit", group: "Trust", view: Audit }, { path: "system", name: "System", group: "Trust", view: SystemPage },
 ];
 

@@ -58,3 +58,10 @@ export interface LabelStats {
   alpha: number | null; alpha_low: number | null; alpha_high: number | null; double: number;
   labellers: { labeller: string; me: boolean; labels: number; gold: number; gold_right: number; shared: number; differs: number; median_s: number; per_hour: number; too_fast: boolean }[];
 }
+
+export interface MonitorLine { key: string; label: string; n_answers: number; values: Record<string, (number | null)[]>; totals: Record<string, number | null> }
+export interface MonitorChoice { key: string; label: string }
+export interface Monitor {
+  period: string; step_s: number; times: number[]; lines: MonitorLine[]; left_out: number; variants: MonitorChoice[]; surfaces: MonitorChoice[]; tenants: MonitorChoice[];
+  alerts: { at: number; rule: string; variant: string; surface: string; tenant: string; value: number; n: number; state: "begins" | "over"; text: string }[];
+}

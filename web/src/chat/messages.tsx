@@ -9,6 +9,7 @@ import { streaming } from "../lib/prefs";
 import type { Part } from "../lib/types";
 import { CopyButton, Icon, IconButton, Notice, say } from "../ui";
 import { Calls } from "./calls";
+import { Compare, otherAnswer } from "./compare";
 import { Lanes } from "./lanes";
 import { isTemporary, isWriting, textOf, type Live, type Message, type Thread } from "./thread";
 import { again, ask, giveFeedback, stop, stopLane } from "./turn";
@@ -194,6 +195,7 @@ const REASONS = { up: ["Correct", "Clear", "Complete"], down: ["Wrong", "Incompl
 function Foot({ thread, message, text }: { thread: Thread; message: Message; text: string }): VNode {
   void message.rev.value;
   const box = useSignal<"" | "reason" | "correct">("");
+  const comparing = useSignal(false);
   const feedback = message.feedback ?? null;
   const thumb = feedback?.thumb ?? null;
   const question = message.parent_id === null ? undefined : thread.find(message.parent_id);
@@ -216,7 +218,9 @@ function Foot({ thread, message, text }: { thread: Thread; message: Message; tex
         {text && <CopyButton text={text} label="Copy answer" iconOnly />}
         {question && !isTemporary(question.id) && <IconButton icon="redo" label="Answer again as a new branch" disabled={!!thread.live.value} onClick={() => void again(thread, question)} />}
         <Versions thread={thread} message={message} what="Answer" />
+        {named && !thread.live.value && otherAnswer(thread, message) && <button type="button" class="btn quiet sm" aria-haspopup="dialog" onClick={() => { comparing.value = true; }}>Compare</button>}
       </div>
+      {comparing.value && <Compare thread={thread} message={message} note={kept()} close={() => { comparing.value = false; }} />}
       {box.value === "reason" && thumb && <Reason message={message} thumb={thumb} close={() => { box.value = ""; }} />}
       {box.value === "correct" && <Correct message={message} text={text} close={() => {
         box.value = "";

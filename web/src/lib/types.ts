@@ -14,6 +14,9 @@ export interface Usage {
 export type Thumb = "up" | "down" | null;
 export interface Feedback { thumb: Thumb; reason?: string; correction?: string }
 
+/** Of two answers to one question, the one that was taken; `over` is the other. */
+export interface Choice { chosen: string; over: string; tie: boolean; kept: boolean }
+
 /** A tool that was called on the way to an answer; without a result it still runs. */
 export interface ToolCall { name: string; arguments: string; result?: string; failed?: boolean }
 
