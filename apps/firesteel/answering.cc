@@ -71,17 +71,16 @@ class Screen {
 
 }  // namespace
 
-namespace {
+bool can_ask_on_terminal() { return is_terminal(STDIN_FILENO) && is_terminal(STDERR_FILENO); }
 
-// A person at the terminal decides about a call that acts, when strangers' text has been read.
-bool confirm_on_terminal(const PlannedCall& call, const std::string& source) {
-  if (!is_terminal(STDIN_FILENO) || !is_terminal(STDERR_FILENO)) return false;
-  fmt::print(stderr, "\n{} wants to run {} after text from {} was read. Allow this call? [y/N] ", "The model", printable(call.name + " " + call.arguments.dump()), printable(source));
+ConfirmWord ask_on_terminal(const std::string& call, const std::string& source, bool may_always) {
+  const std::string after = source.empty() ? std::string() : " after text from " + printable(source) + " was read";
+  fmt::print(stderr, "\nThe model wants to run {}{}. Allow this call? [{}] ", printable(call), after, may_always ? "y/a/N, a: always in this run" : "y/N");
   char answer[16] = {};
-  return std::fgets(answer, sizeof answer, stdin) != nullptr && (answer[0] == 'y' || answer[0] == 'Y');
+  if (std::fgets(answer, sizeof answer, stdin) == nullptr) return ConfirmWord::kDeny;
+  if (answer[0] == 'y' || answer[0] == 'Y') return ConfirmWord::kAllow;
+  return may_always && (answer[0] == 'a' || answer[0] == 'A') ? ConfirmWord::kAlways : ConfirmWord::kDeny;
 }
-
-}  // namespace
 
 Result<ConversationAnswer> answer_conversation(Generator* generator, GenerateRequest request, const AgentTools& tools, bool quiet,
                                                const std::function<void(TokenStream*)>& on_stream) {
@@ -91,7 +90,17 @@ Result<ConversationAnswer> answer_conversation(Generator* generator, GenerateReq
   hooks.on_result = [&](const ToolCall& call) { screen.result(call); };
   hooks.on_stream = on_stream;
   ToolSurroundings around;
-  around.gate = std::make_shared<TaintGate>(TaintGate::Policy{.plan = {}, .confirm = confirm_on_terminal});
+  TaintGate::Policy policy;
+  policy.confirm = [](const ConsentQuestion& question) {
+    if (!can_ask_on_terminal()) return Consent::kNobody;
+    switch (ask_on_terminal(question.call.name + " " + question.call.arguments.dump(), question.tainted_by, question.may_always)) {
+      case ConfirmWord::kAllow: return Consent::kAllowed;
+      case ConfirmWord::kAlways: return Consent::kAllowedAlways;
+      case ConfirmWord::kDeny: return Consent::kDenied;
+    }
+    return Consent::kDenied;
+  };
+  around.gate = std::make_shared<TaintGate>(std::move(policy));
   auto answer = run_tool_loop(generator, std::move(request), tools, {}, hooks, nullptr, std::move(around));
   screen.finish();
   if (!answer.ok()) return std::move(answer).error();

@@ -23,6 +23,10 @@ struct ConversationAnswer {
 Result<ConversationAnswer> answer_conversation(Generator* generator, GenerateRequest request, const AgentTools& tools, bool quiet,
                                                const std::function<void(TokenStream*)>& on_stream = {});
 
+// A person at the terminal decides about a call that acts. `call`: its name and arguments; `source`: whose text was read before, or empty.
+bool can_ask_on_terminal();
+ConfirmWord ask_on_terminal(const std::string& call, const std::string& source, bool may_always);
+
 Json calls_json(const std::vector<ToolCall>& calls);  // for --json
 
 }  // namespace firesteel

@@ -7,10 +7,13 @@
 #include <fmt/format.h>
 
 #include "agents/agent_generator.h"
+#include "answering.h"
 #include "lanes_view.h"
 
 namespace firesteel {
 namespace {
+
+constexpr int64_t kTerminalConfirmMs = 3600'000;  // a terminal waits for its person
 
 Error wrong(std::string message) { return {ErrorCode::kInvalidArgument, std::move(message)}; }
 
@@ -46,14 +49,29 @@ Result<std::optional<AgentParams>> agent_params(const AgentOptions& options, con
 }
 
 Result<Answer> answer_by_agents(Generator* generator, GenerateRequest request, AgentTools tools, bool quiet, InterruptWatcher* interrupt) {
-  AgentGenerator agents(generator, {.tools = std::move(tools)});
+  if (!tools.empty()) {
+    ToolUse use;
+    use.confirms = can_ask_on_terminal();
+    for (const auto& tool : tools) use.names.push_back(tool->name());
+    request.tools = std::move(use);
+  }
+  AgentGenerator agents(generator, {.tools = std::move(tools), .confirm_ms = kTerminalConfirmMs});
   FS_TRY(const std::unique_ptr<TokenStream> stream, agents.submit(std::move(request)));
   Answer answer;
   LanesView view(quiet);
   if (interrupt != nullptr) interrupt->arm(stream.get());  // Ctrl-C ends all lanes; their ledger is still told
   while (std::optional<GenerateEvent> event = stream->next()) {
     if (event->kind == GenerateEvent::Kind::kAgent) {
-      view.event(*event->report);
+      const Json &report = *event->report, *type = report.find("type"), *number = report.find("confirm"), *call = report.find("call");
+      if (type != nullptr && *type == Json("confirm") && number != nullptr && call != nullptr) {
+        view.fold();  // the lanes are drawn again below the question
+        const auto text = [](const Json* json) { return json != nullptr && json->is_string() ? json->as_string() : std::string(); };
+        const Json* always = report.find("may_always");
+        const ConfirmWord word = ask_on_terminal(text(call->find("name")) + " " + text(call->find("arguments")), text(report.find("tainted_by")), always != nullptr && *always == Json(true));
+        if (!stream->confirm(number->as_int(), word)) fmt::print(stderr, "firesteel: too late, the call was not made\n");
+        continue;
+      }
+      view.event(report);
       continue;
     }
     (event->thinking ? answer.thinking : answer.text) += event->text;

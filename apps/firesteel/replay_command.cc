@@ -13,6 +13,9 @@
 #include "lanes_view.h"
 #include "load_model.h"
 #include "store/run_ledgers.h"
+#include "tools/calculator.h"
+#include "tools/dates.h"
+#include "tools/look.h"
 
 namespace firesteel {
 namespace {
@@ -53,6 +56,9 @@ Result<bool> replay(const ReplayOptions& options) {
   LanesView view(options.json);
   AgentRun::Options run;
   FS_TRY(run.tools, tools_to_offer(options.tools, {}, loaded));
+  const Json* const request = ledger.find("request");
+  // A ledger that says what was offered takes what it needs; what others said then, and what acted, comes from the ledger itself.
+  if (request != nullptr && request->find("declarations") != nullptr) run.tools = {make_calculator(), make_dates(), make_look()};
   run.on_event = [&view](const AgentEvent& event) { view.event(event.to_json()); };
   FS_TRY(const ReplayResult result, replay_run(engine.get(), ledger, std::move(run)));
   view.fold();

@@ -58,6 +58,7 @@ struct ServeOptions {
   double trace_ratio = 1;
   bool sandbox = false;
   std::string embeddings = "auto";
+  int64_t confirm_s = 120;
   bool no_auth = false, tls_at_proxy = false, vllm_metrics = false;
   int64_t max_sequences = 64, max_queue = 256, kv_mib = 0, drain_s = 30, n_workers = 2;
 };
@@ -339,6 +340,7 @@ Status serve(const ServeOptions& options, const Command& command) {
     }
   }
   for (const std::string& note : notes) fmt::print(stderr, "firesteel: {}\n", note);
+  agent_options.confirm_ms = options.confirm_s * 1000;
   AgentGenerator agents(engine.get(), std::move(agent_options));
   server_options.answer_key = [](std::string_view answer) { return answer_key(answer).key; };
   ServerContext context(&agents, installation.tenants.get(), installation.store.get(), &log, std::move(server_options));
@@ -451,6 +453,7 @@ void add_serve(Command root) {
                "OTEL_EXPORTER_OTLP_ENDPOINT");
   command.number("--trace-ratio", &options->trace_ratio, 0, 1, "Part of the requests that have spans, where the caller's trace does not say (default 1)");
   command.choice("--embeddings", &options->embeddings, {"auto", "off"}, "auto: documents are searched by meaning as well as by words, where the model's embeddings tell texts apart (default)");
+  command.integer("--confirm-seconds", &options->confirm_s, 1, 3600, "How long a person has to answer when a tool wants to act (default 120); then it does not");
   command.flag("--sandbox", &options->sandbox, "Requests may name the tools python and shell, which run in bubblewrap without network");
   add_mcp_option(&command, &options->mcp_file);
   command.choice("--log", &options->log_level, {"debug", "info", "warning", "error"},

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "base/mapped_file.h"
+#include "schema/identity.h"
 #include "tools/calculator.h"
 #include "tools/code_tools.h"
 #include "tools/dates.h"
@@ -62,6 +63,11 @@ Result<AgentTools> mcp_tools_of(const std::string& file, std::vector<std::string
     if (!offer.ok()) {
       notes->push_back("MCP server " + name + ": " + offer.error().message);
       continue;
+    }
+    for (const auto& tool : offer->tools) {
+      if (tool->scope().empty()) continue;
+      const Result<Scope> scope = parse_scopes(tool->scope());
+      if (!scope.ok()) return Error{ErrorCode::kInvalidArgument, file + ": scopes of " + tool->name() + ": " + scope.error().message};
     }
     out.insert(out.end(), offer->tools.begin(), offer->tools.end());
     for (std::string& note : offer->notes) notes->push_back("MCP: " + std::move(note));

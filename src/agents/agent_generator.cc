@@ -17,12 +17,12 @@ namespace {
 // Turns a run's events into its stream's.
 class Publisher {
  public:
-  Publisher(std::shared_ptr<RunState> state, const GenerateRequest& request, std::string digest)
-      : state_(std::move(state)), reports_lanes_(request.agents->reports_lanes), digest_(std::move(digest)), request_(request_json(request)) {}
+  Publisher(std::shared_ptr<RunState> state, const GenerateRequest& request, const AgentTools& tools, std::string digest)
+      : state_(std::move(state)), reports_lanes_(request.agents->reports_lanes), digest_(std::move(digest)), request_(request_json(request, tools_json(tools))) {}
 
   void event(const AgentEvent& event) {
     if (event.kind == AgentEvent::Kind::kOpened && event.record->key == "answer") answer_lane_ = event.lane;
-    if (reports_lanes_) {
+    if (reports_lanes_ || event.kind == AgentEvent::Kind::kConfirm) {
       GenerateEvent out;
       out.kind = GenerateEvent::Kind::kAgent;
       out.report = std::make_shared<const Json>(event.to_json());
@@ -175,8 +175,9 @@ Result<std::unique_ptr<TokenStream>> AgentGenerator::submit_with_tools(GenerateR
   FS_TRY(std::unique_ptr<TokenStream> opened, inner_->submit(std::move(round)));
   const auto first = std::make_shared<std::unique_ptr<TokenStream>>(std::move(opened));
   const auto asked = std::make_shared<const GenerateRequest>(std::move(request));
+  if (asked->tools->confirms) state->confirmations = std::make_shared<Confirmations>(options_.confirm_ms);
   return start(state, /*is_tool_run=*/true, [inner = inner_, state, first, asked, tools] {
-    const ToolRun run = answer_with_tools(inner, *asked, tools, std::move(*first), [&state](GenerateEvent event) { state->publish(std::move(event)); });
+    const ToolRun run = answer_with_tools(inner, *asked, tools, std::move(*first), [&state](GenerateEvent event) { state->publish(std::move(event)); }, state->confirmations.get());
     state->publish(done_event(run, *asked, inner->info().digest));
   });
 }
@@ -203,7 +204,11 @@ Result<std::unique_ptr<TokenStream>> AgentGenerator::submit(GenerateRequest requ
   run.clock = options_.clock;
   run.parent_group = state->group;
   run.handles = state->lanes;
-  const auto publisher = std::make_shared<Publisher>(state, request, inner_->info().digest);
+  if (request.tools) {
+    run.policy = policy_of(*request.tools);
+    if (request.tools->confirms) state->confirmations = run.confirmations = std::make_shared<Confirmations>(options_.confirm_ms);
+  }
+  const auto publisher = std::make_shared<Publisher>(state, request, run.tools, inner_->info().digest);
   run.on_event = [publisher](const AgentEvent& event) { publisher->event(event); };
 
   const auto asked = std::make_shared<GenerateRequest>(std::move(request));
@@ -225,7 +230,7 @@ ModelInfo AgentGenerator::info() const {
   ModelInfo info = inner_->info();
   info.has_agents = true;
   for (const AgentTools* const list : {&options_.tools, &options_.more_tools}) {
-    for (const auto& tool : *list) info.tools.push_back({tool->name(), tools_json({tool}).as_array().front(), list == &options_.tools});
+    for (const auto& tool : *list) info.tools.push_back({tool->name(), tools_json({tool}).as_array().front(), list == &options_.tools, std::string(tool->scope())});
   }
   return info;
 }

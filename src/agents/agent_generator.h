@@ -28,6 +28,7 @@ class AgentGenerator final : public Generator {
     AgentTools more_tools = {};     // only for requests that name them
     AgentLimits limits = {};        // budget and deadline are each request's
     const Clock* clock = nullptr;   // the inner generator's; nullptr: system_clock()
+    int64_t confirm_ms = 120'000;   // how long a person has to answer about a call
     int n_runs_max = 32;            // of agents at a time; more are refused (kResourceExhausted)
     int n_tool_runs_max = 1024;     // of one agent with tools: a thread each, which mostly waits
   };

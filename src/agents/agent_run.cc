@@ -67,6 +67,7 @@ Json call_json(const ToolCall& call, bool with_result) {
   Json out = Json::Object{{"name", call.name}, {"arguments", call.arguments}};
   if (with_result) out.set("result", call.result);
   if (call.failed) out.set("failed", true);
+  if (call.consent != Consent::kNotNeeded) out.set("consent", consent_name(call.consent));
   return out;
 }
 
@@ -82,6 +83,7 @@ Json AgentEvent::to_json() const {
       return out;
     }
     case Kind::kText: return Json::Object{{"type", "text"}, {"lane", lane}, {thinking ? "thinking" : "text", text}};
+    case Kind::kConfirm: return confirm;
     case Kind::kToolCall:
     case Kind::kToolResult: {
       Json out = Json::Object{{"type", kind == Kind::kToolCall ? "tool" : "result"}};
@@ -144,7 +146,14 @@ AgentRun::AgentRun(Generator* generator, Options options)
   group.deadline_us = options_.replay ? 0 : options_.limits.deadline_us;
   group.parent = options_.parent_group;
   group_ = std::make_shared<RequestGroup>(std::move(group));
-  if (options_.gate == nullptr) options_.gate = std::make_shared<TaintGate>();
+  if (options_.gate == nullptr) {
+    if (options_.confirmations != nullptr) {
+      options_.policy.confirm = [this](const ConsentQuestion& question) {
+        return options_.confirmations->ask(question, [&](Json event) { send({.event = {.kind = AgentEvent::Kind::kConfirm, .lane = question.lane, .confirm = std::move(event)}}); });
+      };
+    }
+    options_.gate = std::make_shared<TaintGate>(std::move(options_.policy));
+  }
   ledger_.budget_tokens = options_.limits.budget_tokens;
   ledger_.lanes.reserve(static_cast<size_t>(options_.limits.n_lanes_max) + 1);
 }
@@ -155,10 +164,9 @@ AgentRun::~AgentRun() {
   while (n_running_ > 0) pump_one();
 }
 
-bool AgentRun::may_go_on() const {
-  const int64_t deadline_us = group_->deadline_us();
-  return !group_->cancelled() && !group_->exhausted() && (deadline_us == 0 || clock_->now_us() < deadline_us);
-}
+bool AgentRun::is_late(const RequestGroup& group) const { return group.deadline_us() != 0 && clock_->now_us() >= group.deadline_us(); }
+
+bool AgentRun::may_go_on() const { return !group_->cancelled() && !group_->exhausted() && !is_late(*group_); }
 
 int AgentRun::add_record(const LaneTask& task) {
   LaneRecord record;
@@ -227,27 +235,29 @@ int AgentRun::start(LaneTask task) {
   return id;
 }
 
+void AgentRun::send(Signal signal) {
+  {
+    MutexLock lock(mutex_);
+    signals_.push_back(std::move(signal));
+  }
+  came_.notify_one();
+}
+
 void AgentRun::run_lane(Lane* lane) {
-  const auto send = [this](Signal signal) {
-    {
-      MutexLock lock(mutex_);
-      signals_.push_back(std::move(signal));
-    }
-    came_.notify_one();
-  };
   const int id = lane->id;
   ToolLoopHooks hooks;
-  hooks.on_text = [&send, id](std::string_view text, bool thinking) {
+  hooks.on_text = [this, id](std::string_view text, bool thinking) {
     send({.event = {.kind = AgentEvent::Kind::kText, .lane = id, .thinking = thinking, .text = std::string(text)}});
   };
-  hooks.on_call = [&send, id](const ToolCall& call) { send({.event = {.kind = AgentEvent::Kind::kToolCall, .lane = id, .call = call}}); };
-  hooks.on_result = [&send, id](const ToolCall& call) { send({.event = {.kind = AgentEvent::Kind::kToolResult, .lane = id, .call = call}}); };
+  hooks.on_call = [this, id](const ToolCall& call) { send({.event = {.kind = AgentEvent::Kind::kToolCall, .lane = id, .call = call}}); };
+  hooks.on_result = [this, id](const ToolCall& call) { send({.event = {.kind = AgentEvent::Kind::kToolResult, .lane = id, .call = call}}); };
   LaneGenerator generator(generator_);
   static const AgentTools no_tools;
   Signal end;
   end.event = {.kind = AgentEvent::Kind::kEnded, .lane = id};
   end.answer.emplace(run_tool_loop(&generator, std::move(lane->task.request), lane->task.with_tools ? options_.tools : no_tools, options_.limits.tools, hooks, nullptr,
-                                   {.gate = options_.gate, .cancelled = [group = lane->group] { return group->cancelled(); }, .clock = clock_}));
+                                   {.gate = options_.gate, .cancelled = [this, group = lane->group] { return group->cancelled() || is_late(*group); }, .clock = clock_, .lane = id,
+                                    .lane_key = lane->task.key}));
   end.mean_logprob = generator.mean_logprob();
   end.tops = generator.take_tops();
   send(std::move(end));

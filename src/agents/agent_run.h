@@ -16,6 +16,7 @@
 #include <thread>
 #include <vector>
 
+#include "agents/confirmations.h"
 #include "agents/ledger.h"
 #include "agents/tool_loop.h"
 #include "api/generator.h"
@@ -26,15 +27,16 @@
 namespace firesteel {
 
 struct AgentEvent {
-  enum class Kind : uint8_t { kNote, kOpened, kText, kToolCall, kToolResult, kEnded, kAnswer };
+  enum class Kind : uint8_t { kNote, kOpened, kText, kToolCall, kToolResult, kConfirm, kEnded, kAnswer };
   Kind kind = Kind::kNote;
   int lane = -1;
   bool thinking = false;     // kText
   std::string text = {};     // kNote: what the run decided and why; kText; kAnswer: the answer, whole
   ToolCall call = {};        // kToolCall, kToolResult
+  Json confirm = {};         // kConfirm: a question for a person, or its end, as Confirmations::ask tells them
   const LaneRecord* record = nullptr;  // kOpened, kEnded: of the ledger; valid during the call
 
-  // {"type": "note"|"lane"|"text"|"tool"|"result"|"end"|"answer", ...} as docs/subagents.md has them.
+  // {"type": "note"|"lane"|"text"|"tool"|"result"|"confirm"|"confirmed"|"end"|"answer", ...} as docs/subagents.md has them.
   Json to_json() const;
 };
 
@@ -73,7 +75,9 @@ class AgentRun {
   struct Options {
     AgentLimits limits;
     AgentTools tools;
-    std::shared_ptr<TaintGate> gate = {};                 // of all lanes: what one has read reaches the others; null: one of its own
+    std::shared_ptr<TaintGate> gate = {};                 // of all lanes: what one has read reaches the others; null: one of its own,
+    TaintGate::Policy policy = {};                        // ... with this policy,
+    std::shared_ptr<Confirmations> confirmations = {};    // ... which asks here, unless null
     const Clock* clock = nullptr;                         // nullptr: system_clock()
     std::shared_ptr<RequestGroup> parent_group = nullptr;   // whose cancel and budget hold as well
     // Replay of a stored run: lanes are held to the tokens they had then, those that did not run then are skipped, none is cancelled by
@@ -104,6 +108,7 @@ class AgentRun {
   const LaneRecord& lane(int id) const { return ledger_.lanes[static_cast<size_t>(id)]; }
   int n_lanes() const { return static_cast<int>(ledger_.lanes.size()); }
   Ledger& ledger() { return ledger_; }
+  const TaintGate& gate() const { return *options_.gate; }
   int64_t elapsed_us() const { return clock_->now_us() - start_us_; }
   int64_t tokens_left() const { return group_->tokens_left(); }
   bool may_go_on() const;  // neither cancelled, nor out of tokens, nor too late
@@ -114,6 +119,8 @@ class AgentRun {
   struct Lane;
   struct Signal;  // from lanes' threads
   void run_lane(Lane* lane);
+  void send(Signal signal) FS_EXCLUDES(mutex_);  // from any thread
+  bool is_late(const RequestGroup& group) const;
   void pump_one();  // waits for one signal and handles it
   void handle(Signal signal);
   int add_record(const LaneTask& task);

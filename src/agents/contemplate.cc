@@ -135,6 +135,7 @@ Result<AgentAnswer> answer_with_agents(Generator* generator, GenerateRequest req
   if (run.cancelled() && answer.reason != FinishReason::kStop) answer.reason = FinishReason::kCancelled;
   if (answer.reason != FinishReason::kError) run.emit({.kind = AgentEvent::Kind::kAnswer, .text = answer.text});
   ledger.total_us = run.elapsed_us();
+  ledger.tainted_by = run.gate().tainted_by();
   answer.ledger = std::move(ledger);
   return answer;
 }

@@ -66,7 +66,7 @@ class Reader final : public AgentTool {
 
 class Actor final : public ActingTool {
  public:
-  Actor(std::string name, int* n_acts) : name_(std::move(name)), n_acts_(n_acts) {}
+  Actor(std::string name, int* n_acts, bool asks_always = false) : name_(std::move(name)), n_acts_(n_acts), asks_always_(asks_always) {}
   const std::string& name() const override { return name_; }
   const std::string& description() const override { return name_; }
   Json parameters() const override { return Json::Object{{"type", "object"}}; }
@@ -74,10 +74,12 @@ class Actor final : public ActingTool {
     ++*n_acts_;
     return ToolResult("done");
   }
+  bool asks_always() const override { return asks_always_; }
 
  private:
   const std::string name_;
   int* n_acts_;
+  const bool asks_always_;
 };
 
 std::string call(const std::string& name, const std::string& arguments = "{}") { return "<tool_call>\n{\"name\": \"" + name + "\", \"arguments\": " + arguments + "}\n</tool_call>"; }
@@ -161,28 +163,83 @@ TEST(Injection, LanesOfARunAreTaintedTogether) {
   EXPECT_EQ(n_acts, 0);
 }
 
+class Gated {
+ public:
+  explicit Gated(TaintGate::Policy policy) : gate(std::move(policy)) {}
+  bool permit(const std::string& name, Json arguments, bool asks_always = false) {
+    int n = 0;
+    const Actor tool(name, &n, asks_always);
+    const auto permitted = gate.permit(tool, {name, std::move(arguments)}, {}, &consent);
+    said = permitted.ok() ? "" : permitted.error().message;
+    return permitted.ok();
+  }
+  TaintGate gate;
+  Consent consent = Consent::kNotNeeded;
+  std::string said;
+};
+
 TEST(TaintGate, APlanFixedBeforeAllowsItsCallsOnce) {
-  TaintGate gate({.plan = {{"pay", Json::Object{{"amount", 5}}}}});
-  gate.taint("documents");
-  EXPECT_FALSE(gate.permit({"pay", Json::Object{{"amount", 6}}}).ok());
-  EXPECT_FALSE(gate.permit({"send_mail", Json::Object{{"amount", 5}}}).ok());
-  EXPECT_TRUE(gate.permit({"pay", Json::Object{{"amount", 5}}}).ok());
-  const auto again = gate.permit({"pay", Json::Object{{"amount", 5}}});
-  ASSERT_FALSE(again.ok());
-  EXPECT_NE(again.error().message.find("text from documents"), std::string::npos);
+  Gated gated({.plan = {{"pay", Json::Object{{"amount", 5}}}}});
+  gated.gate.taint("documents");
+  EXPECT_FALSE(gated.permit("pay", Json::Object{{"amount", 6}}));
+  EXPECT_FALSE(gated.permit("send_mail", Json::Object{{"amount", 5}}));
+  EXPECT_EQ(gated.consent, Consent::kNobody);
+  EXPECT_TRUE(gated.permit("pay", Json::Object{{"amount", 5}}));
+  EXPECT_EQ(gated.consent, Consent::kPlanned);
+  EXPECT_FALSE(gated.permit("pay", Json::Object{{"amount", 5}}));
+  EXPECT_NE(gated.said.find("text from documents"), std::string::npos);
 }
 
 TEST(TaintGate, APersonIsAskedForThisVeryCall) {
   std::vector<std::string> asked;
-  TaintGate gate({.confirm = [&](const PlannedCall& one, const std::string& source) {
-    asked.push_back(one.name + one.arguments.dump() + source);
-    return one.name == "pay";
+  Gated gated({.confirm = [&](const ConsentQuestion& question) {
+    asked.push_back(question.call.name + question.call.arguments.dump() + question.tainted_by);
+    return question.call.name == "pay" ? Consent::kAllowed : Consent::kDenied;
   }});
-  EXPECT_TRUE(gate.permit({"send_mail", {}}).ok());  // nothing strange was read: nobody is asked
-  gate.taint("files.read");
-  EXPECT_TRUE(gate.permit({"pay", Json::Object{{"amount", 5}}}).ok());
-  EXPECT_FALSE(gate.permit({"send_mail", Json::Object{}}).ok());
-  EXPECT_EQ(asked, (std::vector<std::string>{"pay{\"amount\":5}files.read", "send_mail{}files.read"}));
+  EXPECT_TRUE(gated.permit("send_mail", {}));  // nothing strange was read: nobody is asked
+  gated.gate.taint("files.read");
+  EXPECT_TRUE(gated.permit("pay", Json::Object{{"amount", 5}}));
+  EXPECT_TRUE(gated.permit("pay", Json::Object{{"amount", 5}}));  // and again for the next one
+  EXPECT_FALSE(gated.permit("send_mail", Json::Object{}));
+  EXPECT_EQ(gated.consent, Consent::kDenied);
+  EXPECT_FALSE(gated.permit("send_mail", Json::Object{}));  // who said no is not asked again
+  EXPECT_NE(gated.said.find("said no"), std::string::npos);
+  EXPECT_EQ(asked, (std::vector<std::string>{"pay{\"amount\":5}files.read", "pay{\"amount\":5}files.read", "send_mail{}files.read"}));
+}
+
+TEST(TaintGate, AStandingWordIsForItsToolOnly) {
+  int n_asked = 0;
+  Gated gated({.allowed = {"close"}, .confirm = [&](const ConsentQuestion&) {
+    ++n_asked;
+    return Consent::kAllowedAlways;
+  }});
+  gated.gate.taint("documents");
+  EXPECT_TRUE(gated.permit("close", {}));
+  EXPECT_EQ(gated.consent, Consent::kStanding);
+  EXPECT_EQ(n_asked, 0);
+  EXPECT_TRUE(gated.permit("pay", {}));
+  EXPECT_EQ(gated.consent, Consent::kAllowedAlways);
+  EXPECT_TRUE(gated.permit("pay", Json::Object{{"amount", 7}}));
+  EXPECT_EQ(gated.consent, Consent::kStanding);
+  EXPECT_EQ(n_asked, 1);
+}
+
+// The operator wants every call of it confirmed: without strangers' text, too, and nobody's word lasts.
+TEST(TaintGate, SomeToolsAreAskedAboutEveryTime) {
+  int n_asked = 0;
+  Gated gated({.allowed = {"pay"}, .confirm = [&](const ConsentQuestion& question) {
+    ++n_asked;
+    EXPECT_FALSE(question.may_always);
+    EXPECT_EQ(question.tainted_by, "");
+    return Consent::kAllowedAlways;
+  }});
+  EXPECT_TRUE(gated.permit("pay", {}, /*asks_always=*/true));
+  EXPECT_TRUE(gated.permit("pay", {}, true));
+  EXPECT_EQ(gated.consent, Consent::kAllowed);
+  EXPECT_EQ(n_asked, 2);
+  Gated alone({});
+  EXPECT_FALSE(alone.permit("pay", {}, true));
+  EXPECT_EQ(alone.consent, Consent::kNobody);
 }
 
 }  // namespace

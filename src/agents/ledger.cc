@@ -72,6 +72,7 @@ Json Ledger::to_json(bool with_texts) const {
       for (const ToolCall& call : lane.tools) {
         Json tool = Json::Object{{"name", call.name}, {"arguments", call.arguments}, {"result", call.result}};
         if (call.failed) tool.set("failed", true);
+        if (call.consent != Consent::kNotNeeded) tool.set("consent", consent_name(call.consent));
         tool.set("start_ms", static_cast<double>(call.start_us) * 1e-3);
         tool.set("end_ms", static_cast<double>(call.end_us) * 1e-3);
         tools.push_back(std::move(tool));
@@ -89,6 +90,7 @@ Json Ledger::to_json(bool with_texts) const {
   if (!strategy.empty()) out.set("strategy", strategy);
   if (!why.empty()) out.set("why", why);
   out.set("agents", n_agents);
+  if (!tainted_by.empty()) out.set("tainted_by", tainted_by);
   if (budget_tokens >= 0) out.set("budget_tokens", budget_tokens);
   out.set("usage", Json::Object{{"prompt_tokens", all.prompt_tokens}, {"cached_tokens", all.cached_tokens}, {"generated_tokens", all.generated_tokens}});
   out.set("total_ms", static_cast<double>(total_us) * 1e-3);

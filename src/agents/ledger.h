@@ -52,6 +52,7 @@ struct Ledger {
   std::string strategy;       // "", "split", "vote", "refine"
   std::string why;
   int n_agents = 1;
+  std::string tainted_by;     // whose text was read: a tool's name, "the conversation"; empty: nobody's
   int64_t budget_tokens = -1;
   int64_t total_us = 0;
   Json details;               // of the strategy: the plan; votes, margin, agreement; the router's probe

@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include "agents/recorded_tools.h"
 #include "agents/tool_run.h"
 #include "base/base64.h"
 
@@ -109,7 +110,7 @@ AgentAnswer replay_tools(Generator* generator, GenerateRequest request, const Ag
 
 }  // namespace
 
-Json request_json(const GenerateRequest& request) {
+Json request_json(const GenerateRequest& request, const Json& declarations) {
   Json out;
   if (const auto* chat = std::get_if<ChatPrompt>(&request.prompt)) {
     out.set("messages", chat->messages);
@@ -155,6 +156,7 @@ Json request_json(const GenerateRequest& request) {
     for (const std::string& name : request.tools->names) names.emplace_back(name);
     out.set("tools", std::move(names));
   }
+  if (declarations.is_array() && !declarations.as_array().empty()) out.set("declarations", declarations);
   if (!request.adapter.empty()) out.set("adapter", request.adapter);
   if (request.agents) {
     const AgentParams& params = *request.agents;
@@ -268,6 +270,7 @@ Result<ReplayResult> replay_run(Generator* generator, const Json& ledger, AgentR
   if (asked == nullptr || text == nullptr || !text->is_string()) return broken("it has no request, or no answer");
   FS_TRY(GenerateRequest request, request_of(*asked));
   FS_TRY(options.replay, lane_pins(ledger));
+  FS_TRY(options.tools, replay_tools_of(ledger, options.tools));
   ReplayResult result;
   if (request.agents) {
     FS_TRY(result.answer, answer_with_agents(generator, std::move(request), std::move(options)));

@@ -11,8 +11,9 @@
 
 namespace firesteel {
 
-// The conversation, sampling, stops, form and agents of a request. Pictures are not kept: "images" counts them.
-Json request_json(const GenerateRequest& request);
+// The conversation, sampling, stops, form and agents of a request; pictures up to a few MiB. `declarations`: of the tools that it was
+// offered (tools_json), null without any.
+Json request_json(const GenerateRequest& request, const Json& declarations = {});
 // kDataLoss: not such JSON. kUnsupported: it had pictures.
 Result<GenerateRequest> request_of(const Json& json);
 
@@ -22,6 +23,7 @@ struct ReplayResult {
   std::vector<std::string> differences;    // of keys of lanes, and "answer"
 };
 // Runs the request of a stored ledger again, every lane held to what it generated then. The ledger must have "request" and "answer".
+// options.tools: those that may run again; all others answer from the ledger (recorded_tools.h), so nothing acts twice.
 Result<ReplayResult> replay_run(Generator* generator, const Json& ledger, AgentRun::Options options);
 
 }  // namespace firesteel

@@ -26,6 +26,7 @@ class RunState {
 
   const std::shared_ptr<RequestGroup> group;  // of all that the run submits: its cancel ends the run
   const std::shared_ptr<LaneHandles> lanes = std::make_shared<LaneHandles>();
+  std::shared_ptr<Confirmations> confirmations = {};  // null: nobody can be asked. Set before the stream is handed out
 
  private:
   mutable Mutex mutex_;
@@ -42,6 +43,7 @@ class RunStream final : public TokenStream {
   ~RunStream() override {
     state_->set_waker({});
     cancel();
+    if (state_->confirmations != nullptr) state_->confirmations->close();
   }
   std::optional<GenerateEvent> next() override { return state_->take(/*waits=*/true); }
   std::optional<GenerateEvent> try_next() override { return state_->take(/*waits=*/false); }
@@ -49,6 +51,7 @@ class RunStream final : public TokenStream {
   void set_waker(std::function<void()> waker) override { state_->set_waker(std::move(waker)); }
   void cancel() override { state_->group->cancel(); }
   bool cancel_lane(int lane) override { return state_->lanes->cancel(lane); }
+  bool confirm(int64_t question, ConfirmWord word) override { return state_->confirmations != nullptr && state_->confirmations->answer(question, word); }
 
  private:
   std::shared_ptr<RunState> state_;

@@ -41,7 +41,7 @@ Round read_round(TokenStream* stream, const AgentTools& tools, const ToolLoopHoo
           if (hooks.on_text) hooks.on_text(delta.text, thinking);
           break;
         }
-        case AnswerDelta::Kind::kCallBegin: round.calls.push_back({std::move(delta.text), {}, {}, false}); break;
+        case AnswerDelta::Kind::kCallBegin: round.calls.push_back({.name = std::move(delta.text)}); break;
         case AnswerDelta::Kind::kCallArguments: round.calls.back().arguments += delta.text; break;
       }
     }
@@ -71,7 +71,7 @@ void run_call(ToolCall* call, const AgentTools& tools, size_t bytes_max, const T
   } else if (auto arguments = Json::parse(call->arguments, {.depth = 64, .values = 1u << 18}); !arguments.ok()) {
     result = std::move(arguments).error();
   } else {
-    result = run_tool(**tool, *arguments, context, gate);
+    result = run_tool(**tool, *arguments, context, gate, &call->consent);
   }
   call->failed = !result.ok();
   call->result = result.ok() ? std::move(result->text) : "error: " + result.error().message;
@@ -149,6 +149,7 @@ Result<ToolLoopAnswer> run_tool_loop(Generator* generator, GenerateRequest reque
   const Clock& clock = around.clock != nullptr ? *around.clock : system_clock();
   if (around.gate == nullptr) around.gate = std::make_shared<TaintGate>();
   if (chat != nullptr && holds_tool_results(*chat)) around.gate->taint("the conversation");
+  if (request.tools && !request.tools->tainted_by.empty()) around.gate->taint(request.tools->tainted_by);
   const std::string owner = request.tools ? request.tools->owner : std::string();
   request.tools.reset();
   const int64_t max_tokens = request.stop.max_tokens;
@@ -193,7 +194,8 @@ Result<ToolLoopAnswer> run_tool_loop(Generator* generator, GenerateRequest reque
       if (answer.end != ToolLoopAnswer::End::kAnswered) return answer;
       if (hooks.on_call) hooks.on_call(call);
       call.start_us = clock.now_us();
-      run_call(&call, tools, limits.result_bytes_max, {.owner = owner, .images = request.images, .cancelled = around.cancelled}, around.gate.get(), &images);
+      run_call(&call, tools, limits.result_bytes_max, {.owner = owner, .images = request.images, .cancelled = around.cancelled, .lane = around.lane, .lane_key = around.lane_key},
+               around.gate.get(), &images);
       call.end_us = clock.now_us();
       if (hooks.on_result) hooks.on_result(call);
       answer.calls.push_back(call);

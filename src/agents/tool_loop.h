@@ -23,10 +23,11 @@ struct ToolLoopLimits {
 };
 
 struct ToolCall {
-  std::string name;
-  std::string arguments;  // a JSON object
-  std::string result;     // what the model was told
+  std::string name = {};
+  std::string arguments = {};  // a JSON object
+  std::string result = {};     // what the model was told
   bool failed = false;    // the result is an error
+  Consent consent = Consent::kNotNeeded;  // of a call that acts: who allowed it, or why it did not run
   int64_t start_us = 0, end_us = 0;  // when it ran, by the loop's clock; in a ledger since the run began
 };
 
@@ -57,6 +58,8 @@ struct ToolSurroundings {
   std::shared_ptr<TaintGate> gate = {};  // shared by all loops of a run; null: one of its own
   std::function<bool()> cancelled = {};  // for tools that wait
   const Clock* clock = nullptr;          // for the times of calls; null: the system's
+  int lane = -1;                         // of a run of agents: number and name
+  std::string lane_key = {};
 };
 
 const char* tool_loop_end_name(ToolLoopAnswer::End end);  // "answered", "rounds" ...

@@ -32,8 +32,14 @@ std::string RoundTexts::next(std::string_view text) {
   return out.append(text);
 }
 
+TaintGate::Policy policy_of(const ToolUse& use) {
+  TaintGate::Policy policy;
+  policy.allowed.insert(use.allowed.begin(), use.allowed.end());
+  return policy;
+}
+
 ToolRun answer_with_tools(Generator* generator, const GenerateRequest& request, const AgentTools& tools, std::unique_ptr<TokenStream> first,
-                          const std::function<void(GenerateEvent)>& publish) {
+                          const std::function<void(GenerateEvent)>& publish, Confirmations* confirmations) {
   ToolRun run;
   const Clock& clock = system_clock();
   const int64_t start_us = clock.now_us();
@@ -52,13 +58,14 @@ ToolRun answer_with_tools(Generator* generator, const GenerateRequest& request, 
     if (!text.empty()) show(texts.next(text), false);
   };
   const bool reports = request.tools && request.tools->reports_calls;
-  const auto report_call = [&](AgentEvent::Kind kind, const ToolCall& call) {
-    if (!reports) return;
+  const auto report = [&](Json event) {
     GenerateEvent out;
     out.kind = GenerateEvent::Kind::kAgent;
-    Json event = AgentEvent{.kind = kind, .call = call}.to_json();
     out.report = std::make_shared<const Json>(std::move(event));
     publish(std::move(out));
+  };
+  const auto report_call = [&](AgentEvent::Kind kind, const ToolCall& call) {
+    if (reports) report(AgentEvent{.kind = kind, .call = call}.to_json());
   };
   hooks.on_call = [&](const ToolCall& call) { report_call(AgentEvent::Kind::kToolCall, call); };
   hooks.on_result = [&](const ToolCall& call) {
@@ -66,10 +73,13 @@ ToolRun answer_with_tools(Generator* generator, const GenerateRequest& request, 
     thoughts.end_round();
     report_call(AgentEvent::Kind::kToolResult, call);
   };
+  TaintGate::Policy policy = request.tools ? policy_of(*request.tools) : TaintGate::Policy();
+  if (confirmations != nullptr) policy.confirm = [&](const ConsentQuestion& question) { return confirmations->ask(question, report); };
+  const auto gate = std::make_shared<TaintGate>(std::move(policy));
   ToolLoopLimits limits;
   limits.n_tokens_max = request.stop.max_tokens;
   Result<ToolLoopAnswer> answer = run_tool_loop(generator, request, tools, limits, hooks, std::move(first),
-                                                 {.gate = {}, .cancelled = [group = request.group] { return group != nullptr && group->cancelled(); }});
+                                                 {.gate = gate, .cancelled = [group = request.group] { return group != nullptr && group->cancelled(); }, .lane_key = "answer"});
 
   LaneRecord lane;
   lane.key = lane.role = "answer";
@@ -96,6 +106,7 @@ ToolRun answer_with_tools(Generator* generator, const GenerateRequest& request, 
   }
   lane.text = run.text;
   lane.thinking = run.thinking;
+  run.ledger.tainted_by = gate->tainted_by();
   run.ledger.mode = mode_of(request, generator->info());
   run.ledger.lanes.push_back(std::move(lane));
   return run;
@@ -115,12 +126,14 @@ GenerateEvent done_event(const ToolRun& run, const GenerateRequest& request, con
   for (const ToolCall& call : lane.tools) {
     Json one = Json::Object{{"name", call.name}, {"arguments", call.arguments}, {"result", call.result}};
     if (call.failed) one.set("failed", true);
+    if (call.consent != Consent::kNotNeeded) one.set("consent", consent_name(call.consent));
     calls.push_back(std::move(one));
   }
   report.set("tool_calls", std::move(calls));
   report.set("answer", run.text);
   report.set("model_digest", model_digest);
-  report.set("request", request_json(request));
+  const auto* chat = std::get_if<ChatPrompt>(&request.prompt);
+  report.set("request", request_json(request, chat == nullptr ? Json() : chat->tools));
   end.report = std::make_shared<const Json>(std::move(report));
   return end;
 }

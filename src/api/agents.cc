@@ -36,4 +36,20 @@ std::optional<AgentStrategy> find_agent_strategy(std::string_view name) {
   return std::nullopt;
 }
 
+const char* confirm_word_name(ConfirmWord word) {
+  switch (word) {
+    case ConfirmWord::kAllow: return "allow";
+    case ConfirmWord::kDeny: return "deny";
+    case ConfirmWord::kAlways: return "always";
+  }
+  return "?";
+}
+
+std::optional<ConfirmWord> find_confirm_word(std::string_view name) {
+  for (const ConfirmWord word : {ConfirmWord::kAllow, ConfirmWord::kDeny, ConfirmWord::kAlways}) {
+    if (name == confirm_word_name(word)) return word;
+  }
+  return std::nullopt;
+}
+
 }  // namespace firesteel

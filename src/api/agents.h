@@ -19,6 +19,15 @@ std::optional<AgentStrategy> find_agent_strategy(std::string_view name);
 
 inline constexpr int kFanOutMax = 16;
 
+// What a person may say to a call of a tool that waits for their word.
+enum class ConfirmWord : uint8_t {
+  kAllow,   // this call
+  kDeny,
+  kAlways,  // this call, and later ones of the same tool in this conversation
+};
+const char* confirm_word_name(ConfirmWord word);            // "allow", "deny", "always"
+std::optional<ConfirmWord> find_confirm_word(std::string_view name);
+
 struct AgentParams {
   AnswerMode mode = AnswerMode::kAuto;
   AgentStrategy strategy = AgentStrategy::kAuto;

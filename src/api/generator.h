@@ -79,6 +79,11 @@ struct ToolUse {
   std::vector<std::string> names = {};  // of ModelInfo::tools; the prompt must declare them; empty: none
   std::string owner = {};               // whose documents they may read: the server's word, never the client's
   bool reports_calls = false;           // the stream has kAgent events of calls
+  // Somebody reads the stream who can answer: calls that need a person's word are asked (kAgent events of type "confirm") and wait for
+  // TokenStream::confirm. Otherwise they are refused.
+  bool confirms = false;
+  std::vector<std::string> allowed = {};  // tools that a person has allowed for this conversation before
+  std::string tainted_by = {};            // where strangers' text that the prompt holds came from; empty: nowhere
 };
 
 struct GenerateRequest {
@@ -167,6 +172,9 @@ class TokenStream {
   // Asks for the end of one lane of a run of agents, by its number in the ledger; the rest of the run goes on. False: there is no such
   // lane, or it has ended. Any thread.
   virtual bool cancel_lane(int /*lane*/) { return false; }
+  // A person's word about the call that an event {"type": "confirm", "confirm": question} asked about. False: it does not wait (any
+  // more), or its tool is asked about every time and `word` is kAlways. Any thread.
+  virtual bool confirm(int64_t /*question*/, ConfirmWord /*word*/) { return false; }
 };
 
 // A prefilled context that branches can be forked from. Dropping it releases its blocks.
@@ -188,6 +196,7 @@ struct ToolInfo {
   std::string name;
   Json declaration;        // as chat templates take it: {"type": "function", "function": {...}}
   bool automatic = false;  // the model uses it unless the caller says otherwise
+  std::string scope = {};  // what a key must be allowed beside inference, as schema/identity.h names it; empty: nothing
 };
 
 // What a generator serves. Facts of the file; the caller that loads it gives the name.

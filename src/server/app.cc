@@ -1,5 +1,6 @@
 #include "server/app.h"
 #include "server/document_routes.h"
+#include "server/tool_routes.h"
 #include "server/fork_routes.h"
 
 #include <utility>
@@ -47,6 +48,7 @@ App::App(ServerContext* context) : context_(*context) {
   add_socket_routes(context, &router_);
   add_document_routes(context, &router_);
   add_fork_routes(context, &router_);
+  add_tool_routes(context, &router_);
   add_file_routes(context, &router_);
   add_batch_routes(context, &router_);
   add_fine_tuning_routes(context, &router_);

@@ -33,6 +33,26 @@ std::string system_of(const Conversation& conversation) {
   return system == nullptr ? std::string() : *system;
 }
 
+std::vector<std::string> allowed_tools_of(const Conversation& conversation) {
+  const Json settings = parse_or(conversation.settings, Json::Object{});
+  const Json* list = settings.find("allowed_tools");
+  std::vector<std::string> out;
+  if (list == nullptr || !list->is_array()) return out;
+  for (const Json& tool : list->as_array()) {
+    if (tool.is_string() && out.size() < kAllowedToolsMax) out.push_back(tool.as_string());
+  }
+  return out;
+}
+
+std::string with_allowed_tools(const std::string& settings, const std::vector<std::string>& tools) {
+  Json changed = parse_or(settings, Json::Object{});
+  if (!changed.is_object()) changed = Json::Object{};
+  Json::Array list;
+  for (const std::string& tool : tools) list.emplace_back(tool);
+  changed.set("allowed_tools", std::move(list));
+  return changed.dump();
+}
+
 Json conversation_json(const Conversation& conversation) {
   const Json settings = parse_or(conversation.settings, Json::Object{});
   const std::string* model = string_member(settings, "model");
@@ -74,7 +94,7 @@ Json message_json(const Message& message, const Feedback* feedback) {
   if (usage.is_object()) {
     Json counts = Json::Object{};
     for (const auto& [name, value] : usage.as_object()) {
-      if (name == "finish_reason" || name == "mode" || name == "why" || name == "lanes" || name == "tools") out.set(name, value);
+      if (name == "finish_reason" || name == "mode" || name == "why" || name == "lanes" || name == "tools" || name == "tainted_by") out.set(name, value);
       else counts.set(name, value);
     }
     if (!counts.as_object().empty()) out.set("usage", std::move(counts));

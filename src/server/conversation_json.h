@@ -18,6 +18,10 @@ namespace firesteel {
 
 Owner owner_of(const Call& call);
 std::string system_of(const Conversation& conversation);  // of its settings
+// Tools that a person has allowed to act in it without being asked again.
+inline constexpr size_t kAllowedToolsMax = 64;
+std::vector<std::string> allowed_tools_of(const Conversation& conversation);
+std::string with_allowed_tools(const std::string& settings, const std::vector<std::string>& tools);
 
 Json conversation_json(const Conversation& conversation);
 Json feedback_json(const Feedback* feedback);              // null without one

@@ -94,6 +94,9 @@ Result<Json> whole_conversation(Conversations* conversations, const Owner& owner
   for (const Feedback& one : feedback) by_message[one.message.str()] = &one;
   Json out = conversation_json(conversation);
   out.set("system", system_of(conversation));
+  Json::Array allowed;
+  for (std::string& tool : allowed_tools_of(conversation)) allowed.emplace_back(std::move(tool));
+  if (!allowed.empty()) out.set("allowed_tools", std::move(allowed));
   Json::Array list;
   for (const Message& message : messages) {
     const auto found = by_message.find(message.id.str());
@@ -122,8 +125,13 @@ HttpReply change(ServerContext* context, Call& call) {
   Conversations conversations(context->store);
   const Result<Conversation> before = conversations.get(owner_of(call), *id);
   if (!before.ok()) return store_error(call, before.error());
-  const Result<Conversations::Change> fields = read_change(*body, before->settings);
+  Result<Conversations::Change> fields = read_change(*body, before->settings);
   if (!fields.ok()) return own_error(call, own_api_error(fields.error()));
+  // A word is given where it was asked for; here it is only taken back.
+  if (const Json* allowed = body->find("allowed_tools"); allowed != nullptr && !allowed->is_null()) {
+    if (!allowed->is_array() || !allowed->as_array().empty()) return own_error(call, bad_field("allowed_tools", "expected an empty list, which takes a person's word back"));
+    fields->settings = with_allowed_tools(fields->settings.value_or(before->settings), {});
+  }
   const Result<Conversation> after = conversations.change(owner_of(call), *id, *fields, now_us());
   if (!after.ok()) return store_error(call, after.error());
   return json_response(200, conversation_json(*after).dump());
@@ -199,7 +207,7 @@ Result<bool> import_one(Conversations* conversations, const Owner& owner, const 
       copy.content = parts->dump();
     }
     if (model != nullptr && model->is_string()) copy.model = model->as_string().substr(0, 256);
-    Json usage = Json::Object{{"finish_reason", "stop"}};
+    Json usage = Json::Object{{"finish_reason", "stop"}, {"tainted_by", "an import"}};  // a file may say anything
     if (*role == Json("assistant")) copy.usage = usage.dump();
     Result<Message> stored = conversations->append(owner, copy, now_us());
     if (!stored.ok() && stored.error().code == ErrorCode::kUnavailable) return std::move(stored).error();

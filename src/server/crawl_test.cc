@@ -42,7 +42,8 @@ class CrawlTest : public AppTest {
     task.payload = *Json::parse(R"({"prompt": "q", "answers": ["good", "bad"], "why": "test"})");
     EXPECT_TRUE(LabelQueues(*store_).add_tasks(tenant_, "pairs", {task}, 1).ok());
     task_ = text(*json(ask("POST", "/firesteel/v1/admin/labels/pairs/next", my_admin_, "{}")).find("task"), "id");
-    for (const std::string* id : {&conversation_, &message_, &response_, &request_, &file_, &batch_, &job_, &document_, &task_}) EXPECT_GT(id->size(), 8u);
+    confirmation_ = context_->confirmations.open({.tenant = tenant_, .answer = [](ConfirmWord) { return true; }}).str();
+    for (const std::string* id : {&confirmation_, &conversation_, &message_, &response_, &request_, &file_, &batch_, &job_, &document_, &task_}) EXPECT_GT(id->size(), 8u);
   }
   static std::string made(const HttpResponse& response) {
     EXPECT_TRUE(response.status == 200 || response.status == 201) << response.body;
@@ -65,7 +66,7 @@ class CrawlTest : public AppTest {
   static bool begins(std::string_view text, std::string_view with) { return text.substr(0, with.size()) == with; }
 
   std::string mine_, my_admin_, foreign_, foreign_admin_;
-  std::string conversation_, message_, response_, request_, file_, batch_, job_, document_, task_;
+  std::string conversation_, message_, response_, request_, file_, batch_, job_, document_, task_, confirmation_;
 };
 
 TEST_F(CrawlTest, EveryIdInAnAddress) {
@@ -79,6 +80,7 @@ TEST_F(CrawlTest, EveryIdInAnAddress) {
       {"/firesteel/v1/messages/", &message_},
       {"/firesteel/v1/requests/", &request_},
       {"/firesteel/v1/documents/", &document_},
+      {"/firesteel/v1/confirmations/", &confirmation_},
       {"/firesteel/v1/admin/label-tasks/", &task_},
   };
   // No tenant's: pages and the names of models; and the operator's, which nobody reaches without the scope for all tenants.
@@ -144,6 +146,8 @@ TEST_F(CrawlTest, EveryIdInAnAddress) {
   }
   EXPECT_EQ(ask("POST", admin + "label-tasks/" + task_, my_admin_, R"({"choice": 1})").status, 200);
   EXPECT_EQ(ask("DELETE", "/firesteel/v1/documents/" + document_, mine_).status, 204);
+  EXPECT_EQ(ask("POST", "/firesteel/v1/confirmations/" + confirmation_, mine_, R"({"answer": "maybe"})").status, 400);
+  EXPECT_EQ(ask("POST", "/firesteel/v1/confirmations/" + confirmation_, mine_, R"({"answer": "deny"})").status, 200);
 }
 
 TEST_F(CrawlTest, EveryIdInABodyOrAQuery) {

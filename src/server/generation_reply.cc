@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <map>
 #include <utility>
 
 #include <fmt/format.h>
@@ -78,6 +79,11 @@ bool CancelHandle::cancel_lane(int lane) {
   return false;
 }
 
+bool CancelHandle::confirm(size_t choice, int64_t question, ConfirmWord word) {
+  MutexLock lock(mutex_);
+  return choice < streams_.size() && streams_[choice]->confirm(question, word);
+}
+
 // The store's answer, which comes on a thread of its own, perhaps after the client has left.
 struct Settling {
   std::atomic<bool> over{false};
@@ -103,6 +109,9 @@ class GenerationReply final : public PendingReply {
     Span span;
     int64_t n_context_tokens = 0;      // of a fork: computed by this request, though its branches found them computed
     std::shared_ptr<CancelHandle> cancel;
+    TenantId tenant = {};              // who may answer what tools ask
+    UserId user = {};
+    std::function<void(const std::string& tool)> allow_always;
   };
 
   explicit GenerationReply(Work work) : work_(std::move(work)), usage_(work_.streams.size()), start_us_(system_clock().now_us()) {
@@ -129,6 +138,7 @@ class GenerationReply final : public PendingReply {
   enum class Phase : uint8_t { kRunning, kSettling, kOver };
 
   void pump(std::string* bytes);
+  void name_question(size_t choice, GenerateEvent* event);
   void note_token();
   void note_text(size_t choice, const GenerateEvent& event);
   void on_done(size_t choice, GenerateEvent event, std::string* bytes);
@@ -147,6 +157,7 @@ class GenerationReply final : public PendingReply {
   TokenCounts tokens_;
   std::string finish_reason_;
   std::string text_head_;
+  std::map<std::pair<size_t, int64_t>, ConfirmationId> asked_;   // calls that wait for a person, by choice and number
   std::optional<double> agreement_;
   std::shared_ptr<Settling> settling_ = std::make_shared<Settling>();
   std::string held_;             // of an answer that does not stream
@@ -221,12 +232,36 @@ void GenerationReply::pump(std::string* bytes) {
         break;
       }
       if (event->kind == GenerateEvent::Kind::kToken) note_token();
+      if (event->kind == GenerateEvent::Kind::kAgent) name_question(i, &*event);
       note_text(i, *event);
       work_.exchange.encoder->event(i, *event, bytes);
     }
     all_done = all_done && usage_[i].has_value();
   }
   if (all_done || error_) settle();
+}
+
+// A question to a person gets the id by which it is answered, in the place of its number.
+void GenerationReply::name_question(size_t choice, GenerateEvent* event) {
+  if (event->report == nullptr || work_.cancel == nullptr) return;
+  const Json *type = event->report->find("type"), *number = event->report->find("confirm");
+  if (type == nullptr || number == nullptr || !number->is_int()) return;
+  const bool is_over = *type == Json("confirmed");
+  ConfirmationId& id = asked_[{choice, number->as_int()}];
+  if (is_over) {
+    work_.context->confirmations.close(id);
+  } else {
+    const Json* call = event->report->find("call");
+    const Json* name = call == nullptr ? nullptr : call->find("name");
+    ConfirmDesk::Question question{.tenant = work_.tenant, .user = work_.user};
+    question.answer = [handle = work_.cancel, choice, n = number->as_int()](ConfirmWord word) { return handle->confirm(choice, n, word); };
+    if (work_.allow_always && name != nullptr) question.always = [allow = work_.allow_always, tool = name->as_string()] { allow(tool); };
+    id = work_.context->confirmations.open(std::move(question));
+  }
+  Json named = *event->report;
+  named.set("confirm", id.str());
+  event->report = std::make_shared<const Json>(std::move(named));
+  if (is_over) asked_.erase({choice, number->as_int()});
 }
 
 GenerationOutcome GenerationReply::outcome(bool client_left) const {
@@ -242,6 +277,8 @@ GenerationOutcome GenerationReply::outcome(bool client_left) const {
 }
 
 void GenerationReply::forget_streams() {
+  for (const auto& [place, id] : asked_) work_.context->confirmations.close(id);
+  asked_.clear();
   if (work_.cancel == nullptr) return;
   MutexLock lock(work_.cancel->mutex_);
   work_.cancel->streams_.clear();
@@ -388,15 +425,15 @@ HttpReply start_generation(ServerContext* context, const Call& call, Exchange ex
   if (context->draining) return refuse({.kind = ApiErrorKind::kUnavailable, .message = "the server is stopping; try again"});
   const Principal& principal = *call.principal;
 
-  for (const GenerateRequest& request : exchange.requests) {
-    if (!request.tools || principal.may(Scope::kFiles)) continue;
-    for (const std::string& name : request.tools->names) {
-      if (needs_files_scope(name)) return refuse({.kind = ApiErrorKind::kForbidden, .message = "the tool " + name + " needs a key with the scope files", .code = "insufficient_permissions"});
-    }
-  }
-
   GenerationReply::Work work;
   const ModelInfo info = context->generator.info();
+  for (const GenerateRequest& request : exchange.requests) {
+    if (!request.tools) continue;
+    if (const std::optional<ApiError> refused = check_tool_scopes(*request.tools, info, principal)) return refuse(*refused);
+    if (!request.tools->confirms) continue;
+    if (!exchange.stream) return refuse({.kind = ApiErrorKind::kInvalidRequest, .message = "firesteel.confirm: questions come in the stream: set stream to true", .param = "firesteel.confirm"});
+    if (hooks.cancel == nullptr) hooks.cancel = std::make_shared<CancelHandle>();
+  }
   int64_t n_generated_max = 0;
   std::vector<TokenId> last;
   // Adapters by digest from here on: what a name stands for later does not matter to this request.
@@ -487,6 +524,9 @@ HttpReply start_generation(ServerContext* context, const Call& call, Exchange ex
   work.error_is_done = hooks.error_is_done;
   work.observed = hooks.observe != nullptr;
   work.cancel = std::move(hooks.cancel);
+  work.tenant = principal.tenant;
+  work.user = principal.user;
+  work.allow_always = std::move(hooks.allow_always);
   if (exchange.records != nullptr) {
     CHECK(!hooks.before_settle);
     hooks.before_settle = [records = exchange.records](const GenerationOutcome& outcome, std::function<void(Status)> done) {

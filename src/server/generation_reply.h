@@ -41,6 +41,8 @@ class CancelHandle {
   void cancel() FS_EXCLUDES(mutex_);
   // One lane of a run of agents; false where there is none that runs.
   bool cancel_lane(int lane) FS_EXCLUDES(mutex_);
+  // A person's word about a call that waits; false where none does.
+  bool confirm(size_t choice, int64_t question, ConfirmWord word) FS_EXCLUDES(mutex_);
   bool cancelled() FS_EXCLUDES(mutex_) {
     MutexLock lock(mutex_);
     return cancelled_;
@@ -60,6 +62,8 @@ struct GenerationHooks {
   bool cancel_is_done = false;
   bool error_is_done = false;   // so is kError: other choices go on
   std::shared_ptr<CancelHandle> cancel = {};
+  // A person has allowed a tool for the rest of the conversation; on any thread, and may wait.
+  std::function<void(const std::string& tool)> allow_always = {};
   // Told once, when the request has ended, before its usage is settled; must not wait.
   std::function<void(const GenerationOutcome& outcome)> observe = {};
   // Work that nobody waits for. Dropped before its end it is as if it never ran: somebody runs it again from the start, and that run is

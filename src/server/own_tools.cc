@@ -64,4 +64,15 @@ Status use_own_tools(const OwnTools& wanted, const ModelInfo& info, bool reports
   return {};
 }
 
+std::optional<ApiError> check_tool_scopes(const ToolUse& use, const ModelInfo& info, const Principal& principal) {
+  for (const std::string& name : use.names) {
+    const ToolInfo* const tool = find_tool(info, name);
+    if (tool == nullptr || tool->scope.empty()) continue;
+    const Result<Scope> needed = parse_scopes(tool->scope);  // an unknown word: for nobody
+    if (needed.ok() && principal.may(*needed)) continue;
+    return ApiError{.kind = ApiErrorKind::kForbidden, .message = "the tool " + name + " needs a key with the scope " + tool->scope, .code = "insufficient_permissions"};
+  }
+  return std::nullopt;
+}
+
 }  // namespace firesteel

@@ -9,6 +9,8 @@
 #include "api/generator.h"
 #include "base/json.h"
 #include "base/result.h"
+#include "server/api_error.h"
+#include "tenants/tenants.h"
 
 namespace firesteel {
 
@@ -23,7 +25,7 @@ Result<OwnTools> read_own_tools(const Json& value, const ModelInfo& info);
 // trained to call them when it does. kInvalidArgument when tools that were named have no place.
 Status use_own_tools(const OwnTools& wanted, const ModelInfo& info, bool reports_calls, GenerateRequest* request);
 
-// Whether the tool reads a tenant's documents, which keys need the scope "files" for.
-inline bool needs_files_scope(std::string_view tool) { return tool == "documents"; }
+// A refusal when the key lacks what one of the tools asks for.
+std::optional<ApiError> check_tool_scopes(const ToolUse& use, const ModelInfo& info, const Principal& principal);
 
 }  // namespace firesteel

@@ -14,6 +14,7 @@
 #include "api/generator.h"
 #include "base/mutex.h"
 #include "server/adapter_names.h"
+#include "server/confirm_desk.h"
 #include "server/credentials.h"
 #include "server/server_metrics.h"
 #include "store/store.h"
@@ -65,6 +66,7 @@ struct ServerContext {
   std::atomic<bool> draining{false};
   ReleaseDesk* releases = nullptr;   // set before serving, outlives it; nullptr: names are answered as they are
   AdapterNames adapters;
+  ConfirmDesk confirmations;
 
   // Work that may wait, from the I/O thread. False when there is no server any more or its queue is full.
   bool run_on_worker(std::function<void()> task) FS_EXCLUDES(mutex) {

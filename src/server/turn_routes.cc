@@ -17,6 +17,7 @@
 #include "server/own_api.h"
 #include "server/own_tools.h"
 #include "server/release_routing.h"
+#include "server/told_question.h"
 #include "store/run_ledgers.h"
 
 namespace firesteel {
@@ -121,6 +122,7 @@ Json calls_of(const Json& ledger) {
       one.set(name, std::move(text));
     }
     if (call.find("failed") != nullptr) one.set("failed", true);
+    if (const Json* consent = call.find("consent"); consent != nullptr) one.set("consent", *consent);
     out.push_back(std::move(one));
   }
   return out;
@@ -176,6 +178,13 @@ class TurnEncoder final : public ReplyEncoder {
   void agent_event(const Json& event, std::string* out) {
     const std::string type = text_member(event, "type");
     if (type == "note") return append_event("note", Json::Object{{"text", text_member(event, "text")}}, out);
+    if (const std::optional<ToldQuestion> question = read_question(event)) {
+      Json told = question->told;
+      const Json* asking = told.find("lane");
+      const bool is_lane = asking != nullptr && asking->is_int() && asking->as_int() != answer_lane_;
+      told.set("lane", is_lane ? asking->as_int() + 1 : 0);
+      return append_event(question->is_over ? "confirmed" : "confirm", told, out);
+    }
     const Json* id = event.find("lane");
     if (id == nullptr && (type == "tool" || type == "result")) return tool_event(0, event, out);
     if (id == nullptr || !id->is_int()) return;
@@ -232,6 +241,7 @@ struct TurnSettings {
   std::string mode, why;
   std::optional<AgentParams> agents;
   OwnTools tools;
+  bool confirms = false;
 };
 
 // mode contemplating or auto, agents, strategy, budget_tokens.
@@ -266,6 +276,8 @@ Result<TurnSettings> read_settings(const Json& body, const ModelInfo& info) {
     if (!own.ok()) return Error{own.error().code, "tools: " + own.error().message};
     settings.tools = std::move(own).value();
   }
+  FS_TRY(const std::optional<bool> confirms, bool_field(body, "confirm"));
+  settings.confirms = confirms.value_or(false);
   FS_TRY(const std::optional<int64_t> max_tokens, int_field(body, "max_tokens", 1, int64_t{1} << 40));
   if (max_tokens) settings.stop.max_tokens = *max_tokens;
   if (getrandom(&settings.sampling.seed, sizeof settings.sampling.seed, 0) != sizeof settings.sampling.seed) settings.sampling.seed = static_cast<uint64_t>(now_us());
@@ -315,6 +327,27 @@ Result<std::vector<const Message*>> path_to(const std::vector<Message>& messages
   return path;
 }
 
+// Whether an answer on this way was made of text of strangers: later answers read it, so what they call is not theirs alone either.
+bool is_tainted(const std::vector<const Message*>& path) {
+  return std::any_of(path.begin(), path.end(), [](const Message* message) {
+    const Result<Json> usage = message->usage.empty() ? Result<Json>(Json()) : Json::parse(message->usage);
+    return usage.ok() && usage->is_object() && usage->find("tainted_by") != nullptr;
+  });
+}
+
+// A person's word for all later calls of a tool in a conversation. Best effort: where it cannot be kept, they are asked again.
+void allow_tool(ServerContext* context, const Owner& owner, const ConversationId& id, const std::string& tool) {
+  Conversations conversations(context->store);
+  const Result<Conversation> conversation = conversations.get(owner, id);
+  if (!conversation.ok()) return;
+  std::vector<std::string> allowed = allowed_tools_of(*conversation);
+  if (allowed.size() >= kAllowedToolsMax || std::find(allowed.begin(), allowed.end(), tool) != allowed.end()) return;
+  allowed.push_back(tool);
+  Conversations::Change change;
+  change.settings = with_allowed_tools(conversation->settings, allowed);
+  static_cast<void>(conversations.change(owner, id, change, now_us()));
+}
+
 HttpReply turn_error(const Call& call, const Error& error) { return own_error(call, own_api_error(error)); }
 
 void remember(ServerContext* context, const std::shared_ptr<TurnState>& turn, const std::shared_ptr<RunningTurns>& running,
@@ -333,6 +366,7 @@ void remember(ServerContext* context, const std::shared_ptr<TurnState>& turn, co
                               {"mode", turn->mode}};
     if (!turn->why.empty()) usage.set("why", turn->why);
     if (turn->ledger != nullptr) {
+      if (const std::string source = text_member(*turn->ledger, "tainted_by"); !source.empty()) usage.set("tainted_by", source);
       Json lanes = lanes_of(*turn->ledger);
       if (!lanes.as_array().empty()) usage.set("lanes", std::move(lanes));
       Json calls = calls_of(*turn->ledger);
@@ -464,6 +498,11 @@ HttpReply run_turn(ServerContext* context, const std::shared_ptr<RunningTurns>& 
   request.agents = settings->agents;
   const Status offered = use_own_tools(settings->tools, context->generator.info(), /*reports_calls=*/true, &request);
   if (!offered.ok()) return own_error(call, bad_field("tools", offered.error().message));
+  if (request.tools) {
+    request.tools->confirms = settings->confirms;
+    request.tools->allowed = allowed_tools_of(*conversation);
+    if (is_tainted(*path)) request.tools->tainted_by = "the conversation";
+  }
   exchange.requests.push_back(std::move(request));
   exchange.dialect = Dialect::kFiresteel;
   exchange.stream = true;
@@ -474,6 +513,7 @@ HttpReply run_turn(ServerContext* context, const std::shared_ptr<RunningTurns>& 
   GenerationHooks hooks;
   hooks.cancel_is_done = true;
   hooks.cancel = std::make_shared<CancelHandle>();
+  hooks.allow_always = [context, owner, id = *id](const std::string& tool) { allow_tool(context, owner, id, tool); };
   hooks.before_settle = [context, turn, running](const GenerationOutcome& outcome, std::function<void(Status)> done) {
     remember(context, turn, running, outcome, std::move(done));
   };

@@ -25,6 +25,8 @@ struct McpServerConfig {
   std::vector<std::pair<std::string, std::string>> environment = {};  // of the command: all that it gets
   std::vector<std::pair<std::string, std::string>> headers = {};      // of HTTP: all but the protocol's own; never a caller's key
   std::vector<std::string> read_only = {};                            // tools that change nothing, by the operator's word
+  std::vector<std::string> confirm = {};                              // tools of which every call is put to a person
+  std::map<std::string, std::string> scopes = {};                     // tool to what a key must be allowed beside inference; "*": of all others
   std::map<std::string, std::string> pins = {};                       // tool to fingerprint; a tool without its pin is not offered
 };
 

@@ -50,7 +50,8 @@ Result<ToolResult> call(McpClient* client, const std::string& tool, const Json& 
 struct Described {
   std::shared_ptr<McpClient> client;
   McpTool tool;
-  std::string name;
+  std::string name, scope;
+  bool asks_always = false;
 };
 
 class McpReader final : public AgentTool {
@@ -60,6 +61,7 @@ class McpReader final : public AgentTool {
   const std::string& description() const override { return described_.tool.description; }
   Json parameters() const override { return described_.tool.schema; }
   ToolTaint taint() const override { return ToolTaint::kTainted; }
+  std::string_view scope() const override { return described_.scope; }
   Result<ToolResult> run(const Json& arguments, const ToolContext& context) const override {
     return call(described_.client.get(), described_.tool.name, arguments, context);
   }
@@ -75,6 +77,8 @@ class McpActor final : public ActingTool {
   const std::string& description() const override { return described_.tool.description; }
   Json parameters() const override { return described_.tool.schema; }
   ToolTaint taint() const override { return ToolTaint::kTainted; }
+  std::string_view scope() const override { return described_.scope; }
+  bool asks_always() const override { return described_.asks_always; }
   Result<ToolResult> act(const Json& arguments, const ToolContext& context, const ActPermit&) const override {
     return call(described_.client.get(), described_.tool.name, arguments, context);
   }
@@ -98,7 +102,7 @@ Result<std::vector<McpServerConfig>> parse_mcp_config(std::string_view text) {
     if (!server.is_object()) return wrong("servers." + name + ": expected an object");
     for (const auto& member : server.as_object()) {
       const std::string& key = member.first;
-      static constexpr const char* kKnown[] = {"command", "url", "environment", "headers", "read_only", "pins"};
+      static constexpr const char* kKnown[] = {"command", "url", "environment", "headers", "read_only", "confirm", "scopes", "pins"};
       if (std::none_of(std::begin(kKnown), std::end(kKnown), [&](const char* known) { return key == known; })) return wrong(place + key + ": unknown");
     }
     McpServerConfig config;
@@ -107,6 +111,12 @@ Result<std::vector<McpServerConfig>> parse_mcp_config(std::string_view text) {
     FS_TRY(config.read_only, texts(server, "read_only", place));
     FS_TRY(config.environment, pairs(server, "environment", place));
     FS_TRY(config.headers, pairs(server, "headers", place));
+    FS_TRY(config.confirm, texts(server, "confirm", place));
+    for (const std::string& tool : config.confirm) {
+      if (std::find(config.read_only.begin(), config.read_only.end(), tool) != config.read_only.end()) return wrong(place + "confirm: \"" + tool + "\" is in read_only, too: a tool that acts on nothing is not confirmed");
+    }
+    FS_TRY(const auto scopes, pairs(server, "scopes", place));
+    config.scopes.insert(scopes.begin(), scopes.end());
     FS_TRY(const auto pins, pairs(server, "pins", place));
     config.pins.insert(pins.begin(), pins.end());
     if (const Json* url = server.find("url"); url != nullptr) {
@@ -126,8 +136,12 @@ Result<McpOffer> mcp_tools(std::shared_ptr<McpClient> client) {
   const McpServerConfig& config = client->config();
   McpOffer offer;
   for (McpTool& tool : tools) {
-    Described described{client, std::move(tool), {}};
+    Described described{.client = client, .tool = std::move(tool), .name = {}, .scope = {}};
     described.name = config.name + "." + described.tool.name;
+    const auto own_scope = config.scopes.find(described.tool.name), any_scope = config.scopes.find("*");
+    if (own_scope != config.scopes.end()) described.scope = own_scope->second;
+    else if (any_scope != config.scopes.end()) described.scope = any_scope->second;
+    described.asks_always = std::find(config.confirm.begin(), config.confirm.end(), described.tool.name) != config.confirm.end();
     const auto pin = config.pins.find(described.tool.name);
     if (pin == config.pins.end() || pin->second != described.tool.fingerprint) {
       offer.notes.push_back(described.name + (pin == config.pins.end() ? " is not pinned" : ": its description has changed since it was pinned") + ", so it is not offered (now " +

@@ -14,7 +14,8 @@
 
 namespace firesteel {
 
-// {"servers": {"NAME": {"command": [...], "environment"?: {...}} or {"url", "headers"?: {...}}, "read_only"?: [tools], "pins"?: {tool: fingerprint}}}
+// {"servers": {"NAME": {"command": [...], "environment"?: {...}} or {"url", "headers"?: {...}}, "read_only"?: [tools], "confirm"?: [tools],
+//   "scopes"?: {tool or "*": scopes}, "pins"?: {tool: fingerprint}}}
 Result<std::vector<McpServerConfig>> parse_mcp_config(std::string_view text);
 
 struct McpOffer {

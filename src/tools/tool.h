@@ -30,6 +30,8 @@ struct ToolContext {
   std::string_view owner = {};                                  // the tenant whose documents may be read; empty: the operator, on the command line
   std::span<const std::shared_ptr<const RgbImage>> images = {};  // of the request, in its order
   std::function<bool()> cancelled = {};                         // whether the run has been cancelled; empty: it cannot be
+  int lane = -1;                                                // of a run of agents, by its number in the ledger
+  std::string_view lane_key = {};                               // the same by its name there
 };
 
 struct ToolResult {
@@ -50,7 +52,7 @@ class AgentTool {
   virtual const std::string& description() const = 0;
   virtual Json parameters() const = 0;  // a JSON Schema of the arguments
   virtual ToolTaint taint() const { return ToolTaint::kClean; }
-  // What a key must be allowed beside inference: "" or "files".
+  // What a key must be allowed beside inference, as schema/identity.h names scopes: "", "files", "files,audit.read".
   virtual std::string_view scope() const { return {}; }
   // An error's message is for the model, too. `arguments` came from a model: any JSON object.
   virtual Result<ToolResult> run(const Json& arguments, const ToolContext& context) const = 0;
@@ -66,6 +68,8 @@ class ActingTool : public AgentTool {
     return Error{ErrorCode::kFailedPrecondition, name() + " acts on the world: it runs with a permit only"};
   }
   virtual Result<ToolResult> act(const Json& arguments, const ToolContext& context, const ActPermit& permit) const = 0;
+  // Every call wants a person's word, whatever was read before; nobody can give it in advance.
+  virtual bool asks_always() const { return false; }
 };
 
 using AgentTools = std::vector<std::shared_ptr<const AgentTool>>;

@@ -406,6 +406,80 @@ test("tools that were called are shown, also after a reload", () => onPage({ del
   assert.equal(await page.locator(".calls li").count(), 1);
 }));
 
+test("a tool that acts asks first: no, once, always, too late; by keyboard", () => onPage({ delayMs: 2 }, async (page) => {
+  await page.evaluate(() => { window.heard = []; new MutationObserver(() => window.heard.push(document.querySelector("[role=status].sr-only").textContent)).observe(document.querySelector("[role=status].sr-only"), { childList: true, characterData: true, subtree: true }); });
+  const words = () => world.server.stats.words;
+  const chip = () => page.locator(".ans").last().locator(".tool").innerText();
+  const done = async () => { await page.waitForSelector(".ans[aria-busy=false] .foot >> nth=-1"); await page.waitForFunction(() => !document.querySelector(".ans[aria-busy=true]")); };
+  // No, with the keyboard alone: the focus starts on the answer that does nothing.
+  await ask(page, "close the ticket", { wait: false });
+  await page.waitForSelector(".confirm");
+  assert.equal(await focused(page), "Do not run");
+  assert.match(await page.locator(".confirm").innerText(), /Run tickets\.close\?[^]*mail\.txt[^]*as the mail says[^]*Not run in/);
+  assert.ok((await page.evaluate(() => window.heard)).some((text) => /asks to run tickets\.close/.test(text)));
+  await visible(page, "Waiting for your word");
+  await axe(page, "with a question");
+  await page.keyboard.press("Enter");
+  await done();
+  assert.deepEqual(words(), ["deny"]);
+  assert.match(await chip(), /you said no/);
+  assert.equal(await page.locator(".confirm").count(), 0);
+  assert.equal(await focused(page), "msg");
+  // Somebody who is writing is not interrupted, and finds the question by its key.
+  await ask(page, "close the ticket", { wait: false });
+  await page.fill("#msg", "and then");
+  await page.waitForSelector(".confirm");
+  assert.equal(await focused(page), "msg");
+  await page.keyboard.press("Control+Alt+a");
+  assert.equal(await focused(page), "Do not run");
+  await page.keyboard.press("Tab");
+  assert.equal(await focused(page), "Run once");
+  await page.keyboard.press("Enter");
+  await done();
+  assert.match(await chip(), /you allowed it/);
+  assert.equal(await page.inputValue("#msg"), "and then");
+  await page.reload();
+  await page.waitForSelector(".ans .tool");
+  assert.match(await chip(), /you allowed it/, "it is kept");
+  // Always: the next one is not asked about, and the word can be taken back.
+  await ask(page, "close the ticket", { wait: false });
+  await page.click("text=Always in this conversation");
+  await done();
+  await visible(page, "Runs without asking in this conversation: tickets.close");
+  await axe(page, "with a tool that is allowed");
+  await ask(page, "close the ticket");
+  assert.match(await chip(), /allowed in this conversation/);
+  assert.deepEqual(words(), ["deny", "allow", "always"]);
+  await page.click("text=Ask again");
+  await page.waitForFunction(() => !document.querySelector(".allowed"));
+  // Nobody answers; and Esc stops the answer, and with it the question.
+  world.server.next = { patience: 60 };
+  await ask(page, "close the ticket");
+  assert.match(await chip(), /nobody answered/);
+  await ask(page, "close the ticket", { wait: false });
+  await page.waitForSelector(".confirm");
+  await page.keyboard.press("Escape");
+  await done();
+  assert.equal(await page.locator(".confirm").count(), 0);
+}));
+
+test("tools are chosen once and go with each turn", () => onPage({}, async (page) => {
+  await ask(page, "plain");
+  assert.equal(turns().at(-1).tools, undefined);
+  assert.equal(turns().at(-1).confirm, true);
+  await page.click("[aria-label='Tools']");
+  await axe(page, "in the list of tools");
+  assert.equal(await page.isDisabled("label:has-text('calculator') input"), true, "what is used by itself is no choice");
+  await page.check("label:has-text('documents') input");
+  await page.click("dialog >> text=Done");
+  assert.equal(await focused(page), "Tools, 1 chosen");
+  await ask(page, "plain");
+  assert.deepEqual(turns().at(-1).tools, ["calculator", "documents"]);
+  await page.reload();
+  await ask(page, "plain");
+  assert.deepEqual(turns().at(-1).tools, ["calculator", "documents"]);
+}));
+
 test("answers can be shown only when they are complete", () => onPage({ delayMs: 6 }, async (page) => {
   await page.click("[aria-label=Settings]");
   await page.uncheck("text=Show answers while they are written");

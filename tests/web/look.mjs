@@ -33,6 +33,11 @@ const PAGES = {
     await page.waitForSelector(".lane[data-s=live]");
     await page.waitForTimeout(1300);
   } },
+  confirm: { path: "/", async act(page) {
+    await page.fill("#msg", "Close the ticket that the mail is about");
+    await page.keyboard.press("Enter");
+    await page.waitForSelector(".confirm");
+  } },
   busy: { path: "/", async act(page) {
     server.next = { busy: 30 };
     await page.fill("#msg", "plain question");

@@ -31,7 +31,8 @@ export class MockServer {
     this.conversations = new Map();
     this.next = {};
     this.streams = new Map();
-    this.stats = { csp_reports: [], foreign_requests: 0, turns: [], cancelled: 0, closed: 0, feedback: [], choices: [], deleted: [] };
+    this.questions = new Map();  // that wait for a person, by id
+    this.stats = { csp_reports: [], foreign_requests: 0, turns: [], cancelled: 0, closed: 0, feedback: [], choices: [], deleted: [], words: [] };
     this.admin = adminRoutes();
     this.seed();
   }
@@ -141,7 +142,7 @@ export class MockServer {
 
   async chat(req, res, method, sub, query, sent, session) {
     const head = ({ id, title, pinned, created_at, updated_at, model }) => ({ id, title, pinned, created_at, updated_at, model });
-    const full = (c) => ({ ...head(c), system: c.system, messages: c.messages });
+    const full = (c) => ({ ...head(c), system: c.system, ...(c.allowed?.length ? { allowed_tools: c.allowed } : {}), messages: c.messages });
     const mine = [...this.conversations.values()].filter((c) => c.owner.tenant === session.tenant).sort((a, b) => b.updated_at - a.updated_at);
     if (sub === "/conversations" && method === "GET") {
       const q = (query.get("q") ?? "").toLowerCase();
@@ -150,6 +151,17 @@ export class MockServer {
       if (before) found = found.slice(found.findIndex((c) => c.id === before) + 1);
       const limit = Number(query.get("limit") ?? 50);
       return this.send(res, 200, { data: found.slice(0, limit).map(head), has_more: found.length > limit });
+    }
+    if (sub === "/tools") return this.send(res, 200, { data: [{ name: "calculator", description: "Works out an expression exactly", automatic: true, allowed: true },
+      { name: "documents", description: "Searches the user's own documents", automatic: false, allowed: true }, { name: "tickets.close", description: "Closes a ticket for good", automatic: false, allowed: session.scopes.includes("admin") }] });
+    const asked = /^\/confirmations\/(\w+)$/.exec(sub);
+    if (asked) {
+      const say = this.questions.get(asked[1]);
+      if (!say) throw new HttpError(404, "not_found", "There is nothing here.");
+      this.stats.words.push(sent.answer);
+      this.questions.delete(asked[1]);
+      say(sent.answer);
+      return this.send(res, 200, { answer: sent.answer });
     }
     if (sub === "/conversations" && method === "POST") return this.send(res, 201, head(this.create(session, sent)));
     if (sub === "/export") return this.send(res, 200, { format: "firesteel.conversations.v1", conversations: mine.map(full) });
@@ -168,6 +180,7 @@ export class MockServer {
       }
       if (method === "PATCH") {
         for (const key of ["title", "pinned", "system"]) if (sent[key] !== undefined) c[key] = sent[key];
+        if (sent.allowed_tools) c.allowed = [];
         return this.send(res, 200, head(c));
       }
       return this.send(res, 200, full(c));
@@ -223,12 +236,35 @@ export class MockServer {
     res.write(": heartbeat\n\n");
     const began = Date.now();
     let text = "", thinking = "", n = 0;
+    const acted = [];
     for (const [event, data] of eventsOf(source)) {
       await new Promise((go) => setTimeout(go, trouble.slow ?? this.delayMs));
       if (stopped || gone) break;
       if (data.lane && off.has(data.lane)) {
         if (!off.get(data.lane)) write("lane", { lane: data.lane, title: source.lanes[data.lane - 1].title, state: "off", tokens: 3, elapsed_ms: 900 });
         off.set(data.lane, true);
+        continue;
+      }
+      if (event === "acts") {  // a call that wants a person's word, unless it was given before
+        let consent = c.allowed?.includes(data.name) ? "standing" : "";
+        if (!consent) {
+          const id = this.id("conf"), timeout_ms = trouble.patience ?? 120_000;
+          write("confirm", { id, lane: data.lane, name: data.name, arguments: data.arguments, tainted_by: "mail.txt", may_always: true, timeout_ms });
+          const word = await new Promise((go) => {
+            this.questions.set(id, go);
+            setTimeout(go, timeout_ms, "").unref();
+            const look = setInterval(() => { if (stopped || gone) { clearInterval(look); go(""); } }, 5);
+            look.unref();
+          });
+          this.questions.delete(id);
+          consent = { allow: "allowed", always: "always", deny: "denied" }[word] ?? "timed_out";
+          if (consent === "always") (c.allowed ??= []).push(data.name);
+          write("confirmed", { id, lane: data.lane, outcome: consent });
+        }
+        const ran = !["denied", "timed_out"].includes(consent);
+        const call = { lane: data.lane, name: data.name, arguments: data.arguments, consent, ...(ran ? { result: "ticket closed" } : { result: "error: not allowed", failed: true }) };
+        write("tool", call);
+        acted.push(call);
         continue;
       }
       write(event, data);
@@ -238,7 +274,7 @@ export class MockServer {
     }
     this.streams.delete(answer.id);
     Object.assign(answer, { content: [{ type: "text", text }], ...(thinking ? { thinking } : {}), finish_reason: stopped || gone ? "cancelled" : trouble.fail ? "error" : "stop",
-      usage: { prompt_tokens: 263, cached_tokens: 128, completion_tokens: n, first_token_ms: 92, total_ms: Math.max(93, Date.now() - began) }, why: source.why, ...(source.lanes ? { lanes: source.lanes } : {}), ...(source.tools ? { tools: source.tools } : {}) });
+      usage: { prompt_tokens: 263, cached_tokens: 128, completion_tokens: n, first_token_ms: 92, total_ms: Math.max(93, Date.now() - began) }, why: source.why, ...(source.lanes ? { lanes: source.lanes } : {}), ...(source.tools || acted.length ? { tools: source.tools ?? acted } : {}) });
     c.updated_at = Date.now();
     c.title ||= source.title ?? pieces(words).slice(0, 6).join("");
     if (gone) { this.stats.closed++; return; }

@@ -53,6 +53,10 @@ See [the derivation](https://example.org/slope) and ~~ignore~~ note the sign of 
     mode: "thinking", title: "Seventeen times twenty-three", tools: [{ name: "calculator", arguments: '{"expression":"17 * 23"}', result: "391" }],
     text: "It is 391.",
   },
+  ticket: {
+    mode: "instant", title: "The ticket in the mail", acts: { lane: 0, name: "tickets.close", arguments: '{"id":7,"note":"as the mail says"}' },
+    text: "That is what became of the ticket.",
+  },
   lanes: {
     mode: "contemplating", why: "Two questions that do not need each other.", title: "Solar panel or turbine",
     lanes: [
@@ -81,6 +85,10 @@ export function* eventsOf(answer) {
   for (const lane of answer.lanes ?? []) {
     for (const piece of pieces(lane.text)) yield ["delta", { lane: lane.lane, text: piece }];
     yield ["lane", { lane: lane.lane, title: lane.title, state: lane.state, tokens: pieces(lane.text).length, elapsed_ms: 4200, note: lane.note }];
+  }
+  if (answer.acts) {
+    yield ["tool", answer.acts];
+    yield ["acts", answer.acts];
   }
   for (const { result, ...call } of answer.tools ?? []) {
     yield ["tool", { lane: 0, ...call }];

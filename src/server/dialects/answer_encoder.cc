@@ -5,6 +5,7 @@
 
 #include "base/rng.h"
 #include "base/utf8.h"
+#include "server/told_question.h"
 
 namespace firesteel {
 namespace {
@@ -37,7 +38,12 @@ AnswerEncoder::AnswerEncoder(size_t n_choices, const AnswerFormat& format, bool 
     : choices_(n_choices, Choice(format)), stream_(stream), raw_(raw), request_id_(std::move(request_id)) {}
 
 void AnswerEncoder::event(size_t index, const GenerateEvent& event, std::string* out) {
-  if (index >= choices_.size() || choices_[index].done || event.kind == GenerateEvent::Kind::kAgent) return;
+  if (index >= choices_.size() || choices_[index].done) return;
+  if (event.kind == GenerateEvent::Kind::kAgent) {
+    const std::optional<ToldQuestion> question = stream_ && event.report != nullptr ? read_question(*event.report) : std::nullopt;
+    if (question) write_question(Json(Json::Object{{question->is_over ? "confirmed" : "confirm", question->told}}).dump(), out);
+    return;
+  }
   Choice& choice = choices_[index];
   const bool is_token = event.kind == GenerateEvent::Kind::kToken;
   if (is_token) {

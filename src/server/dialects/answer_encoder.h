@@ -58,6 +58,8 @@ class AnswerEncoder : public ReplyEncoder {
   // When the exchange streams: what became known with one event (perhaps nothing), then the end of the choice.
   virtual void write_deltas(size_t choice, const std::vector<AnswerDelta>& deltas, std::string* out) = 0;
   virtual void write_done(size_t choice, std::string* out) = 0;
+  // A question about a call, or its end: {"confirm": {"id", "name", "arguments", ...}} or {"confirmed": {"id", "outcome"}}.
+  virtual void write_question(const std::string& /*extension*/, std::string* /*out*/) {}
 
   // The extension's report with what agents did, where they did: {"seed": ..., "agents": {the ledger, without texts}}; or with the calls
   // of the server's own tools: {"seed": ..., "tool_calls": [{"name", "arguments", "result", "failed"?, "choice"?}...]}.

@@ -170,6 +170,9 @@ class MessageEncoder final : public AnswerEncoder {
     }
   }
   void write_done(size_t, std::string*) override {}
+  void write_question(const std::string& extension, std::string* out) override {
+    *out += "event: firesteel_confirm\ndata: {\"type\":\"firesteel_confirm\",\"firesteel\":" + extension + "}\n\n";
+  }
 
   void write_delta(const char* type, const char* name, std::string_view text, std::string* out) const {
     *out += "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":" + std::to_string(block_) + ",\"delta\":";

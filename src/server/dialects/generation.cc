@@ -19,6 +19,7 @@ constexpr Parameter kExtension[] = {
     {"strategy", Support::kSupported, "auto, split, vote, refine"},
     {"error_bound", Support::kSupported, "vote: how likely an early stop may change the answer, 0 to 0.5; default 0.05"},
     {"tools", Support::kSupported, "the server's own: auto (those that the model uses by itself), none, or a list of names"},
+    {"confirm", Support::kSupported, "true: calls that need a person's word are asked about in the stream, and wait"},
     {"adapter", Support::kSupported, "name or digest of a loaded adapter; as \"model\": \"MODEL:NAME\""},
 };
 
@@ -102,6 +103,7 @@ void read_extension(const BodyReader& body, const ModelInfo& info, Generation* o
     if (!own.ok()) return object->fail("tools", own.error().message);
     out->own_tools = std::move(own).value();
   }
+  out->confirms = object->boolean("confirm").value_or(false);
   if (const auto adapter = object->string("adapter")) {
     if (adapter->empty() || adapter->size() > 128) return object->fail("adapter", "expected a name or digest of 1 to 128 bytes");
     out->adapter = *adapter;
@@ -354,6 +356,7 @@ std::vector<GenerateRequest> make_requests(Generation generation, int64_t seed, 
   // tool_choice none takes the client's tools away, and with them ours. Tools that were named have been checked by read_extension.
   const bool no_tools = !generation.tool_list.empty() || generation.no_own_tools;
   if (!no_tools) static_cast<void>(use_own_tools(generation.own_tools, context.generator->info(), /*reports_calls=*/false, &request));
+  if (request.tools) request.tools->confirms = generation.confirms;
   std::vector<GenerateRequest> requests(static_cast<size_t>(generation.n), request);
   for (size_t i = 0; i < requests.size(); ++i) requests[i].sampling.seed = choice_seed(static_cast<uint64_t>(seed), static_cast<uint32_t>(i));
   return requests;

@@ -53,6 +53,7 @@ struct Generation {
   AnswerFormat format = {};
   std::optional<AgentParams> agents = {};
   OwnTools own_tools = {};           // the server's, that it runs itself
+  bool confirms = false;             // the client answers questions about calls
   bool no_own_tools = false;         // the client wants no calls at all
   std::string adapter = {};          // as asked for: a name or a digest; start_generation() resolves it
   RequestImages images = {};         // in the order of the parts {"type": "image"} of messages

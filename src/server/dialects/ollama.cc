@@ -118,6 +118,12 @@ class OllamaEncoder final : public AnswerEncoder {
   void heartbeat(std::string*) override {}  // a line that is no object would end the client
 
  private:
+  void write_question(const std::string& extension, std::string* out) override {
+    *out += head_;
+    write_content({}, {}, {}, out);
+    *out += ",\"done\":false,\"firesteel\":" + extension + "}\n";
+  }
+
   void write_deltas(size_t, const std::vector<AnswerDelta>& deltas, std::string* out) override {
     const Choice& choice = choices_.front();
     for (const AnswerDelta& delta : deltas) {

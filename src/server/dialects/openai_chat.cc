@@ -139,6 +139,10 @@ class ChatEncoder final : public AnswerEncoder {
     write_chunk(index, "{}", finish_reason(choice), logprobs, out);
   }
 
+  void write_question(const std::string& extension, std::string* out) override {
+    *out += "data: {" + chunk_head_ + ",\"choices\":[],\"firesteel\":" + extension + "}\n\n";
+  }
+
   std::string take_logprobs(Choice* choice) {
     std::string text;
     write_openai_logprobs(choice->logprobs, &choice->n_logprobs_told, head_.generator, &text);

@@ -64,6 +64,10 @@ class ResponseEncoder final : public AnswerEncoder {
     *out += "\n\n";
   }
 
+  void write_question(const std::string& extension, std::string* out) override {
+    event_with("firesteel.confirm", [&](JsonWriter* json) { json->key("firesteel").raw(extension); }, out);
+  }
+
   std::string item_id(size_t index) const {
     const Kind kind = choices_.front().parts[index].kind;
     return make_id(kind == Kind::kText ? "msg_" : kind == Kind::kReasoning ? "rs_" : "fc_", request_id_, static_cast<uint32_t>(index) + 1);

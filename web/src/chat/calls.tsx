@@ -15,13 +15,16 @@ function asked(call: ToolCall): string {
   return call.arguments;
 }
 
+/** What a person said to a call that acts. */
+const WORDS: Record<string, string> = { allowed: "you allowed it", always: "you allowed it", standing: "allowed in this conversation", planned: "planned before", denied: "you said no", timed_out: "nobody answered", nobody: "nobody to ask" };
+
 export function Calls({ calls }: { calls: ToolCall[]; /** changes with the calls, which are changed in place */ rev: number }): VNode {
   return (
     <ul class="calls" aria-label="Tools that were used">
       {calls.map((call, i) => (
         <li key={i} class="tool">
           <Icon name={call.failed ? "alert" : call.result === undefined ? "wait" : "check"} />
-          <span>{call.name}</span> <code>{cut(asked(call))}</code>
+          <span>{call.name}</span>{call.consent && WORDS[call.consent] && <span class="taint"><Icon name="shield" />{WORDS[call.consent]}</span>} <code>{cut(asked(call))}</code>
           {call.result !== undefined && <><span>{call.failed ? "failed:" : "="}</span> <code>{cut(call.result)}</code></>}
         </li>
       ))}

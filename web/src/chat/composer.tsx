@@ -8,13 +8,14 @@ import { mode, modelId } from "../lib/prefs";
 import type { Mode, Part } from "../lib/types";
 import { Icon, IconButton, Notice, Segments } from "../ui";
 import { ACCEPT, attach, imagesOf } from "./images";
-import { model, models } from "./state";
+import { change, model, models } from "./state";
 import type { Problem, Thread } from "./thread";
+import { ToolsButton } from "./tools";
 import { ask, stop } from "./turn";
 
 const MODES: readonly (readonly [Mode, string])[] = [["auto", "Auto"], ["instant", "Instant"], ["thinking", "Thinking"], ["contemplating", "Contemplating"]];
 
-export function Composer({ thread, editing }: { thread: Thread; editing: { value: string | null } }): VNode {
+export function Composer({ thread, editing, openTools }: { thread: Thread; editing: { value: string | null }; openTools: () => void }): VNode {
   const ref = useRef<HTMLTextAreaElement>(null);
   const path = thread.path();
   const live = thread.live.value;
@@ -81,6 +82,7 @@ export function Composer({ thread, editing }: { thread: Thread; editing: { value
         <textarea id="msg" ref={ref} rows={1} placeholder="Ask, or paste an image" value={text} onInput={(event) => thread.write(event.currentTarget.value)} onKeyDown={keys} onPaste={paste} />
         <div class="tools">
           <Picker thread={thread} />
+          <ToolsButton open={openTools} />
           <Segments name="mode" legend="Mode" value={mode.value} options={MODES.filter(([id]) => model.value?.modes?.includes(id) ?? true)} onChange={(id) => { mode.value = id; }} />
           <label class="sr-only" for="model">Model</label>
           <select class="select push" id="model" value={model.value?.id ?? ""} onChange={(event) => { modelId.value = event.currentTarget.value; }}>
@@ -94,6 +96,8 @@ export function Composer({ thread, editing }: { thread: Thread; editing: { value
           </span>
         </div>
       </form>
+      {thread.allowed.value.length > 0 && <p class="row small dim allowed"><Icon name="shield" /><span>Runs without asking in this conversation: {thread.allowed.value.join(", ")}</span>
+        <button type="button" class="btn quiet sm" onClick={() => { if (thread.id) void change(thread.id, { allowed_tools: [] }).then(() => { thread.allowed.value = []; ref.current?.focus(); }); }}>Ask again</button></p>}
       <p class="hint"><span>Enter sends, Shift+Enter makes a new line, Esc stops</span>
         {used > 0 && <span class="num">Context {count(used)}{most ? ` of ${count(most)}` : ""} tokens</span>}</p>
     </div>

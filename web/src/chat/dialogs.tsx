@@ -8,7 +8,7 @@ import { closeDialog, Dialog, Icon, IconButton, Segments } from "../ui";
 import { change, exportAll, importFile } from "./state";
 import type { Thread } from "./thread";
 
-export type DialogName = "" | "rename" | "system" | "settings" | "keys";
+export type DialogName = "" | "rename" | "system" | "tools" | "settings" | "keys";
 interface Props { close: () => void }
 
 export function Rename({ thread, close }: Props & { thread: Thread }): VNode {
@@ -111,7 +111,7 @@ export function Settings({ close, keys }: Props & { keys: () => void }): VNode {
 const KEYS: [string[], string][] = [
   [["Enter"], "send"], [["Shift", "Enter"], "new line"], [["Esc"], "stop the answer; close what is open"], [["↑"], "in an empty composer: edit the last question"],
   [["/"], "search conversations"], [["Ctrl", "Alt", "N"], "new conversation"], [["Ctrl", "Alt", "↑"], "conversation above"], [["Ctrl", "Alt", "↓"], "conversation below"],
-  [["Ctrl", "Alt", "C"], "copy the last answer"], [["Ctrl", "Alt", "R"], "answer the last question again"], [["Delete"], "on a conversation in the list: delete it"], [["Ctrl", "/"], "this list"],
+  [["Ctrl", "Alt", "C"], "copy the last answer"], [["Ctrl", "Alt", "R"], "answer the last question again"], [["Ctrl", "Alt", "A"], "to the question whether a tool may run"], [["Delete"], "on a conversation in the list: delete it"], [["Ctrl", "/"], "this list"],
 ];
 export function Keys({ close }: Props): VNode {
   return (

@@ -7,6 +7,7 @@ import { day } from "../lib/format";
 import { mode, singleKeys } from "../lib/prefs";
 import { Bones, copyText, Icon, IconButton, Menu, say, SignIn, Spoken, Toast, type IconName } from "../ui";
 import { Composer } from "./composer";
+import { ToolsDialog } from "./tools";
 import { Keys, Rename, Settings, SystemPrompt, type DialogName } from "./dialogs";
 import { attach, imagesOf } from "./images";
 import { Answer, Question } from "./messages";
@@ -147,10 +148,11 @@ function Chat(): VNode {
           <IconButton icon="plus" label="New conversation" class="quiet only-phone" onClick={() => startNew()} />
         </header>
         <ThreadView thread={thread} editing={editing} />
-        <Composer thread={thread} editing={editing} />
+        <Composer thread={thread} editing={editing} openTools={() => { dialog.value = "tools"; }} />
       </main>
       {dialog.value === "rename" && <Rename thread={thread} close={close} />}
       {dialog.value === "system" && <SystemPrompt thread={thread} close={close} />}
+      {dialog.value === "tools" && <ToolsDialog close={close} />}
       {dialog.value === "settings" && <Settings close={close} keys={() => { dialog.value = "keys"; }} />}
       {dialog.value === "keys" && <Keys close={close} />}
     </div>
@@ -174,6 +176,8 @@ function altKeys(event: KeyboardEvent, thread: Thread): void {
   } else if (key === "r" || event.code === "KeyR") {
     const question = path.findLast((message) => message.role === "user");
     if (question) void again(thread, question);
+  } else if (key === "a" || event.code === "KeyA") {
+    document.querySelector<HTMLElement>("[data-question] button")?.focus();
   } else return;
   event.preventDefault();
 }

@@ -10,9 +10,10 @@ import type { Part } from "../lib/types";
 import { CopyButton, Icon, IconButton, Notice, say } from "../ui";
 import { Calls } from "./calls";
 import { Compare, otherAnswer } from "./compare";
+import { Confirm } from "./confirm";
 import { Lanes } from "./lanes";
 import { isTemporary, isWriting, textOf, type Live, type Message, type Thread } from "./thread";
-import { again, ask, giveFeedback, stop, stopLane } from "./turn";
+import { again, answerQuestion, ask, giveFeedback, stop, stopLane } from "./turn";
 
 // ---------- branches ----------
 function Versions({ thread, message, what }: { thread: Thread; message: Message; what: string }): VNode | null {
@@ -101,7 +102,9 @@ export function Answer({ thread, message, last }: { thread: Thread; message: Mes
       <h2 class="sr-only">Answer</h2>
       {message.thinking && <Thinking message={message} live={!!live && !text} />}
       {message.tools && message.tools.length > 0 && <Calls calls={message.tools} rev={message.rev.value} />}
-      {message.lanes && message.lanes.length > 0 && <Lanes lanes={message.lanes} rev={message.rev.value} owner={message.id} folded={!writing} stop={live && !isTemporary(message.id) ? (lane) => stopLane(message, lane) : undefined} />}
+      {live && message.questions?.map((question) => <Confirm key={question.id} question={question} answer={(word) => answerQuestion(thread, message, question, word)} />)}
+      {message.lanes && message.lanes.length > 0 && <Lanes lanes={message.lanes} rev={message.rev.value} owner={message.id} folded={!writing} stop={live && !isTemporary(message.id) ? (lane) => stopLane(message, lane) : undefined}
+        answer={live ? (question, word) => answerQuestion(thread, message, question, word) : undefined} />}
       {shown ? <Markdown text={shown} live={writing} /> : !writing && !message.error && !message.lost && message.finish_reason !== "cancelled" && <p class="dim">The answer is empty.</p>}
       {writing && <Progress thread={thread} live={live} words={text ? text.trim().split(/\s+/).length : 0} />}
       {!writing && <Ending thread={thread} message={message} last={last} />}
@@ -138,6 +141,7 @@ function Progress({ thread, live, words }: { thread: Thread; live: Live; words: 
   const progress = live.progress.value;
   const phase = live.phase.value;
   const text = phase === "stopping" ? "Stopping"
+    : live.answer.questions?.length || live.answer.lanes?.some((lane) => lane.questions?.length) ? "Waiting for your word"
     : phase === "thinking" ? "Thinking"
     : phase === "writing" ? (streaming.value ? "Writing" : "Writing the answer; it is shown when it is complete")
     : thread.problem.value?.kind === "busy" ? "Waiting for a free slot"

@@ -2,7 +2,7 @@
 import { batch, computed, effect, signal } from "@preact/signals";
 import { ApiError, get, json, offline, patch, post, readSession, reason, remove, session } from "../lib/api";
 import { modelId } from "../lib/prefs";
-import type { Conversation, FullConversation, Model } from "../lib/types";
+import type { Conversation, FullConversation, Model, Tool } from "../lib/types";
 import { say, showToast } from "../ui";
 import { Thread } from "./thread";
 
@@ -11,6 +11,7 @@ export const hasMore = signal(false);
 export const query = signal("");
 export const listProblem = signal("");
 export const models = signal<Model[]>([]);
+export const tools = signal<Tool[]>([]);
 export const current = signal<Thread>(new Thread());
 export const drawer = signal(false);
 export const model = computed<Model | undefined>(() => models.value.find((one) => one.id === modelId.value) ?? models.value[0]);
@@ -50,6 +51,12 @@ export async function loadModels(): Promise<void> {
   try {
     models.value = (await get<{ data: Model[] }>("/v1/models")).data;
   } catch { /* the turn will say it */ }
+}
+
+async function loadTools(): Promise<void> {
+  try {
+    tools.value = (await get<{ data: Tool[] }>("/tools")).data;
+  } catch { /* then none are offered */ }
 }
 
 /** The list's entry of a conversation, put first when it was changed now. */
@@ -108,7 +115,7 @@ export async function reload(thread: Thread): Promise<boolean> {
 }
 
 // ---------- changes ----------
-export async function change(id: string, fields: { title?: string; pinned?: boolean; system?: string }): Promise<void> {
+export async function change(id: string, fields: { title?: string; pinned?: boolean; system?: string; allowed_tools?: string[] }): Promise<void> {
   try {
     upsert(await patch<Conversation>(`/conversations/${id}`, fields));
   } catch (error) {
@@ -199,6 +206,7 @@ effect(() => {
   if (now) {
     void loadList();
     void loadModels();
+    void loadTools();
     fromAddress();
   } else current.value = new Thread();
 });

@@ -1,7 +1,7 @@
 // A conversation as the page holds it: a tree of messages, the branch that is shown, the turn that runs. No elements in here.
 import { signal, type Signal } from "@preact/signals";
 import { draftOf, keepDraft, keepLeaf, leafOf } from "../lib/prefs";
-import type { Conversation, FullConversation, Lane, Part, StoredMessage } from "../lib/types";
+import type { Conversation, FullConversation, Lane, Part, Question, StoredMessage } from "../lib/types";
 
 /** A message with what changes while it is written. `key` stays when the server gives the id. */
 export interface Message extends StoredMessage {
@@ -10,6 +10,7 @@ export interface Message extends StoredMessage {
   thinkingMs?: number;
   lost?: boolean;
   error?: string;
+  questions?: Question[];
 }
 
 export interface Live {
@@ -35,6 +36,8 @@ export class Thread {
   unnamed = false;
   readonly info = signal<Conversation | null>(null);
   readonly system = signal("");
+  /** Tools that may act in this conversation without asking. */
+  readonly allowed = signal<string[]>([]);
   readonly rev = signal(0);
   readonly loading = signal(false);
   readonly missing = signal(false);
@@ -119,7 +122,8 @@ export class Thread {
 
   /** Takes what the server has stored. Messages that are known keep their key, so that the page does not jump. */
   fill(full: FullConversation): void {
-    const { messages, system, ...info } = full;
+    const { messages, system, allowed_tools, ...info } = full;
+    this.allowed.value = allowed_tools ?? [];
     this.id = full.id;
     this.info.value = info;
     this.system.value = system ?? "";

@@ -3,10 +3,11 @@ import { batch, signal } from "@preact/signals";
 import { ApiError, get, post, put, reason, request } from "../lib/api";
 import { keepDraft, mode, modelId, sampling } from "../lib/prefs";
 import { events, type ServerEvent } from "../lib/sse";
-import type { Conversation, Feedback, FullConversation, LaneState, Part, ToolCall, TurnRequest, Usage } from "../lib/types";
+import type { Conversation, Feedback, FullConversation, LaneState, Part, Question, ToolCall, TurnRequest, Usage } from "../lib/types";
 import { say, showToast } from "../ui";
 import { Sentences } from "./sentences";
 import { adopt, createConversation, current, model, upsert } from "./state";
+import { toolNames } from "./tools";
 import { isTemporary, newKey, textOf, type Live, type Message, type Thread } from "./thread";
 
 const PAINT_MS = 50;          // text is shown at most 20 times a second,
@@ -32,8 +33,9 @@ const blank = (parent: string): Omit<Message, "key" | "rev"> =>
 
 function settings(thread: Thread): Omit<TurnRequest, "parent_id"> {
   const { max_tokens, ...rest } = sampling.value;
+  const names = toolNames();
   return { model: model.value?.id ?? modelId.value, mode: mode.value, sampling: rest,
-    ...(thread.system.value ? { system: thread.system.value } : {}), ...(max_tokens ? { max_tokens } : {}) };
+    confirm: true, ...(thread.system.value ? { system: thread.system.value } : {}), ...(max_tokens ? { max_tokens } : {}), ...(names ? { tools: names } : {}) };
 }
 
 async function run(thread: Thread, question: Message | null, answer: Message, body: TurnRequest): Promise<boolean> {
@@ -169,6 +171,17 @@ async function read(thread: Thread, live: Live, question: Message | null, respon
       const owner = lane > 0 ? thread.lane(answer, lane) : answer;
       noteCall(owner.tools ??= [], fields);
       soon();
+    } else if (event === "confirm") {
+      const lane = Number(fields["lane"] ?? 0);
+      const owner = lane > 0 ? thread.lane(answer, lane) : answer;
+      owner.questions = [...(owner.questions ?? []), { id: String(fields["id"]), name: String(fields["name"] ?? ""), arguments: String(fields["arguments"] ?? ""),
+        may_always: fields["may_always"] === true, until: Date.now() + Number(fields["timeout_ms"] ?? 0), ...pick(fields, ["tainted_by"]) }];
+      say(`The assistant asks to run ${String(fields["name"])}. Control Alt A goes to the question.`);
+      soon();
+    } else if (event === "confirmed") {
+      dropQuestion(answer, String(fields["id"]));
+      if (fields["outcome"] === "timed_out") say("Nobody answered, so it was not run.");
+      soon();
     } else if (event === "done") {
       ended = true;
       answer.finish_reason = String(fields["finish_reason"] ?? "stop");
@@ -198,6 +211,7 @@ async function read(thread: Thread, live: Live, question: Message | null, respon
     sentences.end("Stopped.");
   }
   if (!ended) answer.lost = true;
+  for (const owner of [answer, ...(answer.lanes ?? [])]) delete owner.questions;  // nobody waits any more
   paint();
   thread.rev.value++;
   if (!ended) {
@@ -216,7 +230,13 @@ function noteCall(calls: ToolCall[], fields: Record<string, unknown>): void {
     return;
   }
   const open = calls.find((other) => other.result === undefined && other.name === call.name && other.arguments === call.arguments);
-  if (open) Object.assign(open, { result: String(fields["result"]) }, fields["failed"] === true ? { failed: true } : {});
+  if (open) Object.assign(open, { result: String(fields["result"]) }, fields["failed"] === true ? { failed: true } : {}, pick(fields, ["consent"]));
+}
+
+function dropQuestion(answer: Message, id: string): void {
+  for (const owner of [answer, ...(answer.lanes ?? [])]) {
+    if (owner.questions) owner.questions = owner.questions.filter((question) => question.id !== id);
+  }
 }
 
 const pick = (from: Record<string, unknown>, names: string[]): Record<string, unknown> =>
@@ -261,6 +281,21 @@ export function stop(thread: Thread): void {
   // Before `start` there is no id to cancel: closing the connection does it.
   if (isTemporary(id)) { live.abort.abort(); return; }
   post(`/turns/${id}/cancel`, {}).catch(() => live.abort.abort());
+}
+
+/** A person's word about a call that waits. The stream says what came of it. */
+export function answerQuestion(thread: Thread, answer: Message, question: Question, word: "allow" | "deny" | "always"): void {
+  post(`/confirmations/${question.id}`, { answer: word }).then(() => {
+    if (word === "always") thread.allowed.value = [...new Set([...thread.allowed.value, question.name])];
+    say(word === "deny" ? `${question.name} does not run.` : `${question.name} runs.`);
+  }).catch((error) => {
+    // 404: its time was over just now.
+    showToast({ text: error instanceof ApiError && error.status === 404 ? `Too late: ${question.name} was not run.` : `Not answered: ${reason(error)}` });
+  }).finally(() => {
+    dropQuestion(answer, question.id);
+    answer.rev.value++;
+    document.getElementById("msg")?.focus();
+  });
 }
 
 /** Ends one lane; the others go on, and the answer is joined without it. */

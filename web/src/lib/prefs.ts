@@ -35,6 +35,7 @@ export const theme = remembered<Theme>("fs.theme", "system");
 export const mode = remembered<Mode>("fs.mode", "auto");
 export const modelId = remembered<string>("fs.model", "");
 export const sampling = remembered<Sampling & { max_tokens?: number }>("fs.sampling", {});
+export const chosenTools = remembered<string[]>("fs.tools", []);
 export const streaming = remembered<boolean>("fs.streaming", true);
 export const singleKeys = remembered<boolean>("fs.keys", true);
 export const presets = remembered<{ name: string; text: string }[]>("fs.presets", []);

@@ -18,19 +18,24 @@ export interface Feedback { thumb: Thumb; reason?: string; correction?: string }
 export interface Choice { chosen: string; over: string; tie: boolean; kept: boolean }
 
 /** A tool that was called on the way to an answer; without a result it still runs. */
-export interface ToolCall { name: string; arguments: string; result?: string; failed?: boolean }
+export interface ToolCall { name: string; arguments: string; result?: string; failed?: boolean; /** of a call that acts: who allowed it, or why it did not run */ consent?: string }
+
+/** A call that waits for a person's word, until `until` (milliseconds since 1970). */
+export interface Question { id: string; name: string; arguments: string; tainted_by?: string; may_always: boolean; until: number }
+/** One of the server's tools; `automatic`: the model uses it unless told otherwise. */
+export interface Tool { name: string; description: string; automatic: boolean; allowed: boolean }
 
 export type LaneState = "wait" | "live" | "done" | "off" | "fail";
-export interface Lane { lane: number; title: string; state: LaneState; text?: string; tokens?: number; elapsed_ms?: number; note?: string; tools?: ToolCall[] }
+export interface Lane { lane: number; title: string; state: LaneState; text?: string; tokens?: number; elapsed_ms?: number; note?: string; tools?: ToolCall[]; questions?: Question[] }
 
 export interface StoredMessage {
   id: string; parent_id: string | null; role: "user" | "assistant"; content: Part[]; thinking?: string; model?: string; mode?: Mode; why?: string;
   finish_reason?: string | null; usage?: Usage | null; feedback?: Feedback | null; created_at: number; lanes?: Lane[]; tools?: ToolCall[];
 }
 export interface Conversation { id: string; title: string; pinned: boolean; created_at: number; updated_at: number; model?: string }
-export interface FullConversation extends Conversation { system?: string; messages: StoredMessage[] }
+export interface FullConversation extends Conversation { system?: string; allowed_tools?: string[]; messages: StoredMessage[] }
 
 export interface Sampling { temperature?: number; top_p?: number; seed?: number }
 export interface TurnRequest {
-  parent_id: string | null; content?: Part[]; regenerate?: boolean; model: string; mode: Mode; system?: string; sampling: Sampling; max_tokens?: number;
+  parent_id: string | null; content?: Part[]; regenerate?: boolean; model: string; mode: Mode; system?: string; sampling: Sampling; max_tokens?: number; tools?: string[]; confirm: true;
 }
