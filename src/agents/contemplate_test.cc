@@ -358,13 +358,27 @@ TEST(Auto, TheProbeDecidesAndIsCounted) {
     FakeGenerator fake([](const Question&) -> Result<std::string> { return "Answer: 12 of the things"s; });
     fake.set_logprobs([logprob = logprob](const Question&, std::string_view) { return logprob; });
     Heard heard;
-    const AgentAnswer answer = run(&fake, ask("How many apples are 7 and 5?", {}), &heard);
+    const AgentAnswer answer = run(&fake, ask("How many apples are in a dozen?", {}), &heard);
     EXPECT_EQ(answer.ledger.mode, mode) << answer.ledger.why;
     EXPECT_EQ(answer.ledger.lanes[0].role, "probe");
     EXPECT_GT(answer.ledger.lanes[0].usage.generated_tokens, 0);
     EXPECT_TRUE(has(answer.ledger.why, "nats")) << answer.ledger.why;
     EXPECT_TRUE(has(answer.text, "12"));
   }
+}
+
+// Sure of the first digits is not sure of the sum.
+TEST(Auto, WhatIsToBeWorkedOutIsThoughtAbout) {
+  FakeGenerator fake([](const Question&) -> Result<std::string> { return "Answer: 12"s; });
+  fake.set_logprobs([](const Question&, std::string_view) { return -0.01f; });
+  Heard heard;
+  const AgentAnswer answer = run(&fake, ask("How many apples are 7 and 5?", {}), &heard);
+  EXPECT_EQ(answer.ledger.mode, "thinking") << answer.ledger.why;
+  EXPECT_TRUE(question_shape("What's the acceleration when a net force of 250 N acts on 100 kg?").computes);
+  EXPECT_FALSE(question_shape("Which element has the symbol O?").computes);
+  EXPECT_FALSE(question_shape("Which is larger? a) 3 b) 4").computes);
+  EXPECT_FALSE(question_shape("Write a poem about 12 pens. How many lines?").computes);
+  EXPECT_EQ(choose_route({}, {.computes = true}, {.n_tokens = 3, .entropy_max = 0.1, .margin_min = 0.9}, /*can_think=*/false).mode, AnswerMode::kInstant);
 }
 
 TEST(Auto, ShapesOfQuestions) {

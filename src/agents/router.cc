@@ -10,6 +10,7 @@
 
 #include "agents/plan_form.h"
 #include "base/ascii.h"
+#include "base/number_literals.h"
 
 namespace firesteel {
 namespace {
@@ -81,6 +82,7 @@ QuestionShape question_shape(std::string_view question) {
   }
   bool yes_no = false;
   for (const std::string_view word : {"is ", "are ", "does ", "do ", "did ", "can ", "was ", "were ", "has ", "have "}) yes_no = yes_no || text.starts_with(word);
+  shape.computes = !shape.is_open && !choices && (find_number_literals(text).size() >= 2 || (has_digit && asks_value));
   shape.is_checkable = !shape.is_open && ((has_digit && asks_value) || choices || yes_no || text.find("how many") != std::string::npos);
   return shape;
 }
@@ -151,13 +153,18 @@ AnswerRoute choose_route(const AgentParams& params, const QuestionShape& shape, 
     return contemplate(AgentStrategy::kRefine, 3, "answers cannot be compared, so drafts are refined");
   }
   if (shape.n_parts >= 2) return contemplate(AgentStrategy::kSplit, split_width, fmt::format("the question seems to have {} parts", shape.n_parts));
-  if (sure) {
+  // A model may be sure of the first digits of a number that it has not worked out, so what is to be computed is thought about.
+  if (sure && !(shape.computes && can_think)) {
     route.mode = AnswerMode::kInstant;
     route.why = "one agent, at once: " + doubt;
     return route;
   }
   if (shape.is_checkable && unsure) return contemplate(AgentStrategy::kVote, vote_width, "answers can be compared and the model is unsure: " + doubt);
   route.mode = can_think ? AnswerMode::kThinking : AnswerMode::kInstant;
+  if (sure) {
+    route.why = "one agent that thinks, because there is something to work out; " + doubt;
+    return route;
+  }
   route.why = std::string(can_think ? "one agent that thinks: " : "one agent, at once, because the model has no thinking: ") + doubt;
   return route;
 }

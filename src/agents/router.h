@@ -17,6 +17,7 @@ struct QuestionShape {
   bool has_form = false;     // and their form says where each begins (plan_by_form)
   bool is_checkable = false; // answers can be compared: numbers, choices, yes or no
   bool is_open = false;      // a text is to be written
+  bool computes = false;     // it tells two numbers, or one and asks for another: to be worked out, not recalled
 };
 QuestionShape question_shape(std::string_view question);
 
