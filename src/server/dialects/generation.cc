@@ -356,7 +356,16 @@ std::vector<GenerateRequest> make_requests(Generation generation, int64_t seed, 
   // tool_choice none takes the client's tools away, and with them ours. Tools that were named have been checked by read_extension.
   const bool no_tools = !generation.tool_list.empty() || generation.no_own_tools;
   if (!no_tools) static_cast<void>(use_own_tools(generation.own_tools, context.generator->info(), /*reports_calls=*/false, &request));
-  if (request.tools) request.tools->confirms = generation.confirms;
+  if (request.tools) {
+    request.tools->confirms = generation.confirms;
+    // Nobody here knows what an earlier answer was made of: text of strangers, to be sure.
+    const auto* chat = std::get_if<ChatPrompt>(&request.prompt);
+    const bool has_answers = chat != nullptr && chat->messages.is_array() && std::any_of(chat->messages.as_array().begin(), chat->messages.as_array().end(), [](const Json& message) {
+      const Json* role = message.find("role");
+      return role != nullptr && *role == Json("assistant");
+    });
+    if (has_answers) request.tools->tainted_by = "earlier answers";
+  }
   std::vector<GenerateRequest> requests(static_cast<size_t>(generation.n), request);
   for (size_t i = 0; i < requests.size(); ++i) requests[i].sampling.seed = choice_seed(static_cast<uint64_t>(seed), static_cast<uint32_t>(i));
   return requests;
