@@ -423,7 +423,7 @@ TEST(Cli, AskAndChatShowPictures) {
   EXPECT_EQ(ask({"--mmproj", vision.path(), "--raw", "--image", picture.path(), "what"}).exit_code, 2);
 
   const CliResult inspected = run_cli({"models", "inspect", tiny_model(), "--mmproj", vision.path()});
-  EXPECT_TRUE(contains(inspected.out, "4 x 4 pixels, one for every 5, at most 16 a side and 24 a picture")) << inspected.out << inspected.err;
+  EXPECT_TRUE(contains(inspected.out, "4 x 4 pixels, one for every 5 x 5, at most 16 a column and 24 a picture")) << inspected.out << inspected.err;
 
   const std::string saved = chat_template.folder() + "/chat.json";
   const std::vector<std::string> chat = {"chat", "--model", tiny_model(), "--mmproj", vision.path(), "--chat-template", chat_template.path(), "--max-tokens", "3"};

@@ -50,7 +50,7 @@ struct Exported {
 Shard text_shard(const SampleEncoder& encoder) {
   Shard shard;
   const Sample sample = test_run::Additions(5).sample(1).value();
-  append_sample(encoder.encode(sample, true, nullptr).value(), 0, &shard);
+  append_sample(encoder.encode(sample, true, nullptr).value(), 0, 0, &shard);
   return shard;
 }
 
@@ -100,7 +100,7 @@ TEST(TrainExport, PicturesBecomeTheSameRows) {
   // A text model whose embeddings of six tokens are these rows is the same as a model that sees the picture.
   Exported text = Exported(DType::kF32);
   Shard with_picture, with_tokens;
-  append_sample(encoded, 0, &with_picture);
+  append_sample(encoded, 0, 0, &with_picture);
   with_tokens = with_picture;
   with_tokens.patches.clear();
   with_tokens.patch_values.clear();
