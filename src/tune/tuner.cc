@@ -128,7 +128,7 @@ class Tuner {
     place_.clear();
     for (const size_t index : order) {
       const EncodedSample& sample = data_.samples[index];
-      if (shards_.empty() || shards_.back().tokens.size() + sample.ids.size() - 1 > static_cast<size_t>(pass_tokens())) shards_.emplace_back();
+      if (shards_.empty() || shards_.back().tokens.size() + sample.ids.size() - 1 > static_cast<size_t>(network_->limits().n_tokens)) shards_.emplace_back();
       append_sample(sample, 0, 0, &shards_.back());
       place_.emplace_back(shards_.size() - 1, shards_.back().segments.size() - 1);
     }

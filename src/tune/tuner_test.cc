@@ -93,6 +93,20 @@ TEST(Tuner, DpoBeginsAtTheReferenceAndPrefersWhatIsPreferred) {
   EXPECT_GT(result->accuracy, 0.5);  // a running mean from zero
 }
 
+// The base scores 64 answers at a time, a step of one pair has two: passes were planned for the step alone (found by `loop demo --tune`).
+TEST(Tuner, ManyShortPairsAndASmallBatchFitTheirPasses) {
+  const SmallBase small;
+  const BaseModel base = small.open();
+  const TuneData data = read_tune_data(small.write("many.jsonl", preferences(40)), base, {.kind = TuneKind::kPreference, .n_tokens_max = 128}).value();
+  TuneOptions options = options_for(small, "many");
+  options.settings.method = TuneMethod::kDpo;
+  options.settings.batch = 1;
+  options.settings.epochs = 1;
+  options.settings.shard_tokens = 4096;
+  const Result<TuneResult> result = tune(options, base, data);
+  ASSERT_TRUE(result.ok()) << result.error().message;
+}
+
 TEST(Tuner, StopsAtANumberThatIsNotFiniteAndKeepsTheCheckpoint) {
   const SmallBase small;
   BaseModel base = small.open();
