@@ -1,7 +1,7 @@
 // Parts that both apps use: icons, buttons, notices, dialogs, menus, the sign-in page.
 import { signal, useSignal } from "@preact/signals";
 import type { ComponentChildren, VNode } from "preact";
-import { useEffect, useId, useRef } from "preact/hooks";
+import { useEffect, useId, useLayoutEffect, useRef } from "preact/hooks";
 import { reason, signIn } from "./lib/api";
 import { isDark, switchTheme, theme } from "./lib/prefs";
 
@@ -92,7 +92,7 @@ export function ThemeButton({ class: extra = "quiet sm" }: { class?: string }): 
 export function Dialog({ title, onClose, children, wide = false }: { title: string; onClose: () => void; children: ComponentChildren; wide?: boolean }): VNode {
   const ref = useRef<HTMLDialogElement>(null);
   const id = useId();
-  useEffect(() => {
+  useLayoutEffect(() => {
     const before = document.activeElement as HTMLElement | null;
     ref.current?.showModal();
     const box = ref.current;

@@ -1,7 +1,7 @@
 // The list of conversations: search, groups by day, pinned first. Under 832 px it is a drawer.
 import { useSignal } from "@preact/signals";
 import type { VNode } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { group } from "../lib/format";
 import { singleKeys } from "../lib/prefs";
 import type { Conversation } from "../lib/types";
@@ -44,7 +44,7 @@ export function Sidebar({ openSettings }: { openSettings: () => void }): VNode {
   const timer = useRef(0);
   const list = conversations.value;
 
-  useEffect(() => {  // the drawer keeps the focus, closes on Esc, gives the focus back
+  useLayoutEffect(() => {  // the drawer keeps the focus, closes on Esc, gives the focus back
     if (!drawer.value) return;
     const before = document.activeElement as HTMLElement | null;
     ref.current?.querySelector<HTMLElement>("input, a, button")?.focus();
