@@ -3,6 +3,7 @@
 
 #include <poll.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <signal.h>
 #include <unistd.h>
@@ -95,6 +96,18 @@ TEST_F(DatasetTest, BadRowsAreNamedAndTheRestIsTaken) {
   const auto rejects = read_file(store().path_of(report->version) + "/rejects.jsonl", 1 << 20);
   ASSERT_TRUE(rejects.ok());
   EXPECT_EQ(std::count(rejects->begin(), rejects->end(), '\n'), 7);
+}
+
+// The first `data ingest` of a fresh account: nothing of ~/.local/state is there.
+TEST_F(DatasetTest, AStoreInFoldersThatAreMissingIsMade) {
+  const DatasetStore deep(store().folder() + "/not/there/datasets");
+  EXPECT_TRUE(make_folders(deep.folder() + "/name").ok());
+  struct stat info = {};
+  ASSERT_EQ(::stat((store().folder() + "/not").c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777u, 0700u);
+  const Status refused = make_folders("/proc/no/such");
+  ASSERT_FALSE(refused.ok());
+  EXPECT_NE(refused.error().message.find("/proc/no"), std::string::npos);
 }
 
 TEST_F(DatasetTest, CsvDamageCostsItsRowOnly) {

@@ -97,9 +97,7 @@ class Ingest {
       key += fmt::format("{} {} {}.{:09}\n", path, source.n_bytes, info.st_mtim.tv_sec, info.st_mtim.tv_nsec);
       sources_.push_back(std::move(source));
     }
-    for (const std::string& folder : {store_.folder(), store_.folder() + "/" + options_.name}) {
-      if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) return io(folder);
-    }
+    FS_TRY_VOID(make_folders(store_.folder() + "/" + options_.name));
     work_ = fmt::format("{}/{}/.ingest-{}", store_.folder(), options_.name, sha256_hex(key).substr(0, 16));
     if (::mkdir(work_.c_str(), 0700) != 0 && errno != EEXIST) return io(work_);
     uint64_t rows = 0, lineage = 0, rejects = 0;

@@ -31,11 +31,6 @@ bool is_digest(std::string_view text) {
 
 bool exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
 
-Status make_folder(const std::string& path) {
-  if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return io(path);
-  return {};
-}
-
 Status sync_folder(const std::string& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return io(path);
@@ -76,6 +71,15 @@ Json counts_json(const std::map<std::string, int64_t>& counts) {
 }
 
 }  // namespace
+
+Status make_folders(const std::string& path) {
+  for (size_t end = path.find('/', 1); end != std::string::npos; end = path.find('/', end + 1)) {
+    const std::string parent = path.substr(0, end);
+    if (::mkdir(parent.c_str(), 0700) != 0 && errno != EEXIST) return io(parent);
+  }
+  if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return io(path);
+  return {};
+}
 
 Status check_dataset_name(std::string_view name) {
   const bool fits = !name.empty() && name.size() <= 64 && name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-_.") == std::string_view::npos &&
@@ -200,11 +204,10 @@ DatasetStore::Counts count_rows(const std::vector<LineageRow>& rows) {
 Result<VersionRef> DatasetStore::publish(const std::string& name, const std::vector<LineageRow>& rows, const Json& parent_card, const Step& step, int64_t now_us) const {
   FS_TRY_VOID(check_dataset_name(name));
   if (rows.empty()) return Error{ErrorCode::kFailedPrecondition, fmt::format("{}: no row is left after {}; nothing was written", name, step.name)};
-  FS_TRY_VOID(make_folder(folder_));
-  FS_TRY_VOID(make_folder(folder_ + "/" + name));
+  FS_TRY_VOID(make_folders(folder_ + "/" + name));
   const std::string work = fmt::format("{}/{}/.work-{}-{}", folder_, name, step.name, ::getpid());
   remove_work(work);
-  FS_TRY_VOID(make_folder(work));
+  FS_TRY_VOID(make_folders(work));
   const auto write = [&]() -> Result<VersionRef> {
     std::string rows_text, lineage_text;
     for (const LineageRow& item : rows) {

@@ -49,6 +49,9 @@ struct DatasetLimits {
 // Names: 1 to 64 of a-z 0-9 - _ ., beginning with a letter or digit.
 Status check_dataset_name(std::string_view name);
 
+// A folder and those above it that are missing, for their owner only. kIo names the one that could not be made.
+Status make_folders(const std::string& path);
+
 class DatasetStore {
  public:
   explicit DatasetStore(std::string folder) : folder_(std::move(folder)) {}
