@@ -28,7 +28,8 @@ void add_pictures(std::vector<SampleGenerator>* generators) {
     generators->push_back({std::string(kind.kind), kind.weight, [prefix = kind.kind](Split split, Rng* rng) -> Result<Sample> {
                              const auto which = split == Split::kTrain ? pictures::Split::kTrain : pictures::Split::kEval;
                              // Training thinks more: one word of an answer says little about what was seen.
-                             return pictures::make_picture_sample(rng, {.split = which, .prefix = prefix, .thinking = split == Split::kTrain ? 0.9 : 0.75});
+                             const bool training = split == Split::kTrain;
+                             return pictures::make_picture_sample(rng, {.split = which, .prefix = prefix, .thinking = training ? 0.92 : 0.75, .tools = training ? 0.6 : 0.4});
                            }});
   }
 }

@@ -84,6 +84,30 @@ std::string joined(std::span<const std::string> parts, std::string_view separato
   return out;
 }
 
+std::string best_so_far(std::span<const std::string> entries, std::span<const int64_t> values, bool highest) {
+  CHECK(entries.size() == values.size());
+  std::string out;
+  size_t best = 0;
+  for (size_t i = 0; i < entries.size(); ++i) {
+    if (highest ? values[i] > values[best] : values[i] < values[best]) best = i;
+    out += (i > 0 ? ", " : "") + entries[best];
+  }
+  return out;
+}
+
+std::string_view sign_between(int64_t a, int64_t b) { return a < b ? "<" : a > b ? ">" : "="; }
+
+std::string asked_and_seen(const std::string& a, const std::string& b, bool greater, int64_t value_a, int64_t value_b, const std::string& unit) {
+  return a + (greater ? " > " : " < ") + b + "? " + a + ' ' + std::to_string(value_a) + unit + ' ' + std::string(sign_between(value_a, value_b)) + ' ' + b + ' ' +
+         std::to_string(value_b) + unit;
+}
+
+std::string counted(std::span<const std::string> entries) {
+  std::string out;
+  for (size_t i = 0; i < entries.size(); ++i) out += (i > 0 ? ", " : "") + entries[i] + ": " + std::to_string(i + 1);
+  return out.empty() ? "none" : out;
+}
+
 double up_to_ten(double length) { return std::ceil(length / 10 - 1e-9) * 10; }
 double down_to_five(double x) { return std::floor(x / 5 + 1e-9) * 5; }
 

@@ -192,5 +192,16 @@ TEST(Wordings, SomeOfEachListAreHeldOut) {
   EXPECT_FALSE(is_reserved(""));
 }
 
+TEST(Pictures, WhatIsThoughtGoesInStepsOfTwoValues) {
+  const std::vector<std::string> entries = {"Jan 12", "Feb 30", "Mar 7", "Apr 30"};
+  const std::vector<int64_t> values = {12, 30, 7, 30};
+  EXPECT_EQ(best_so_far(entries, values, true), "Jan 12, Feb 30, Feb 30, Feb 30");
+  EXPECT_EQ(best_so_far(entries, values, false), "Jan 12, Jan 12, Mar 7, Mar 7");
+  EXPECT_EQ(asked_and_seen("A", "B", true, 3, 5, "%"), "A > B? A 3% < B 5%");
+  EXPECT_EQ(asked_and_seen("A", "B", false, 4, 4), "A < B? A 4 = B 4");
+  EXPECT_EQ(counted(std::vector<std::string>{"A", "F"}), "A: 1, F: 2");
+  EXPECT_EQ(counted({}), "none");
+}
+
 }  // namespace
 }  // namespace firesteel::pictures

@@ -80,10 +80,10 @@ std::string describe(const Scene& scene) {
   return text;
 }
 
-std::string list_of(const std::vector<size_t>& which) {
-  std::vector<std::string> parts;
-  for (const size_t i : which) parts.push_back(letter_of(i));
-  return parts.empty() ? "none" : joined(parts, ", ");
+std::vector<std::string> letters_of(const std::vector<size_t>& which) {
+  std::vector<std::string> letters;
+  for (const size_t i : which) letters.push_back(letter_of(i));
+  return letters;
 }
 
 void draw_form(Canvas* canvas, size_t form, double x, double y, double r, Colour colour) {
@@ -187,7 +187,7 @@ bool ask_scene(Asker* ask, Plan* plan, Scene* scene, std::string_view question) 
     const std::vector<size_t> hits = matching(*scene, wanted);
     const std::string noun = noun_of(wanted.colour, wanted.form);
     plan->question = ask->word(kHowMany, {{"n", plural(noun)}});
-    plan->working = noun + ": " + list_of(hits);
+    plan->working = noun + ": " + counted(letters_of(hits));
     plan->answer = std::to_string(hits.size());
     plan->grader = "number";
     return true;
@@ -203,7 +203,7 @@ bool ask_scene(Asker* ask, Plan* plan, Scene* scene, std::string_view question) 
     const std::vector<size_t> hits = matching(*scene, wanted);
     if (hits.size() != 1) return false;
     plan->question = colour ? ask->word(kColourOf, {{"n", noun_of({}, item.form)}}) : ask->word(kFormOf, {{"c", std::string(item.colour.name)}});
-    plan->working = letter_of(hits[0]) + ' ' + describe(item, scene->sizes);
+    plan->working = std::string(colour ? kForms[item.form] : item.colour.name) + ": " + letter_of(hits[0]) + ' ' + describe(item, scene->sizes);
     plan->answer = colour ? item.colour.name : kForms[item.form];
     return true;
   }
@@ -219,7 +219,8 @@ bool ask_scene(Asker* ask, Plan* plan, Scene* scene, std::string_view question) 
     }
     const std::string noun = noun_of(wanted.colour, wanted.form);
     plan->question = ask->word(kExists, {{"a", article(noun)}});
-    plan->working = noun + ": " + list_of(matching(*scene, wanted));
+    const std::vector<std::string> letters = letters_of(matching(*scene, wanted));
+    plan->working = noun + ": " + (letters.empty() ? "none" : joined(letters, ", "));
     plan->answer = yes ? "yes" : "no";
     return true;
   }
@@ -274,11 +275,14 @@ bool ask_scene(Asker* ask, Plan* plan, Scene* scene, std::string_view question) 
   if (colours ? item.colour.name == other.colour.name : item.form == other.form) return false;
   const Wanted a = colours ? Wanted{item.colour.name, {}} : Wanted{{}, item.form};
   const Wanted b = colours ? Wanted{other.colour.name, {}} : Wanted{{}, other.form};
-  const size_t n_a = matching(*scene, a).size();
-  const size_t n_b = matching(*scene, b).size();
+  const std::vector<std::string> hits_a = letters_of(matching(*scene, a));
+  const std::vector<std::string> hits_b = letters_of(matching(*scene, b));
+  const size_t n_a = hits_a.size();
+  const size_t n_b = hits_b.size();
   if (n_a == n_b && ask->chance(0.7)) return false;
   plan->question = ask->word(kMoreOf, {{"a", plural(noun_of(a.colour, a.form))}, {"b", plural(noun_of(b.colour, b.form))}});
-  plan->working = noun_of(a.colour, a.form) + ' ' + std::to_string(n_a) + ", " + noun_of(b.colour, b.form) + ' ' + std::to_string(n_b);
+  plan->working = noun_of(a.colour, a.form) + ": " + counted(hits_a) + '\n' + noun_of(b.colour, b.form) + ": " + counted(hits_b) + '\n' + std::to_string(n_a) + ' ' +
+                  std::string(sign_between(static_cast<int64_t>(n_a), static_cast<int64_t>(n_b))) + ' ' + std::to_string(n_b);
   plan->answer = n_a > n_b ? "yes" : "no";
   return true;
 }
@@ -403,6 +407,7 @@ Plan plan_dice(Asker* ask, std::string_view question) {
     CHECK(question == "highest");
     plan.question = ask->word(kDiceTop);
     plan.steps.clear();
+    plan.working = "highest: " + best_so_far(texts, eyes, true);
     plan.answer = std::to_string(*std::max_element(eyes.begin(), eyes.end()));
   }
   const bool tidy = ask->tidy();

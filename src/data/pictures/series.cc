@@ -114,10 +114,20 @@ std::vector<size_t> by_value(const Series& series) {
   return order;
 }
 
-std::string entries(const Series& series, const std::vector<size_t>& which) {
+std::vector<size_t> all_of(const Series& series) {
+  std::vector<size_t> all(series.labels.size());
+  for (size_t i = 0; i < all.size(); ++i) all[i] = i;
+  return all;
+}
+
+std::string best_of(const Series& series, const std::vector<size_t>& which, bool highest) {
   std::vector<std::string> parts;
-  for (const size_t i : which) parts.push_back(entry(series, i));
-  return parts.empty() ? "none" : joined(parts, ", ");
+  std::vector<int64_t> values;
+  for (const size_t i : which) {
+    parts.push_back(entry(series, i));
+    values.push_back(series.values[i]);
+  }
+  return best_so_far(parts, values, highest);
 }
 
 void answer_number(Plan* plan, int64_t value, const std::string& unit = "") {
@@ -136,13 +146,14 @@ void ask_difference(Asker* ask, Plan* plan, const Series& series, const std::str
     high = order.front();
     low = order.back();
     plan->question = ask->word(kSpan, {{"mark", series.mark}});
+    plan->working = "highest: " + best_of(series, all_of(series), true) + "\nlowest: " + best_of(series, all_of(series), false) + '\n';
   } else {
     const bool swapped = form == 1 && ask->chance(0.5);  // "between a and b" in either order
     plan->question = ask->word(form == 1 ? Words(kDifference) : form == 2 ? Words(kMore) : Words(kLess), {{"a", swapped ? b : a}, {"b", swapped ? a : b}});
   }
   const std::string x = number(series.values[high]);
   const std::string y = number(series.values[low]);
-  plan->working = entry(series, high) + ", " + entry(series, low);
+  plan->working += entry(series, high) + ", " + entry(series, low);
   plan->expression = x + '-' + y;
   answer_number(plan, series.values[high] - series.values[low], series.unit);
   plan->steps = x + " - " + y + " = " + plan->answer;
@@ -170,20 +181,24 @@ void ask_count_above(Asker* ask, Plan* plan, const Series& series) {
   const int64_t lower = n_above == order.size() ? std::max<int64_t>(0, series.values[order.back()] - 6) : series.values[order[n_above]];
   int64_t limit = lower + 1 >= upper ? lower : ask->between(lower + 1, upper - 1);
   if (limit == lower && !above && n_above < order.size()) limit = upper;  // "below": the limit itself does not count
-  std::vector<size_t> hits;
+  // One value after the other, and how many there are so far.
+  int64_t n_hits = 0;
+  std::vector<std::string> seen;
   for (size_t i = 0; i < series.values.size(); ++i) {
-    if (above ? series.values[i] > limit : series.values[i] < limit) hits.push_back(i);
+    n_hits += (above ? series.values[i] > limit : series.values[i] < limit) ? 1 : 0;
+    seen.push_back(number(series.values[i]) + series.unit + ": " + number(n_hits));
   }
   plan->question = ask->word(above ? Words(kAbove) : Words(kBelow), {{"nouns", series.nouns}, {"mark", series.mark}, {"v", number(limit) + series.unit}});
-  plan->working = (above ? "above: " : "below: ") + entries(series, hits);
-  answer_number(plan, static_cast<int64_t>(hits.size()));
+  plan->working = (above ? "above " : "below ") + number(limit) + series.unit + ": " + joined(seen, ", ");
+  answer_number(plan, n_hits);
 }
 
 void ask_compare(Asker* ask, Plan* plan, const Series& series, const std::string& a, const std::string& b, size_t i, size_t k) {
   const size_t form = ask->index(3);
   plan->question = ask->word(form == 0 ? Words(kIsHigher) : form == 1 ? Words(kIsLower) : Words(kWhichOfTwo), {{"a", a}, {"b", b}});
-  plan->working = entry(series, i) + ", " + entry(series, k);
   const bool higher = series.values[i] > series.values[k];
+  plan->working = form == 2 ? entry(series, i) + (higher ? " > " : " < ") + entry(series, k)
+                            : asked_and_seen(series.labels[i], series.labels[k], form == 0, series.values[i], series.values[k], series.unit);
   plan->answer = form == 2 ? series.labels[higher ? i : k] : higher == (form == 0) ? "yes" : "no";
 }
 
@@ -195,15 +210,17 @@ void ask_colour(Asker* ask, Plan* plan, const Series& series, size_t i) {
   if (form == 0 && !series.by_colour) {
     plan->question = ask->word(kColourOf, {{"a", series.labels[i]}});
     plan->sees = joined(parts, ", ");
+    plan->working = parts[i];
     plan->answer = series.colours[i].name;
   } else if (form == 1 && !series.by_colour) {
     plan->question = ask->word(kByColour, {{"noun", series.noun}, {"mark", series.mark}, {"c", std::string(series.colours[i].name)}});
     plan->sees = joined(parts, ", ");
+    plan->working = std::string(series.colours[i].name) + ": " + series.labels[i];
     plan->answer = series.labels[i];
   } else {
     const size_t top = by_value(series).front();
     plan->question = ask->word(kColourOfTop, {{"mark", series.mark}});
-    plan->working = "highest: " + entry(series, top) + (series.by_colour ? "" : ", " + std::string(series.colours[top].name));
+    plan->working = "highest: " + best_of(series, all_of(series), true) + (series.by_colour ? "" : "\n" + parts[top]);
     plan->answer = series.colours[top].name;
   }
 }
@@ -249,9 +266,9 @@ void call_by_colour(Series* series) {
 }
 
 std::string describe_series(const Series& series) {
-  std::vector<size_t> all(series.labels.size());
-  for (size_t i = 0; i < all.size(); ++i) all[i] = i;
-  return entries(series, all);
+  std::vector<std::string> parts;
+  for (const size_t i : all_of(series)) parts.push_back(entry(series, i));
+  return joined(parts, ", ");
 }
 
 void ask_series(Asker* ask, Plan* plan, const Series& series, std::string_view question) {
@@ -267,17 +284,21 @@ void ask_series(Asker* ask, Plan* plan, const Series& series, std::string_view q
     const bool high = question == "highest";
     const size_t i = high ? order.front() : order.back();
     plan->question = ask->word(high ? Words(kHighest) : Words(kLowest), {{"noun", series.noun}, {"mark", series.mark}});
-    plan->working = std::string(question) + ": " + entry(series, i);
+    plan->working = std::string(question) + ": " + best_of(series, all_of(series), high);
     plan->answer = series.labels[i];
   } else if (question == "second") {
     plan->question = ask->word(kSecond, {{"noun", series.noun}, {"mark", series.mark}});
-    plan->working = "highest: " + entry(series, order[0]) + "\nsecond: " + entry(series, order[1]);
+    std::vector<size_t> others = all_of(series);
+    std::erase(others, order[0]);
+    plan->working = "highest: " + best_of(series, all_of(series), true) + "\nsecond: " + best_of(series, others, true);
     plan->answer = series.labels[order[1]];
   } else if (question == "value") {
     plan->question = ask->word(kValue, {{"a", a}});
+    plan->working = entry(series, two[0]);
     answer_number(plan, series.values[two[0]], series.unit);
   } else if (question == "which") {
     plan->question = ask->word(kWhich, {{"noun", series.noun}, {"v", number(series.values[two[0]]) + series.unit}});
+    plan->working = number(series.values[two[0]]) + series.unit + ": " + series.labels[two[0]];
     plan->answer = series.labels[two[0]];
   } else if (question == "difference") {
     ask_difference(ask, plan, series, a, b, two[0], two[1]);
@@ -295,7 +316,7 @@ void ask_series(Asker* ask, Plan* plan, const Series& series, std::string_view q
     ask_count_above(ask, plan, series);
   } else if (question == "count") {
     plan->question = ask->word(kCount, {{"nouns", series.nouns}, {"mark", series.mark}});
-    plan->sees = joined(series.labels, ", ");
+    plan->sees = counted(series.labels);
     answer_number(plan, static_cast<int64_t>(n));
   } else if (question == "compare") {
     ask_compare(ask, plan, series, a, b, two[0], two[1]);
@@ -304,7 +325,7 @@ void ask_series(Asker* ask, Plan* plan, const Series& series, std::string_view q
     const size_t from = std::min(two[0], two[1]);
     const size_t to = std::max(two[0], two[1]);
     plan->question = ask->word(kTrend, {{"a", series.labels[from]}, {"b", series.labels[to]}});
-    plan->working = entry(series, from) + ", " + entry(series, to);
+    plan->working = entry(series, from) + ' ' + std::string(sign_between(series.values[from], series.values[to])) + ' ' + entry(series, to);
     plan->answer = series.values[to] > series.values[from] ? "rise" : "fall";
   } else {
     CHECK(question == "colour");

@@ -175,7 +175,9 @@ void ask_count(Asker* ask, Plan* plan, const ShapeGrid& grid) {
   const std::string plural = noun_phrase(noun, "") + 's';
   const std::vector<size_t> cells = cells_of(noun, grid);
   plan->question = ask->word(kCountWords, {{"n", plural}});
-  plan->working = noun_program(noun) + ": " + cell_list(cells, nullptr);
+  std::vector<std::string> letters;
+  for (const size_t cell : cells) letters.emplace_back(1, cell_letter(cell));
+  plan->working = noun_program(noun) + ": " + counted(letters);
   plan->answer = std::to_string(cells.size());
   plan->grader = "number";
 }
@@ -329,7 +331,9 @@ std::string work_out_shapes(const ShapeQuery& query, const ShapeGrid& grid) {
     cells = moved(cells, relation);
     text += '\n' + std::string(words_of(relation).text) + ": " + cell_list(cells, left == 0 ? &grid : nullptr);
   }
-  return text;
+  // Which of them are what was asked for: to say yes or no is then to see whether there is one.
+  std::erase_if(cells, [&](size_t cell) { return !query.subject.fits(grid[cell]); });
+  return text + '\n' + noun_program(query.subject) + ": " + cell_list(cells, nullptr);
 }
 
 Plan plan_shapes(Asker* ask, std::string_view question) {

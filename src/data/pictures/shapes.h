@@ -66,7 +66,8 @@ RgbImage shapes_image(std::span<const uint8_t> bgr);
 
 // What a thinking model writes first: cells A to I, row by row.
 std::string describe_shapes(const ShapeGrid& grid);
-// And then: "square: C, G", "right of: H", "above: E red circle"; the last line tells what is in the cells that the subject is looked for in.
+// And then: "square: C, G", "right of: H", "above: E red circle", "circle: E"; the line before the last tells what is in the cells that the subject
+// is looked for in, the last which of them are it.
 std::string work_out_shapes(const ShapeQuery& query, const ShapeGrid& grid);
 
 // "pictures/shapes/...": cell, exists, one_relation, two_relations.

@@ -91,9 +91,9 @@ TEST(Shapes, TheWorkingEndsInWhatTheQuestionAsksFor) {
   grid[0] = {ShapeForm::kCircle, ShapeColour::kRed};
   grid[4] = {ShapeForm::kSquare, ShapeColour::kBlue};
   EXPECT_EQ(describe_shapes(grid), "A red circle, B empty, C empty\nD empty, E blue square, F empty\nG empty, H empty, I empty");
-  EXPECT_EQ(work_out_shapes(*parse_shape_query("(is red (left_of (above square)))"), grid), "square: E\nabove: B\nleft of: A red circle");
-  EXPECT_EQ(work_out_shapes(*parse_shape_query("(is red (above circle))"), grid), "circle: A\nabove: none");
-  EXPECT_EQ(work_out_shapes(*parse_shape_query("(is red circle)"), grid), "circle: A red circle");
+  EXPECT_EQ(work_out_shapes(*parse_shape_query("(is red (left_of (above square)))"), grid), "square: E\nabove: B\nleft of: A red circle\nred: A");
+  EXPECT_EQ(work_out_shapes(*parse_shape_query("(is red (above circle))"), grid), "circle: A\nabove: none\nred: none");
+  EXPECT_EQ(work_out_shapes(*parse_shape_query("(is red circle)"), grid), "circle: A red circle\nred: A");
 }
 
 }  // namespace

@@ -76,21 +76,27 @@ void ask_table(Asker* ask, Plan* plan, const Table& table, std::string_view ques
   const auto in_column = [&](size_t row) { return table.values[row][c]; };
   if (question == "cell") {
     plan->question = ask->word(kCell, {{"r", table.rows[r]}, {"c", table.columns[c]}});
+    plan->working = table.rows[r] + ": " + table.columns[c] + ' ' + number(table.values[r][c]);
     plan->answer = number(table.values[r][c]);
     plan->grader = "number";
   } else if (question == "highest") {
     const bool high = ask->chance(0.6);
     size_t best = 0;
     std::vector<std::string> seen;
+    std::vector<int64_t> values;
     for (size_t i = 0; i < table.rows.size(); ++i) {
+      values.push_back(in_column(i));
       if (high ? in_column(i) > in_column(best) : in_column(i) < in_column(best)) best = i;
       seen.push_back(table.rows[i] + ' ' + number(in_column(i)));
     }
     plan->question = ask->word(high ? Words(kTopRow) : Words(kLowRow), {{"c", table.columns[c]}});
-    plan->working = table.columns[c] + ": " + joined(seen, ", ");
+    plan->working = table.columns[c] + ": " + joined(seen, ", ") + (high ? "\nhighest: " : "\nlowest: ") + best_so_far(seen, values, high);
     plan->answer = table.rows[best];
   } else if (question == "row_sum") {
     plan->question = ask->word(kRowSum, {{"r", table.rows[r]}});
+    std::vector<std::string> seen;
+    for (const int64_t value : table.values[r]) seen.push_back(number(value));
+    plan->working = table.rows[r] + ": " + joined(seen, ", ");
     add_up(plan, table.values[r]);
   } else if (question == "column_sum") {
     std::vector<int64_t> values;
@@ -207,10 +213,12 @@ Plan plan_plane(Asker* ask, std::string_view question) {
     plan.answer = seen[two[0]].substr(2);
   } else if (question == "at") {
     plan.question = ask->word(kAt, {{"x", std::to_string(xs[two[0]])}, {"y", std::to_string(ys[two[0]])}});
+    plan.working = seen[two[0]].substr(2) + ": " + a;
     plan.answer = a;
   } else if (question == "one") {
     const bool x = ask->chance(0.5);
     plan.question = ask->word(kOne, {{"axis", x ? "x" : "y"}, {"a", a}});
+    plan.working = seen[two[0]];
     plan.answer = std::to_string(x ? xs[two[0]] : ys[two[0]]);
     plan.grader = "number";
   } else {
@@ -221,7 +229,8 @@ Plan plan_plane(Asker* ask, std::string_view question) {
     plan.question = ask->word(kSide, {{"a", a}, {"b", names[two[1]]}, {"rel", std::string(kSides[side])}});
     const bool lower = line[two[0]] < line[two[1]];
     plan.answer = lower == (side == 0 || side == 3) ? "yes" : "no";
-    plan.working = std::string(side < 2 ? "x" : "y") + ": " + a + ' ' + std::to_string(line[two[0]]) + ", " + names[two[1]] + ' ' + std::to_string(line[two[1]]);
+    plan.working = std::string(side < 2 ? "x: " : "y: ") +
+                   asked_and_seen(a, names[two[1]], side == 1 || side == 2, static_cast<int64_t>(line[two[0]]), static_cast<int64_t>(line[two[1]]));
   }
   const double pitch = tidy ? 10 : static_cast<double>(ask->between(10, 13));
   const double room = tidy ? 15 : 11;
