@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Groups of source files that one compiler run can take together ("unity build"): ./test is built from nothing in half the time.
 
-  tools/unity_groups.py KILOBYTES FILE...     one line per group, its files separated by ';'
+  tools/unity_groups.py KILOBYTES PREFIX FILE...     writes PREFIX_0.cc, PREFIX_1.cc, ..., which include the files, and prints their names
 
-Files that use the same name for things of their own (unnamed namespaces, `static`, macros), or one that another file's headers declare, come into
-different groups, as do files that see two types of one name: the sources need no unique names for the sake of it. Names are found by their look, not by a compiler; one that is
-missed shows as an error of the build and is cured by another name.
+Where two files use the same name for things of their own (unnamed namespaces, `static`), or one that another file's headers declare, a macro gives it another
+name in one of them: the sources need no unique names for the sake of it. Where that cannot be (it is also a member's name, a test's, a macro), and where
+files see two types of one name, they come into different groups. Names are found by their look, not by a compiler; one that is missed shows as an error of
+the build and is cured by another name.
 """
 import functools
 import os
@@ -15,6 +16,7 @@ import sys
 COMMENTS_AND_TEXTS = re.compile(r'//[^\n]*|/\*.*?\*/|R"(\w*)\(.*?\)\1"|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])\'', re.S)
 SOURCE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "src")
 WORD = r"[A-Za-z_]\w*"
+KEYWORDS = {"for", "if", "while", "switch", "static_assert", "void", "std", "size", "push_back", "return", "asio", "boost"}
 
 
 def plain(path):
@@ -29,16 +31,17 @@ def declared(head):
     head = re.sub(r"\[\[.*?\]\]|alignas\s*\([^)]*\)", "", head)
     if match := re.match(rf"\s*(?:struct|class|union|enum(?:\s+(?:class|struct))?|concept)\s+({WORD})", head):
         return {match.group(1)}
-    if match := re.match(rf"\s*using\s+({WORD})", head):
-        return {match.group(1)} if match.group(1) != "namespace" else set()
+    if match := re.match(rf"\s*using\s+({WORD})\s*(=?)", head):  # "using a::b;" may stand twice
+        return {match.group(1)} if match.group(2) or head.strip() == match.group(0).strip() else set()
     if match := re.match(r"\s*(?:TYPED_)?TEST(?:_[FP])?\s*\(\s*(\w+)\s*,\s*(\w+)\s*\)", head):  # GoogleTest makes a class of it
         return {f"{match.group(1)}_{match.group(2)}_Test"}
     if re.match(r"\s*(?:INSTANTIATE|TYPED|REGISTER)_\w+\s*\(", head):
         return set()
-    if match := re.search(rf"(operator\s*[^\s\w(]+|~?{WORD})\s*\(", head):
-        return {re.sub(r"\s", "", match.group(1))}
+    if match := re.search(rf"(::\s*)?(operator\s*[^\s\w(]+|~?{WORD})\s*\(", head):
+        # What is qualified is a member, defined outside its class: no name of the namespace.
+        return {re.sub(r"\s", "", match.group(2))} - KEYWORDS if match.group(1) is None else set()
     names = re.findall(rf"({WORD})\s*(?:\[[^\]]*\]\s*)*(?:,|$)", head)
-    return set(names[-1:])
+    return set(names[-1:]) - KEYWORDS
 
 
 def names_of(text):
@@ -125,30 +128,83 @@ def visible(path):
     return found, types
 
 
-def groups_of(files, limit):
-    groups = []  # [size, own, visible and shared, files, types]
-    for path in files:
+def renamable(path, name):
+    """Whether a macro may give one of the file's own names another one: it is a plain name there, no member of anything and no test's, and nothing is
+    left to the preprocessor. (Its headers come before the macro.)"""
+    with open(path, encoding="utf-8", errors="replace") as file:
+        if re.search(r"^\s*#\s*(?!include|pragma)", file.read(), re.M):
+            return False
+    text = plain(path)
+    used_otherwise = rf"(?:\.|->|::)\s*{name}\b|\b(?:TYPED_)?(?:TEST\w*|INSTANTIATE\w*|REGISTER\w*)\s*\([^)]*\b{name}\b|\b(?:operator|namespace)\b.*\b{name}\b"
+    return re.fullmatch(WORD, name) is not None and not name.endswith("_Test") and not re.search(used_otherwise, text) and name not in visible(path)[0]
+
+
+class Group:
+    def __init__(self):
+        self.size, self.files = 0, []
+        self.own, self.seen, self.types = {}, set(), {}  # an own name: the file that has it
+
+    def add(self, path, limit):
+        """Takes the file, unless it does not fit."""
         own, shared, _ = names_of(plain(path))
         seen, types = visible(path)
-        seen |= shared
+        seen = seen | shared
         size = os.path.getsize(path)
-        for group in groups:
-            fits = group[0] + size <= limit and not (own & group[1] or own & group[2] or seen & group[1])
-            if fits and all(group[4].get(name, at) == at for name, at in types.items()):
-                break
-        else:
-            group = [0, set(), set(), [], {}]
-            groups.append(group)
-        group[0] += size
-        group[1] |= own
-        group[2] |= seen
-        group[3].append(path)
-        group[4] |= types
-    return [group[3] for group in groups]
+        if self.files and (self.size + size > limit or any(self.types.get(name, at) != at for name, at in types.items())):
+            return False
+        mine = {name for name in own if name in self.own or name in self.seen}
+        theirs = {name for name in seen if name in self.own}
+        if not (all(renamable(path, name) for name in mine) and all(renamable(self.own[name], name) for name in theirs)):
+            return False
+        for name in theirs:
+            dict(self.files)[self.own.pop(name)].add(name)
+        self.files.append((path, set(mine)))
+        self.own.update({name: path for name in own - mine})
+        self.seen |= seen
+        self.types |= types
+        self.size += size
+        return True
+
+
+def groups_of(files, limit):
+    """[[(file, the own names of it that must be other ones beside the rest)]]"""
+    groups = []
+    for path in files:
+        if not any(group.add(path, limit) for group in groups):
+            groups.append(Group())
+            groups[-1].add(path, limit)
+    return [group.files for group in groups]
+
+
+def unity_source(group):
+    text = ""
+    for n, (path, renamed) in enumerate(group):
+        if renamed:  # what its headers say keeps its names
+            with open(path, encoding="utf-8", errors="replace") as file:
+                for include in re.findall(r"^#include ([<\"][^>\"]+[>\"])", file.read(), re.M):
+                    beside = os.path.join(os.path.dirname(path), include[1:-1])
+                    text += f'#include "{beside}"\n' if include[0] == '"' and os.path.exists(beside) else f"#include {include}\n"
+        text += "".join(f"#define {name} {name}_{n}\n" for name in sorted(renamed))
+        text += f'#include "{path}"\n'
+        text += "".join(f"#undef {name}\n" for name in sorted(renamed))
+    return text
+
+
+def main(kilobytes, prefix, files):
+    for n, group in enumerate(groups_of(files, 1024 * int(kilobytes))):
+        path, text = f"{prefix}_{n}.cc", unity_source(group)
+        try:
+            with open(path, encoding="utf-8") as file:
+                same = file.read() == text
+        except FileNotFoundError:
+            same = False
+        if not same:
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(text)
+        print(path)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 3:
+    if len(sys.argv) < 4:
         sys.exit(__doc__)
-    for one in groups_of(sys.argv[2:], 1024 * int(sys.argv[1])):
-        print(";".join(one))
+    main(sys.argv[1], sys.argv[2], sys.argv[3:])
