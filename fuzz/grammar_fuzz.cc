@@ -39,7 +39,9 @@ Result<std::shared_ptr<const Grammar>> compile(uint8_t kind, std::string_view so
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size < 2 || size > 2048) return 0;
-  static const PieceTokenizer pieces({"{\"", "\":", "\",\"", "true", "null", "\"}", "},{", "[[", "]]", "12", " \"", "ab", "}}", "\xC3\xA9", "\\u00", "a\"", ": ", ", \""});
+  static const PieceTokenizer pieces({"{\"", "\":", "\",\"", "true", "null", "\"}", "},{", "[[", "]]", "12", " \"", "ab", "}}", "\xC3\xA9", "\\u00", "a\"", ": ", ", \"",
+                                       // enough words below one letter that they are looked at together
+                                       "ba", "bab", "babb", "bac", "bad", "bbb", "b0", "b a"});
   static const auto vocabulary = std::make_shared<const GrammarVocabulary>(pieces);
   const uint8_t kind = data[0] % 3;
   const auto grammar = compile(kind, {reinterpret_cast<const char*>(data) + 2, size - 2});

@@ -54,6 +54,10 @@ Automaton::Automaton(const Nfa& nfa, Limits limits) : limits_(limits), rule_star
     if (byte == '"' || byte == '\\') continue;
     if (plain_bytes_.empty() || class_of_[plain_bytes_.back()] != class_of_[byte]) plain_bytes_.push_back(static_cast<uint8_t>(byte));
   }
+  for (unsigned byte = 0; byte < 0x80; ++byte) {
+    std::vector<uint8_t>& bytes = kind_bytes_[byte_kind(static_cast<uint8_t>(byte))];
+    if (std::none_of(bytes.begin(), bytes.end(), [&](uint8_t other) { return class_of_[other] == class_of_[byte]; })) bytes.push_back(static_cast<uint8_t>(byte));
+  }
   begin();
 }
 
@@ -65,6 +69,9 @@ void Automaton::begin() {
   rows_.assign(n_classes_, kDeadState);
   state_index_.clear();
   after_text_.clear();
+  closed_.clear();
+  after_kind_.clear();
+  after_wide_.clear();
   nears_.clear();
   n_positions_ = 0;
   exhausted_ = false;
@@ -91,6 +98,11 @@ GrammarState Automaton::find_after_text(GrammarState state, uint64_t* cost) {
   for (const uint8_t byte : plain_bytes_) {
     if (step(state, byte) != to) return kMixed;
   }
+  return wide_leads_to(state, to, cost) ? to : kMixed;
+}
+
+// Whether each character beyond ASCII leads to `to`, or none may follow if that is kDeadState.
+bool Automaton::wide_leads_to(GrammarState state, GrammarState to, uint64_t* cost) {
   // First bytes of longer characters and what may follow them: RFC 3629, section 4.
   struct Lead {
     unsigned first, last, low, high;
@@ -103,9 +115,42 @@ GrammarState Automaton::find_after_text(GrammarState state, uint64_t* cost) {
     for (unsigned byte = lead.first; byte <= lead.last; byte = class_end(byte)) {
       const GrammarState inside = step(state, static_cast<uint8_t>(byte));
       if (inside == known) continue;
-      if (to == kDeadState ? inside != kDeadState : inside == kDeadState || !leads_to(inside, lead.low, lead.high, lead.n_more, to, cost)) return kMixed;
+      if (to == kDeadState ? inside != kDeadState : inside == kDeadState || !leads_to(inside, lead.low, lead.high, lead.n_more, to, cost)) return false;
       known = inside;
     }
+  }
+  return true;
+}
+
+GrammarState Automaton::after_kind(GrammarState state, uint8_t kind, uint64_t* cost) {
+  if ((size_t{state} + 1) * kCharKinds > after_kind_.size()) {
+    after_kind_.resize(states_.size() * kCharKinds, kUnknown);
+    after_wide_.resize(states_.size());
+  }
+  const size_t cell = size_t{state} * kCharKinds + kind;
+  if (after_kind_[cell] == kUnknown) {
+    uint64_t found_cost = 0;
+    const GrammarState to = find_after_kind(state, kind, &found_cost);
+    if (exhausted_) return kMixed;
+    after_kind_[cell] = to;
+    if (kind == kWideKind) after_wide_[state] = static_cast<uint32_t>(std::min<uint64_t>(found_cost, UINT32_MAX));
+  }
+  if (kind == kWideKind) *cost += after_wide_[state];
+  return after_kind_[cell];
+}
+
+GrammarState Automaton::find_after_kind(GrammarState state, uint8_t kind, uint64_t* cost) {
+  if (kind == kWideKind) {
+    const GrammarState inside = step(state, 0xc2);
+    const GrammarState to = inside == kDeadState ? kDeadState : step(inside, 0x80);
+    if (inside != kDeadState && to == kDeadState) return kMixed;
+    return wide_leads_to(state, to, cost) ? to : kMixed;
+  }
+  const std::vector<uint8_t>& bytes = kind_bytes_[kind];
+  if (bytes.empty()) return kDeadState;  // no kind
+  const GrammarState to = step(state, bytes.front());
+  for (const uint8_t byte : bytes) {
+    if (step(state, byte) != to) return kMixed;
   }
   return to;
 }
@@ -202,30 +247,44 @@ GrammarState Automaton::restart(GrammarState keep) {
 }
 
 void Automaton::Seen::clear() {
-  if (n_ > 0 || slots_.empty()) slots_.assign(64, 0);
+  if (n_ > kFew) slots_.assign(slots_.size() > 1024 ? 64 : slots_.size(), 0);
   n_ = 0;
 }
 
 bool Automaton::Seen::insert(Position p) {
   const uint64_t key = ((uint64_t{p.node} << 32) | p.stack) + 1;
-  size_t i = slot_of(key, slots_.size());
-  while (slots_[i] != 0) {
-    if (slots_[i] == key) return false;
-    i = (i + 1) & (slots_.size() - 1);
+  if (n_ < kFew) {
+    if (std::find(few_.begin(), few_.begin() + static_cast<std::ptrdiff_t>(n_), key) != few_.begin() + static_cast<std::ptrdiff_t>(n_)) return false;
+    few_[n_++] = key;
+    return true;
   }
-  slots_[i] = key;
+  if (n_ == kFew) {
+    if (std::find(few_.begin(), few_.end(), key) != few_.end()) return false;
+    if (slots_.empty()) slots_.assign(64, 0);
+    for (const uint64_t one : few_) put(one);
+  } else {
+    size_t i = slot_of(key, slots_.size());
+    while (slots_[i] != 0) {
+      if (slots_[i] == key) return false;
+      i = (i + 1) & (slots_.size() - 1);
+    }
+  }
+  put(key);
   if (++n_ * 2 > slots_.size()) grow();
   return true;
+}
+
+void Automaton::Seen::put(uint64_t key) {
+  size_t i = slot_of(key, slots_.size());
+  while (slots_[i] != 0) i = (i + 1) & (slots_.size() - 1);
+  slots_[i] = key;
 }
 
 void Automaton::Seen::grow() {
   const std::vector<uint64_t> old = std::move(slots_);
   slots_.assign(old.size() * 2, 0);
   for (const uint64_t key : old) {
-    if (key == 0) continue;
-    size_t i = slot_of(key, slots_.size());
-    while (slots_[i] != 0) i = (i + 1) & (slots_.size() - 1);
-    slots_[i] = key;
+    if (key != 0) put(key);
   }
 }
 
@@ -304,55 +363,45 @@ GrammarState Automaton::intern(State state) {
   return id;
 }
 
-// The classes that take the same edges as class `mine`, given the byte edges of a state: marked in group_. Exact: groups of classes are split by one
-// edge after the other.
-void Automaton::find_alike(size_t mine) {
-  group_.assign(n_classes_, 0);
-  group_size_.assign(1, static_cast<uint32_t>(n_classes_));
-  for (const auto& [low, high] : reads_) {
-    group_hits_.assign(group_size_.size(), 0);
-    for (size_t c = low; c <= high; ++c) ++group_hits_[group_[c]];
-    group_moves_.assign(group_size_.size(), kUnknown);
-    for (size_t c = low; c <= high; ++c) {
-      const uint32_t g = group_[c];
-      if (group_hits_[g] == group_size_[g] && group_moves_[g] == kUnknown) continue;  // all of it is inside: nothing to split
-      if (group_moves_[g] == kUnknown) {
-        group_moves_[g] = static_cast<uint32_t>(group_size_.size());
-        group_size_.push_back(0);
-      }
-      --group_size_[g];
-      ++group_size_[group_moves_[g]];
-      group_[c] = group_moves_[g];
-    }
-  }
-  const uint32_t wanted = group_[mine];
-  for (size_t c = 0; c < n_classes_; ++c) group_[c] = group_[c] == wanted ? 1 : 0;
-}
-
 GrammarState Automaton::compute(GrammarState state, uint8_t byte) {
+  // Bytes that no edge of this state tells apart lead to the same state: classes are the whole grammar's, and most differ elsewhere only. The bytes of
+  // low..high around this one are alike here; others may be, too, and are found when they are asked for.
   const size_t mine = class_of_[byte];
+  size_t low = 0, high = n_classes_ - 1;
   std::vector<Position>& next = todo_;
   next.clear();
-  reads_.clear();
   for (const Position& at : states_[state].positions) {
     for (const NfaEdge& edge : edges(at.node)) {
       if (edge.kind != NfaEdge::Kind::kByte) continue;
-      reads_.push_back({class_of_[edge.low], class_of_[edge.high]});
-      if (edge.low <= byte && byte <= edge.high) next.push_back({edge.to, at.stack});
+      const size_t first = class_of_[edge.low], last = class_of_[edge.high];
+      if (last < mine) {
+        low = std::max(low, last + 1);
+      } else if (first > mine) {
+        high = std::min(high, first - 1);
+      } else {
+        low = std::max(low, first);
+        high = std::min(high, last);
+        next.push_back({edge.to, at.stack});
+      }
     }
   }
   GrammarState to = kDeadState;
   if (!next.empty()) {
-    State closed;
-    close(&next, &closed);
-    to = intern(std::move(closed));
+    // Most bytes lead to one position, and to the same one as others: a character of a string to the next one, say.
+    const uint64_t key = (uint64_t{next.front().node} << 32) | next.front().stack;
+    const auto known = next.size() == 1 ? closed_.find(key) : closed_.end();
+    if (known != closed_.end()) {
+      to = known->second;
+    } else {
+      const bool is_one = next.size() == 1;
+      State closed;
+      close(&next, &closed);
+      to = intern(std::move(closed));
+      if (is_one && !exhausted_) closed_.emplace(key, to);
+    }
   }
-  // Bytes that take the same edges here lead to the same state: classes are the whole grammar's, and most differ elsewhere only.
-  find_alike(mine);
   GrammarState* const row = &rows_[size_t{state} * n_classes_];
-  for (size_t c = 0; c < n_classes_; ++c) {
-    if (group_[c] != 0) row[c] = to;
-  }
+  std::fill(row + low, row + high + 1, to);
   return to;
 }
 

@@ -18,6 +18,22 @@ namespace firesteel {
 using GrammarState = uint32_t;
 inline constexpr GrammarState kDeadState = 0;  // no continuation
 
+// Characters that patterns mostly name together are of one kind: small letters, capitals, digits, control characters but three, all beyond ASCII; each
+// other one is a kind of its own. byte_kind: of a character by its first byte.
+inline constexpr uint8_t kWideKind = 43;
+inline constexpr size_t kCharKinds = 44;
+constexpr uint8_t byte_kind(uint8_t byte) {
+  if (byte >= 'a' && byte <= 'z') return 0;
+  if (byte >= 'A' && byte <= 'Z') return 1;
+  if (byte >= '0' && byte <= '9') return 2;
+  if (byte == '\t' || byte == '\n') return byte == '\t' ? 3 : 4;
+  if (byte == '\r') return 5;
+  if (byte < 0x20 || byte == 0x7f) return 6;
+  if (byte >= 0x80) return kWideKind;
+  const int after = byte < '0' ? 7 - ' ' : byte < 'A' ? 23 - ':' : byte < 'a' ? 30 - '[' : 36 - '{';  // 7 to 39
+  return static_cast<uint8_t>(byte + after);
+}
+
 class Automaton {
  public:
   struct Limits {
@@ -48,6 +64,8 @@ class Automaton {
   // none may follow, or kMixed. *cost grows by what the states between were worth. Remembered, so a state of a string costs once.
   static constexpr GrammarState kMixed = UINT32_MAX - 1;
   GrammarState after_text(GrammarState state, uint64_t* cost);
+  // The one state to which every character of a kind leads, kDeadState when none may follow, or kMixed. As after_text otherwise.
+  GrammarState after_kind(GrammarState state, uint8_t kind, uint64_t* cost);
   // A state with the same ways on as this one for n_bytes bytes, and the same one for all states that differ only in how often something may still
   // be repeated, where that is more often than matters so soon. Meant for a few values of n_bytes. exhausted() when a limit was met.
   GrammarState near(GrammarState state, uint32_t n_bytes);
@@ -82,7 +100,7 @@ class Automaton {
     uint32_t cost = 0;
   };
 
-  // Positions met while closing a state.
+  // Positions met while closing a state: mostly a few, which are found by looking at each.
   class Seen {
    public:
     void clear();
@@ -90,14 +108,18 @@ class Automaton {
     size_t size() const { return n_; }
 
    private:
+    static constexpr size_t kFew = 16;
     void grow();
-    std::vector<uint64_t> slots_;  // 0: free
+    void put(uint64_t key);
+    std::array<uint64_t, kFew> few_{};
+    std::vector<uint64_t> slots_;  // all, once there are more than a few; 0: free
     size_t n_ = 0;
   };
 
   GrammarState compute(GrammarState state, uint8_t byte);
-  void find_alike(size_t mine);
   GrammarState find_after_text(GrammarState state, uint64_t* cost);
+  GrammarState find_after_kind(GrammarState state, uint8_t kind, uint64_t* cost);
+  bool wide_leads_to(GrammarState state, GrammarState to, uint64_t* cost);
   unsigned class_end(unsigned byte) const;
   bool leads_to(GrammarState from, unsigned low, unsigned high, int n_more, GrammarState to, uint64_t* cost);
   void close(std::vector<Position>* todo, State* out);
@@ -143,19 +165,18 @@ class Automaton {
   std::vector<State> states_;
   std::vector<GrammarState> rows_;
   std::unordered_multimap<uint64_t, GrammarState> state_index_;
+  std::unordered_map<uint64_t, GrammarState> closed_;  // the state of one position: of all bytes that lead there
   struct AfterText {
     GrammarState to = kUnknown;
     uint32_t cost = 0;
   };
   std::vector<AfterText> after_text_;  // per state, as far as asked
+  std::vector<GrammarState> after_kind_;  // kCharKinds per state, the same; what follows costs in after_wide_
+  std::vector<uint32_t> after_wide_;
+  std::array<std::vector<uint8_t>, kCharKinds> kind_bytes_;  // of each kind one byte of each class
   // Work space of compute.
-  struct Read {
-    uint8_t low = 0, high = 0;  // classes
-  };
   Seen seen_;
   std::vector<Position> todo_;
-  std::vector<Read> reads_;
-  std::vector<uint32_t> group_, group_size_, group_hits_, group_moves_;
   size_t n_positions_ = 0;
   GrammarState start_ = kDeadState;
   bool exhausted_ = false;

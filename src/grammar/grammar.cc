@@ -11,6 +11,8 @@ namespace firesteel {
 
 namespace {
 
+constexpr size_t kFewTokens = 32;  // that are looked at one by one
+
 void allow_in(TokenId id, GrammarMask* mask) {
   mask->words[static_cast<size_t>(id) / 64] |= uint64_t{1} << (static_cast<size_t>(id) % 64);
   mask->may_go_on = true;
@@ -49,11 +51,15 @@ GrammarMasks::GrammarMasks(std::shared_ptr<const Grammar> grammar, std::shared_p
       path_(size_t{vocabulary_->max_depth()} + 1) {}
 
 template <typename Allow>
-bool GrammarMasks::walk(const GrammarVocabulary::Trie& trie, GrammarState state, uint64_t* work, Allow&& allow) {
+bool GrammarMasks::walk(const GrammarVocabulary::Trie& trie, GrammarState state, uint64_t* work, Allow&& allow, uint64_t kinds) {
   if (state == kDeadState) return true;
   path_[0] = state;
   for (size_t i = 0; i < trie.nodes.size();) {
     const GrammarVocabulary::Node& node = trie.nodes[i];
+    if (node.depth == 0 && (kinds >> byte_kind(node.byte) & 1) == 0) {
+      i = node.end;
+      continue;
+    }
     const GrammarState to = automaton_.step(path_[node.depth], node.byte);
     if (to == kDeadState) {
       if (automaton_.exhausted()) return false;
@@ -65,7 +71,52 @@ bool GrammarMasks::walk(const GrammarVocabulary::Trie& trie, GrammarState state,
     for (size_t t = 0; t < node.n_tokens; ++t) allow(trie.tokens[node.first_token + t]);
     ++i;
   }
-  return !automaton_.exhausted();
+  return !automaton_.exhausted() && *work <= automaton_.limits().mask_work;
+}
+
+bool GrammarMasks::walk_token(GrammarState state, TokenId token, uint64_t* work) {
+  for (const char c : vocabulary_->bytes(token)) {
+    state = automaton_.step(state, static_cast<uint8_t>(c));
+    if (state == kDeadState || !meet(state, work)) return false;
+  }
+  return true;
+}
+
+bool GrammarMasks::walk_kinds(GrammarState state, uint64_t* work, GrammarMask* out) {
+  const GrammarVocabulary::Trie& trie = vocabulary_->kinds();
+  const auto allow = [out](TokenId id) { allow_in(id, out); };
+  path_[0] = state;
+  uint64_t by_bytes = 0;  // first kinds below which characters of one kind differ where many tokens have them
+  for (size_t root = 0; root < trie.nodes.size(); root = trie.nodes[root].end) {
+    for (size_t i = root; i < trie.nodes[root].end;) {
+      const GrammarVocabulary::Node& node = trie.nodes[i];
+      const GrammarState to = automaton_.after_kind(path_[node.depth], node.byte, work);
+      if (automaton_.exhausted()) return false;
+      if (to == Automaton::kMixed) {
+        const std::span<const TokenId> tokens = trie.subtree_tokens(i);
+        if (tokens.size() > kFewTokens) {
+          by_bytes |= uint64_t{1} << trie.nodes[root].byte;
+          break;
+        }
+        for (const TokenId id : tokens) {
+          if (walk_token(state, id, work)) allow(id);
+        }
+      }
+      if (to == Automaton::kMixed || to == kDeadState) {
+        i = node.end;
+        continue;
+      }
+      if (!meet(to, work)) return false;
+      path_[size_t{node.depth} + 1] = to;
+      const std::span<const uint64_t> bits = vocabulary_->kind_bits(i);
+      for (size_t w = 0; w < bits.size(); ++w) out->words[w] |= bits[w];
+      if (!bits.empty()) out->may_go_on = true;
+      else for (size_t t = 0; t < node.n_tokens; ++t) allow(trie.tokens[node.first_token + t]);
+      ++i;
+    }
+  }
+  if (by_bytes != 0 && !walk(vocabulary_->level(0), state, work, allow, by_bytes)) return false;
+  return walk(vocabulary_->broken(), state, work, allow);
 }
 
 // A token's answer is the same for all states that are alike as far as it reaches: nearly all tokens have one for, say, all places of a long string
@@ -167,7 +218,7 @@ bool GrammarMasks::fill(GrammarState state, GrammarMask* out) {
     for (const TokenId id : vocabulary_->end_tokens()) out->words[static_cast<size_t>(id) / 64] |= uint64_t{1} << (static_cast<size_t>(id) % 64);
   }
   const auto allow = [out](TokenId id) { allow_in(id, out); };
-  if (!n_text) return walk(vocabulary_->level(0), state, &work, allow);
+  if (!n_text) return walk_kinds(state, &work, out);
   for (size_t n = 0; n <= *n_text; ++n) {
     if (!walk(vocabulary_->after_text(n), after_text_[n], &work, allow)) return false;
   }

@@ -74,9 +74,12 @@ class GrammarMasks {
   // How many plain characters may follow, but no more than a token has, and in after_text_ the states after each; nullopt when it depends on
   // which. False when a limit was met.
   bool count_text(GrammarState state, uint64_t* work, std::optional<size_t>* n_chars);
-  // Calls allow(token) for the tokens of a trie that may follow. False when a limit was met.
+  // Calls allow(token) for the tokens of a trie that may follow, of those whose first byte is of one of `kinds` (bits). False when a limit was met.
   template <typename Allow>
-  bool walk(const GrammarVocabulary::Trie& trie, GrammarState state, uint64_t* work, Allow&& allow);
+  bool walk(const GrammarVocabulary::Trie& trie, GrammarState state, uint64_t* work, Allow&& allow, uint64_t kinds = ~uint64_t{0});
+  // The same for all of level 0, but by kinds of characters where the grammar treats these alike.
+  bool walk_kinds(GrammarState state, uint64_t* work, GrammarMask* out);
+  bool walk_token(GrammarState state, TokenId token, uint64_t* work);
   bool meet(GrammarState state, uint64_t* work);
 
   std::shared_ptr<const Grammar> grammar_;

@@ -28,6 +28,9 @@ const Case kShort = {R"({"type":"object","properties":{"a":{"type":"array","item
                      R"({"a": ["keys and values", "blocks", "shared by forks", "computed once", "never again", "a short string", "sixteen and more it", "end"]})"};
 const Case kPattern = {R"({"type":"object","properties":{"a":{"type":"string","pattern":"^[A-Za-z0-9 ,.-]{1,200}$"}},"required":["a"]})",
                        R"({"a": "The engine holds blocks of keys and values, forks share them, and what was computed once is not computed again for a while."})"};
+const Case kMail = {R"({"type":"object","properties":{"mail":{"type":"string","pattern":"^[a-z0-9._%+-]{1,64}@[a-z0-9.-]{1,60}[.][a-z]{2,10}$"},"day":{"type":"string","format":"date"},"words":{"type":"string",
+  "pattern":"^[a-z]{2,12}( [a-z]{2,12}){2,9}$"}},"required":["mail","day","words"]})",
+                    R"({"mail": "ada.lovelace@analytical-engine.example", "day": "1843-09-05", "words": "the engine weaves algebraic patterns"})"};
 const Case kAny = {nullptr, R"({"a": {"b": [1, 2, {"c": "text with words, and more of them"}], "d": null}, "e": [true, false, "the end of it"], "f": 12.5})"};
 
 std::string without_breaks(std::string text) {
@@ -97,6 +100,7 @@ BENCHMARK_CAPTURE(bm_walk, bounded_masks_cold, kBounded, true, true)->Name("gram
 BENCHMARK_CAPTURE(bm_walk, short_masks_cold, kShort, true, true)->Name("grammar/short_strings/masks/cold");
 BENCHMARK_CAPTURE(bm_walk, pattern_walk_cold, kPattern, true, false)->Name("grammar/pattern/walk/cold");
 BENCHMARK_CAPTURE(bm_walk, pattern_masks_cold, kPattern, true, true)->Name("grammar/pattern/masks/cold");
+BENCHMARK_CAPTURE(bm_walk, mail_masks_cold, kMail, true, true)->Name("grammar/mail_day_words/masks/cold");
 
 void bm_vocabulary(benchmark::State& state) {
   const World* w = world(state);
@@ -107,6 +111,8 @@ void bm_vocabulary(benchmark::State& state) {
   }
   state.counters["nodes_after_1"] = static_cast<double>(w->vocabulary->after_text(1).nodes.size());
   state.counters["nodes_long"] = static_cast<double>(w->vocabulary->level(1).nodes.size() + w->vocabulary->level(2).nodes.size());
+  state.counters["nodes_kinds"] = static_cast<double>(w->vocabulary->kinds().nodes.size());
+  state.counters["nodes_broken"] = static_cast<double>(w->vocabulary->broken().nodes.size());
   state.counters["nodes"] = static_cast<double>(w->vocabulary->level(0).nodes.size());
 }
 BENCHMARK(bm_vocabulary)->Name("grammar/vocabulary/128k")->Unit(benchmark::kMillisecond);

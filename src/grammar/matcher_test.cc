@@ -61,6 +61,54 @@ TEST(GrammarMatcher, AllowsTheSameAloneAndBesideOthersUnderTightLimits) {
   EXPECT_EQ(roomy->generation(), 0u);
 }
 
+// Words that may all follow are allowed together, without a look at each: as many as the place has room for, and no others.
+TEST(GrammarMatcher, WordsThatAreAllowedTogetherAreThoseThatMayFollow) {
+  std::vector<std::string> words;
+  const std::vector<std::string> letters = {"a", "e", "Z", "0", " ", ",", "\"", "\n", "\xC3\xA9"};
+  for (const std::string& a : letters) {
+    for (const std::string& b : letters) {
+      words.push_back(a + b);
+      for (const std::string& c : letters) words.push_back(a + b + c);
+    }
+  }
+  Rng rng(11);
+  for (int i = 0; i < 1500; ++i) {
+    std::string word;
+    for (size_t n = 4 + rng.below(30); n > 0; --n) word += letters[rng.below(rng.below(8) == 0 ? letters.size() : 3)];
+    words.push_back(word);
+  }
+  const PieceTokenizer pieces(words);
+  const auto vocabulary = std::make_shared<const GrammarVocabulary>(pieces);
+  for (const char* source : {"[a-zA-Z0-9 ,]{1,50}", "[a-z]{2,9}( [A-Z]?[a-z]{1,12}){0,4}", "([aeZ]{3}[a-z0-9]{0,20},){1,3}", ".{0,40}", "(a|ae|[a-d]e*Z){1,30}", "[a-e]+[eZ]{5,8}", "[ae]{1,200}",
+                             "[a-df-z]*e[a-z]{0,3}"}) {
+    const auto grammar = Grammar::from_regex(source).value();
+    Automaton oracle(grammar->nfa());
+    auto masks = std::make_shared<GrammarMasks>(grammar, vocabulary);
+    GrammarMatcher matcher(masks);
+    std::string text;
+    for (int step = 0; step < 12; ++step) {
+      const auto mask = matcher.next();
+      ASSERT_TRUE(mask.ok());
+      const GrammarState state = oracle.run(oracle.start(), text);
+      const std::vector<TokenId> found = tokens_of((*mask)->words);
+      std::vector<TokenId> expected;
+      for (TokenId id = 0; id < pieces.n_vocab(); ++id) {
+        if (id == pieces.end() ? oracle.accepts(state) : oracle.run(state, pieces.text(id)) != kDeadState) expected.push_back(id);
+      }
+      ASSERT_FALSE(oracle.exhausted());
+      ASSERT_EQ(found, expected) << source << " after '" << text << "'";
+      std::vector<TokenId> next;
+      for (const TokenId id : found) {
+        if (id != pieces.end() && pieces.text(id).size() < (step % 2 == 0 ? 3u : 12u)) next.push_back(id);
+      }
+      if (next.empty()) break;
+      const TokenId pick = next[rng.below(next.size())];
+      ASSERT_TRUE(matcher.accept(pick));
+      text += pieces.text(pick);
+    }
+  }
+}
+
 // A small source may stand for an automaton with huge states: whoever asks for it pays with an error, not the others with their time.
 TEST(GrammarMatcher, NobodyWaitsForAMonster) {
   const PieceTokenizer pieces(kPieces);

@@ -16,7 +16,8 @@ namespace firesteel {
 
 class PieceTokenizer final : public Tokenizer {
  public:
-  explicit PieceTokenizer(std::initializer_list<const char*> pieces) {
+  explicit PieceTokenizer(std::initializer_list<const char*> pieces) : PieceTokenizer(std::vector<std::string>(pieces.begin(), pieces.end())) {}
+  explicit PieceTokenizer(const std::vector<std::string>& pieces) {
     for (int b = 0; b < 256; ++b) pieces_.emplace_back(1, static_cast<char>(static_cast<uint8_t>(b)));
     pieces_.insert(pieces_.end(), pieces.begin(), pieces.end());
     pieces_.emplace_back("<end>");

@@ -3,10 +3,12 @@
 #include <algorithm>
 
 #include "base/utf8.h"
+#include "grammar/automaton.h"
 
 namespace firesteel {
 namespace {
 
+constexpr size_t kManyTokens = 512;       // from here on bits are faster than a list
 constexpr size_t kMaxTokenBytes = 1024;  // longer ones (runs of white space, mostly) are never offered under a grammar
 
 // The plain text that `bytes` begin with, at most kTextCharsMax characters of it.
@@ -62,8 +64,43 @@ GrammarVocabulary::GrammarVocabulary(const Tokenizer& tokenizer) : n_vocab_(toke
   text_.resize(n_text_chars_ * n_words());
   text_.shrink_to_fit();
   for (size_t i = n_words(); i < text_.size(); ++i) text_[i] |= text_[i - n_words()];
+  make_kinds(by_level[0]);
   for (size_t level = 0; level < kLevels; ++level) levels_[level] = make_trie(std::move(by_level[level]));
   for (size_t n = 0; n <= n_text_chars_; ++n) after_text_.push_back(make_trie(std::move(rests[n])));
+}
+
+void GrammarVocabulary::make_kinds(std::span<const Entry> words) {
+  std::vector<Entry> whole, broken;
+  std::string pool;
+  pool.reserve(words.size() * level_bytes(0));  // views into it stay
+  for (const Entry& word : words) {
+    const size_t first = pool.size();
+    for (size_t at = 0; at < word.bytes.size();) {
+      const Utf8Char next = decode_utf8(word.bytes, at);
+      if (!next.valid) {
+        pool.resize(first);
+        break;
+      }
+      pool.push_back(static_cast<char>(byte_kind(static_cast<uint8_t>(word.bytes[at]))));
+      at += next.n_bytes;
+    }
+    if (pool.size() == first) broken.push_back(word);
+    else whole.push_back({std::string_view(pool).substr(first), word.id});
+  }
+  kinds_ = make_trie(std::move(whole));
+  broken_ = make_trie(std::move(broken));
+  kind_bits_at_.assign(kinds_.nodes.size(), 0);
+  for (size_t i = 0; i < kinds_.nodes.size(); ++i) {
+    const Node& node = kinds_.nodes[i];
+    if (node.n_tokens < kManyTokens) continue;
+    const size_t first = kind_bits_.size();
+    kind_bits_.resize(first + n_words());
+    kind_bits_at_[i] = static_cast<uint32_t>(kind_bits_.size() / n_words());
+    for (size_t t = 0; t < node.n_tokens; ++t) {
+      const auto id = static_cast<size_t>(kinds_.tokens[node.first_token + t]);
+      kind_bits_[first + id / 64] |= uint64_t{1} << (id % 64);
+    }
+  }
 }
 
 GrammarVocabulary::Trie GrammarVocabulary::make_trie(std::vector<Entry> entries) {
@@ -85,12 +122,10 @@ GrammarVocabulary::Trie GrammarVocabulary::make_trie(std::vector<Entry> entries)
     }
     for (size_t i = common; i < text.size(); ++i) {
       path.push_back(static_cast<uint32_t>(nodes.size()));
-      nodes.push_back({0, 0, 0, static_cast<uint16_t>(i), static_cast<uint8_t>(text[i])});
+      nodes.push_back({0, static_cast<uint32_t>(tokens.size()), 0, static_cast<uint16_t>(i), static_cast<uint8_t>(text[i])});
       max_depth_ = std::max(max_depth_, static_cast<uint16_t>(i + 1));
     }
-    Node& last = nodes[path.back()];
-    if (last.n_tokens == 0) last.first_token = static_cast<uint32_t>(tokens.size());
-    ++last.n_tokens;  // a node's tokens are adjacent: equal texts are neighbours in the order
+    ++nodes[path.back()].n_tokens;  // a node's tokens are adjacent: equal texts are neighbours in the order
     tokens.push_back(id);
     previous = text;
   }

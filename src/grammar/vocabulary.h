@@ -1,6 +1,7 @@
 // The tokens of a vocabulary as a trie over their bytes, in preorder: a mask is one walk that skips what cannot match. Most tokens are plain
 // text, which a string takes all alike: they are also there as bits by length. The others begin with some characters of plain text, mostly one or
-// two, and what comes after these is one of few things: so they are also there by how many, as tries of the rest.
+// two, and what comes after these is one of few things: so they are also there by how many, as tries of the rest. And for patterns that tell characters apart,
+// but letters not from letters, they are there as a trie over kinds of characters.
 #pragma once
 
 #include <array>
@@ -28,7 +29,12 @@ class GrammarVocabulary {
   };
   struct Trie {
     std::vector<Node> nodes;
-    std::vector<TokenId> tokens;
+    std::vector<TokenId> tokens;  // those of a subtree are neighbours
+
+    std::span<const TokenId> subtree_tokens(size_t node) const {
+      const size_t first = nodes[node].first_token, end = nodes[node].end;
+      return std::span(tokens).subspan(first, (end < nodes.size() ? nodes[end].first_token : tokens.size()) - first);
+    }
   };
   // Tokens by how many bytes they have: up to 32, which are nearly all, up to 64, and the rest (runs of white space and lines). How far a token
   // reaches decides how much of a state matters for it.
@@ -43,6 +49,14 @@ class GrammarVocabulary {
   std::span<const uint64_t> text_words(size_t n_chars) const { return std::span(text_).subspan((n_chars - 1) * n_words(), n_words()); }
   const Trie& after_text(size_t n_chars) const { return after_text_[n_chars]; }
   size_t n_text_chars() const { return n_text_chars_; }
+
+  // The tokens of level 0 that are whole characters, as a trie over the kinds of these (byte_kind), and the others as one over bytes: words are alike, so
+  // this has a fraction of level(0)'s nodes. kind_bits: of a node that many tokens have, these as bits; else empty.
+  const Trie& kinds() const { return kinds_; }
+  const Trie& broken() const { return broken_; }
+  std::span<const uint64_t> kind_bits(size_t node) const {
+    return kind_bits_at_[node] == 0 ? std::span<const uint64_t>() : std::span(kind_bits_).subspan((kind_bits_at_[node] - 1) * n_words(), n_words());
+  }
 
   std::span<const TokenId> end_tokens() const { return end_tokens_; }
   int64_t n_vocab() const { return n_vocab_; }
@@ -59,10 +73,14 @@ class GrammarVocabulary {
     TokenId id;
   };
   Trie make_trie(std::vector<Entry> entries);
+  void make_kinds(std::span<const Entry> words);
 
   std::array<Trie, kLevels> levels_;
   std::vector<Trie> after_text_;  // n_text_chars_ + 1
   std::vector<uint64_t> text_;
+  Trie kinds_, broken_;
+  std::vector<uint32_t> kind_bits_at_;  // per node: 0: none, n: the n-th
+  std::vector<uint64_t> kind_bits_;
   size_t n_text_chars_ = 0;
   std::vector<TokenId> end_tokens_;
   std::string pool_;
