@@ -31,6 +31,11 @@ void add_pictures(std::vector<SampleGenerator>* generators) {
                              const bool training = split == Split::kTrain;
                              return pictures::make_picture_sample(rng, {.split = which, .prefix = prefix, .thinking = training ? 0.92 : 0.75, .tools = training ? 0.6 : 0.4});
                            }});
+    const std::string told = pictures::told_kind(kind.kind);
+    if (told.empty()) continue;
+    generators->push_back({told, kind.weight, [prefix = kind.kind](Split split, Rng* rng) -> Result<Sample> {
+                             return pictures::make_told_sample(rng, prefix, split == Split::kTrain ? pictures::Split::kTrain : pictures::Split::kEval);
+                           }});
   }
 }
 

@@ -90,16 +90,17 @@ std::string best_so_far(std::span<const std::string> entries, std::span<const in
   size_t best = 0;
   for (size_t i = 0; i < entries.size(); ++i) {
     if (highest ? values[i] > values[best] : values[i] < values[best]) best = i;
-    out += (i > 0 ? ", " : "") + entries[best];
+    out += i == 0 ? entries[0] : "; " + entries[i] + ": " + entries[best];
   }
   return out;
 }
 
-std::string_view sign_between(int64_t a, int64_t b) { return a < b ? "<" : a > b ? ">" : "="; }
+std::string compared(const std::string& a, const std::string& b, int64_t value_a, int64_t value_b) {
+  return a + ", " + b + ": " + (value_a < value_b ? "<" : value_a > value_b ? ">" : "=");
+}
 
 std::string asked_and_seen(const std::string& a, const std::string& b, bool greater, int64_t value_a, int64_t value_b, const std::string& unit) {
-  return a + (greater ? " > " : " < ") + b + "? " + a + ' ' + std::to_string(value_a) + unit + ' ' + std::string(sign_between(value_a, value_b)) + ' ' + b + ' ' +
-         std::to_string(value_b) + unit;
+  return a + (greater ? " > " : " < ") + b + "? " + compared(a + ' ' + std::to_string(value_a) + unit, b + ' ' + std::to_string(value_b) + unit, value_a, value_b);
 }
 
 std::string counted(std::span<const std::string> entries) {

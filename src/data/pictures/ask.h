@@ -80,13 +80,13 @@ std::string fill_slots(std::string_view text, Slots slots);
 std::string capital(std::string text);
 std::string joined(std::span<const std::string> parts, std::string_view separator);
 
-// A choice in steps that compare two values each: after every entry the best so far. "Jan 12, Feb 30, Mar 7" gives "Jan 12, Feb 30, Feb 30" for
-// the highest; the first of equals stays.
+// A choice in steps that compare two values each, just written: "Jan 12, Feb 30, Mar 7" gives "Jan 12; Feb 30: Feb 30; Mar 7: Feb 30" for the highest,
+// each further entry and then the best so far; the first of equals stays.
 std::string best_so_far(std::span<const std::string> entries, std::span<const int64_t> values, bool highest);
-// A question of yes or no about two values, as asked and as it is: "A > B? A 3 < B 5".
+// Two values and then the sign between them: "A 3, B 5: <". (A sign in the middle would be written before its second value.)
+std::string compared(const std::string& a, const std::string& b, int64_t value_a, int64_t value_b);
+// A question of yes or no about two values, as asked and as it is: "A > B? A 3, B 5: <".
 std::string asked_and_seen(const std::string& a, const std::string& b, bool greater, int64_t value_a, int64_t value_b, const std::string& unit = "");
-// The sign between two values: "<", ">" or "=".
-std::string_view sign_between(int64_t a, int64_t b);
 // "A: 1, C: 2, F: 3", or "none": counting, one entry after the other.
 std::string counted(std::span<const std::string> entries);
 

@@ -170,7 +170,42 @@ std::string call_of(const std::string& expression) {
   return "<tool_call>\n{\"name\": \"calculator\", \"arguments\": {\"expression\": \"" + expression + "\"}}\n</tool_call>";
 }
 
+// What the model writes: a thought with all lines that are there, then the call or the answer.
+std::string thinking_target(const Plan& plan, bool call) {
+  std::string thought = plan.sees;
+  const auto add = [&thought](const std::string& line) {
+    if (!line.empty()) thought += (thought.empty() ? "" : "\n") + line;
+  };
+  add(plan.working);
+  if (!call) add(plan.steps);
+  if (thought.empty()) thought = plan.answer;
+  return "<think>\n" + thought + "\n</think>\n\n" + (call ? call_of(plan.expression) : "Answer: " + plan.answer + plan.unit);
+}
+
 }  // namespace
+
+std::string told_kind(std::string_view picture_kind) {
+  constexpr std::array<std::string_view, 8> kTold = {"bars", "lines", "pie", "table", "scene", "shapes", "plane", "dice"};
+  const std::string_view rest = picture_kind.substr(std::string_view("pictures/").size());
+  const bool told = std::find(kTold.begin(), kTold.end(), rest.substr(0, rest.find('/'))) != kTold.end();
+  return told ? "lists/" + std::string(rest) : "";
+}
+
+Sample make_told_sample(Rng* rng, std::string_view kind, Split split) {
+  CHECK(!told_kind(kind).empty());
+  Sample sample;
+  sample.kind = told_kind(kind);
+  const Plan plan = plan_for(rng, split, pick_family(rng, kind));
+  sample.thinking = true;
+  sample.tools = rng->below(2) == 0;
+  const std::string question = typed(plan.question, rng);
+  const bool lines = plan.sees.find('\n') != std::string::npos;
+  sample.messages.push_back({.role = "user", .text = rng->below(4) == 0 ? question + '\n' + plan.sees : plan.sees + (lines || rng->below(2) == 0 ? "\n" : ". ") + question});
+  sample.answer = plan.answer;
+  sample.grader = plan.grader;
+  sample.target = thinking_target(plan, sample.tools && !plan.expression.empty());
+  return sample;
+}
 
 std::span<const PictureKind> picture_kinds() {
   static const std::vector<PictureKind> kinds = [] {
@@ -217,14 +252,7 @@ Sample make_picture_sample(Rng* rng, const PictureOptions& options) {
     sample.target = call ? call_of(plan.expression) : last_line;
     return sample;
   }
-  std::string thought = plan.sees;
-  const auto add = [&thought](const std::string& line) {
-    if (!line.empty()) thought += (thought.empty() ? "" : "\n") + line;
-  };
-  add(plan.working);
-  if (!call) add(plan.steps);
-  if (thought.empty()) thought = plan.answer;
-  sample.target = "<think>\n" + thought + "\n</think>\n\n" + (call ? call_of(plan.expression) : last_line);
+  sample.target = thinking_target(plan, call);
   return sample;
 }
 

@@ -31,7 +31,12 @@ struct PictureOptions {
   double tools = 0.4;                    // share of samples with the calculator on offer
 };
 
-// The sample depends on the options and the state of *rng only.
+// "lists/bars/highest" for "pictures/bars/highest": the same question with what is to be seen told in words ("Jan 12, Feb 30. Which month is highest?") instead
+// of drawn. What follows the seeing is learnt from these at a third of the price. "" for kinds whose thought describes nothing that could be told.
+std::string told_kind(std::string_view picture_kind);
+
+// The sample depends on the options and the state of *rng only. kind: of picture_kinds() with a told_kind(), else CHECK.
+Sample make_told_sample(Rng* rng, std::string_view kind, Split split);
 Sample make_picture_sample(Rng* rng, const PictureOptions& options);
 
 }  // namespace firesteel::pictures

@@ -195,12 +195,33 @@ TEST(Wordings, SomeOfEachListAreHeldOut) {
 TEST(Pictures, WhatIsThoughtGoesInStepsOfTwoValues) {
   const std::vector<std::string> entries = {"Jan 12", "Feb 30", "Mar 7", "Apr 30"};
   const std::vector<int64_t> values = {12, 30, 7, 30};
-  EXPECT_EQ(best_so_far(entries, values, true), "Jan 12, Feb 30, Feb 30, Feb 30");
-  EXPECT_EQ(best_so_far(entries, values, false), "Jan 12, Jan 12, Mar 7, Mar 7");
-  EXPECT_EQ(asked_and_seen("A", "B", true, 3, 5, "%"), "A > B? A 3% < B 5%");
-  EXPECT_EQ(asked_and_seen("A", "B", false, 4, 4), "A < B? A 4 = B 4");
+  EXPECT_EQ(best_so_far(entries, values, true), "Jan 12; Feb 30: Feb 30; Mar 7: Feb 30; Apr 30: Feb 30");
+  EXPECT_EQ(best_so_far(entries, values, false), "Jan 12; Feb 30: Jan 12; Mar 7: Mar 7; Apr 30: Mar 7");
+  EXPECT_EQ(asked_and_seen("A", "B", true, 3, 5, "%"), "A > B? A 3%, B 5%: <");
+  EXPECT_EQ(asked_and_seen("A", "B", false, 4, 4), "A < B? A 4, B 4: =");
   EXPECT_EQ(counted(std::vector<std::string>{"A", "F"}), "A: 1, F: 2");
   EXPECT_EQ(counted({}), "none");
+}
+
+TEST(Pictures, ToldInWordsTheQuestionIsTheSame) {
+  size_t n_told = 0;
+  for (const PictureKind& kind : picture_kinds()) {
+    const std::string told = told_kind(kind.kind);
+    if (told.empty()) continue;
+    ++n_told;
+    for (uint64_t seed = 0; seed < 20; ++seed) {
+      Rng rng(seed);
+      const Sample sample = make_told_sample(&rng, kind.kind, seed % 2 == 0 ? Split::kTrain : Split::kEval);
+      EXPECT_EQ(sample.kind, told);
+      EXPECT_TRUE(sample.images.empty() && sample.marks.empty());
+      // What the thought begins with is what was told.
+      const size_t begin = std::string_view("<think>\n").size();
+      const std::string seen = sample.target.substr(begin, sample.target.find('\n', begin) - begin);
+      EXPECT_NE(sample.messages[0].text.find(seen), std::string::npos) << sample.messages[0].text << "\n" << sample.target;
+      EXPECT_FALSE(sample.answer.empty());
+    }
+  }
+  EXPECT_GE(n_told, 40U);
 }
 
 }  // namespace

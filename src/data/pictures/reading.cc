@@ -237,7 +237,7 @@ Plan plan_reading(Asker* ask, std::string_view question) {
       plan.answer = std::to_string(a + b);
     } else {
       plan.question = ask->word(kLarger);
-      plan.working = std::to_string(a) + ' ' + std::string(sign_between(a, b)) + ' ' + std::to_string(b);
+      plan.working = compared(std::to_string(a), std::to_string(b), a, b);
       plan.answer = std::to_string(std::max(a, b));
     }
     if (ask->chance(0.5)) {

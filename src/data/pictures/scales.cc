@@ -58,7 +58,7 @@ void ask_over(Asker* ask, Plan* plan, int64_t value, int64_t low, int64_t high) 
   const bool yes = ask->chance(0.5) ? value > low : value >= high;
   const int64_t limit = yes ? ask->between(low, value - 1) : ask->between(value + 1, std::max(high, value + 1));
   plan->question = ask->word(kOver, {{"v", number(limit)}});
-  plan->working = number(value) + ' ' + std::string(sign_between(value, limit)) + ' ' + number(limit);
+  plan->working = compared(number(value), number(limit), value, limit);
   plan->answer = value > limit ? "yes" : "no";
 }
 

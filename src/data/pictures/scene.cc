@@ -281,8 +281,8 @@ bool ask_scene(Asker* ask, Plan* plan, Scene* scene, std::string_view question) 
   const size_t n_b = hits_b.size();
   if (n_a == n_b && ask->chance(0.7)) return false;
   plan->question = ask->word(kMoreOf, {{"a", plural(noun_of(a.colour, a.form))}, {"b", plural(noun_of(b.colour, b.form))}});
-  plan->working = noun_of(a.colour, a.form) + ": " + counted(hits_a) + '\n' + noun_of(b.colour, b.form) + ": " + counted(hits_b) + '\n' + std::to_string(n_a) + ' ' +
-                  std::string(sign_between(static_cast<int64_t>(n_a), static_cast<int64_t>(n_b))) + ' ' + std::to_string(n_b);
+  plan->working = noun_of(a.colour, a.form) + ": " + counted(hits_a) + '\n' + noun_of(b.colour, b.form) + ": " + counted(hits_b) + '\n' +
+                  compared(std::to_string(n_a), std::to_string(n_b), static_cast<int64_t>(n_a), static_cast<int64_t>(n_b));
   plan->answer = n_a > n_b ? "yes" : "no";
   return true;
 }

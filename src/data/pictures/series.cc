@@ -186,10 +186,10 @@ void ask_count_above(Asker* ask, Plan* plan, const Series& series) {
   std::vector<std::string> seen;
   for (size_t i = 0; i < series.values.size(); ++i) {
     n_hits += (above ? series.values[i] > limit : series.values[i] < limit) ? 1 : 0;
-    seen.push_back(number(series.values[i]) + series.unit + ": " + number(n_hits));
+    seen.push_back(compared(number(series.values[i]), number(limit), series.values[i], limit) + ' ' + number(n_hits));
   }
   plan->question = ask->word(above ? Words(kAbove) : Words(kBelow), {{"nouns", series.nouns}, {"mark", series.mark}, {"v", number(limit) + series.unit}});
-  plan->working = (above ? "above " : "below ") + number(limit) + series.unit + ": " + joined(seen, ", ");
+  plan->working = (above ? "above " : "below ") + number(limit) + ": " + joined(seen, "; ");
   answer_number(plan, n_hits);
 }
 
@@ -197,7 +197,7 @@ void ask_compare(Asker* ask, Plan* plan, const Series& series, const std::string
   const size_t form = ask->index(3);
   plan->question = ask->word(form == 0 ? Words(kIsHigher) : form == 1 ? Words(kIsLower) : Words(kWhichOfTwo), {{"a", a}, {"b", b}});
   const bool higher = series.values[i] > series.values[k];
-  plan->working = form == 2 ? entry(series, i) + (higher ? " > " : " < ") + entry(series, k)
+  plan->working = form == 2 ? compared(entry(series, i), entry(series, k), series.values[i], series.values[k])
                             : asked_and_seen(series.labels[i], series.labels[k], form == 0, series.values[i], series.values[k], series.unit);
   plan->answer = form == 2 ? series.labels[higher ? i : k] : higher == (form == 0) ? "yes" : "no";
 }
@@ -325,7 +325,7 @@ void ask_series(Asker* ask, Plan* plan, const Series& series, std::string_view q
     const size_t from = std::min(two[0], two[1]);
     const size_t to = std::max(two[0], two[1]);
     plan->question = ask->word(kTrend, {{"a", series.labels[from]}, {"b", series.labels[to]}});
-    plan->working = entry(series, from) + ' ' + std::string(sign_between(series.values[from], series.values[to])) + ' ' + entry(series, to);
+    plan->working = compared(entry(series, from), entry(series, to), series.values[from], series.values[to]);
     plan->answer = series.values[to] > series.values[from] ? "rise" : "fall";
   } else {
     CHECK(question == "colour");
