@@ -140,6 +140,7 @@ Plan plan_clock(Asker* ask, std::string_view question) {
 
   if (question == "full_hour" || question == "analog" || question == "digital") {
     plan.question = ask->word(kTime);
+    if (!digital) plan.working = now;
     plan.answer = now;
   } else if (question == "later" || question == "earlier") {
     const bool later = question == "later";
