@@ -11,17 +11,65 @@ namespace firesteel::pictures {
 namespace {
 
 constexpr std::string_view kTime[] = {"what time is it?", "what time does the clock show?", "read the clock.", "which time is shown?", "tell me the time.", "what is the time?", "what does the clock say?",
-                                      "how late is it?", "write down the time.", "time on the clock?"};
+                                      "how late is it?", "write down the time.", "time on the clock?",
+                                      "how late is it on this clock?", "how late is it now?", "tell me how late it is.", "can you tell me how late it is?", "what does it say on the clock?",
+                                      "the clock says what time?", "the clock shows what time?", "which time does the clock show?", "which time is on the clock?", "what time is shown on the clock?",
+                                      "what time does the clock say?", "read the time.", "read the time from the clock.", "please read the clock.", "give the time shown.",
+                                      "give the time on the clock.", "can you read what time it is?", "time?", "what is the time on this clock?", "say what time it is.",
+                                      "write down what the clock shows.", "write the time that you read.", "please tell me what time it is.",
+                                      "what time is it now?", "tell me what time it is now."};
 constexpr std::string_view kLater[] = {"what time will it be in {n} minutes?", "what will the clock show in {n} minutes?", "which time will it be {n} minutes later?", "add {n} minutes: what time is it then?",
-                                       "in {n} minutes, what time is it?", "what time is it {n} minutes from now?", "wait {n} minutes: what time is it?", "{n} minutes later, what does the clock say?"};
+                                       "in {n} minutes, what time is it?", "what time is it {n} minutes from now?", "wait {n} minutes: what time is it?", "{n} minutes later, what does the clock say?",
+                                       "in {n} minutes, what will the clock show?", "in {n} minutes, how late will it be?", "{n} minutes from now, what time will it be?",
+                                       "{n} minutes from now, what will the clock say?", "{n} minutes later: what time is it?", "{n} minutes later, which time does the clock show?",
+                                       "add {n} minutes to the time. what do you get?", "add {n} minutes to the time on the clock: what time is it then?", "what time is it if you add {n} minutes?",
+                                       "what time is it {n} minutes later?", "what time is it when {n} minutes have passed?", "when {n} minutes have passed, what time will it be?",
+                                       "after {n} minutes have passed, what does the clock show?", "what time is it after {n} minutes?", "after {n} minutes, which time will it be?",
+                                       "if I wait {n} minutes, what time will it be?", "you wait {n} minutes. what does the clock show then?", "wait {n} minutes. what will the time be then?",
+                                       "tell me the time {n} minutes from now.", "tell me what time it will be in {n} minutes.", "the clock runs on for {n} minutes. what time is it then?",
+                                       "how late will it be {n} minutes from now?",
+                                       "let the clock run for {n} minutes: what does it show then?", "if the clock runs for {n} minutes, what time will it show?"};
 constexpr std::string_view kEarlier[] = {"what time was it {n} minutes ago?", "what did the clock show {n} minutes ago?", "which time was it {n} minutes earlier?", "{n} minutes ago, what time was it?",
-                                         "go back {n} minutes: what time was it?", "what was the time {n} minutes before?", "take away {n} minutes: what time is it?", "{n} minutes earlier, what did the clock say?"};
+                                         "go back {n} minutes: what time was it?", "what was the time {n} minutes before?", "take away {n} minutes: what time is it?", "{n} minutes earlier, what did the clock say?",
+                                         "{n} minutes ago: what time was it?", "{n} minutes ago, what did the clock show?", "{n} minutes ago, how late was it?", "how late was it {n} minutes ago?",
+                                         "how late was it {n} minutes before?", "what time was it {n} minutes before now?", "{n} minutes before, what did the clock say?",
+                                         "{n} minutes before now, what was the time?", "{n} minutes earlier: which time was it?", "what time was it {n} minutes earlier?",
+                                         "what was the time {n} minutes ago?", "what did the clock say {n} minutes earlier?", "go back {n} minutes. what did the clock show?",
+                                         "go {n} minutes back in time: what time is it then?", "turn the clock back {n} minutes: what time is it?",
+                                         "take {n} minutes away from the time. what do you get?", "take away {n} minutes from the time on the clock.", "what time is it if you take away {n} minutes?",
+                                         "what time is it if you go back {n} minutes?", "tell me what time it was {n} minutes ago.", "tell me the time {n} minutes earlier.",
+                                         "the clock showed what time {n} minutes ago?",
+                                         "turn back the clock by {n} minutes. what does it say?", "what time is it if the clock is turned back {n} minutes?"};
 constexpr std::string_view kMinutesPast[] = {"how many minutes past the hour is it?", "how many minutes are past the full hour?", "what minute does the clock show?", "how many minutes have passed since the full hour?",
-                                             "which minute is it?", "read the minutes.", "minutes past the hour?", "tell me the minutes."};
+                                             "which minute is it?", "read the minutes.", "minutes past the hour?", "tell me the minutes.",
+                                             "minutes past the full hour?", "how many minutes past the full hour is it?", "it is how many minutes past the hour?",
+                                             "tell me how many minutes past the hour it is.", "tell me how many minutes have passed since the full hour.",
+                                             "since the full hour, how many minutes have passed?", "how many minutes have passed since the hour?", "how many minutes of the hour have passed?",
+                                             "read how many minutes it is past the hour.", "read off the minutes past the hour.", "which minute does the clock show?", "which minute is shown?",
+                                             "the clock shows which minute?", "what is the minute?", "what minute is it?", "what are the minutes?",
+                                             "how many minutes does the clock show past the hour?", "give the minutes past the full hour.", "give the minute that the clock shows.",
+                                             "can you read the minutes?", "how many minutes ago was the full hour?",
+                                             "the full hour was how many minutes ago?", "how many minutes ago was it a full hour?"};
 constexpr std::string_view kMinutesTo[] = {"how many minutes are left until the next full hour?", "how many minutes to the next hour?", "in how many minutes is it a full hour?", "how long until the next full hour, in minutes?",
-                                           "minutes left to the next hour?", "how many minutes are missing to the full hour?", "how long is it to the next full hour in minutes?", "how many minutes before the next hour is it?"};
+                                           "minutes left to the next hour?", "how many minutes are missing to the full hour?", "how long is it to the next full hour in minutes?", "how many minutes before the next hour is it?",
+                                           "minutes to the next full hour?", "minutes until the next hour?", "how many minutes until the hour is full?", "how many minutes are left to the next hour?",
+                                           "how many minutes are left in this hour?", "in how many minutes is the next full hour?", "in how many minutes does the next hour begin?",
+                                           "how many minutes before the next hour begins?", "the next hour begins in how many minutes?", "the next full hour is how many minutes away?",
+                                           "how many minutes away is the next full hour?", "how many minutes are missing until the next hour?", "what is missing to the next full hour, in minutes?",
+                                           "until the next hour, how many minutes are missing?", "until the next full hour, how many minutes are left?", "it is how many minutes before the full hour?",
+                                           "how many minutes before the full hour is it?", "how long is it until the next hour, in minutes?", "how long to the next full hour in minutes?",
+                                           "how long do I wait for the next full hour, in minutes?", "tell me how many minutes are left to the full hour.",
+                                           "tell me how many minutes to wait until the next hour.", "can you tell me how many minutes I have to wait until the next full hour?",
+                                           "give the minutes that are missing to the next hour."};
 constexpr std::string_view kHand[] = {"where does the {hand} hand point?", "which number does the {hand} hand point to?", "the {hand} hand is at which number?", "read the {hand} hand.", "to which number does the {hand} hand point?",
-                                      "which number is the {hand} hand at?", "tell me the number at the {hand} hand.", "where is the {hand} hand?"};
+                                      "which number is the {hand} hand at?", "tell me the number at the {hand} hand.", "where is the {hand} hand?",
+                                      "the {hand} hand points where?", "the {hand} hand points to which number?", "the {hand} hand: which number?", "the {hand} hand is where?",
+                                      "at which number is the {hand} hand?", "at which number does the {hand} hand stand?", "where does the {hand} hand stand?", "where is the {hand} hand at?",
+                                      "where do you see the {hand} hand?", "tell me where the {hand} hand points.", "tell me to which number the {hand} hand points.",
+                                      "tell me where the {hand} hand stands.", "which number is the {hand} hand pointing to?", "what is the {hand} hand pointing to?",
+                                      "what number does the {hand} hand point to?", "what number is at the {hand} hand?", "what does the {hand} hand point to?", "read the number at the {hand} hand.",
+                                      "read off the {hand} hand: where is it?", "find the {hand} hand. which number does it point to?", "look at the {hand} hand: at which number is it?",
+                                      "give the number that the {hand} hand points to."};
 
 std::string two_digits(int64_t n) { return (n < 10 ? "0" : "") + std::to_string(n); }
 std::string time_text(int64_t hour, int64_t minute) { return std::to_string(hour) + ':' + two_digits(minute); }

@@ -11,10 +11,28 @@ namespace firesteel::pictures {
 
 namespace {
 
-constexpr std::string_view kColour[] = {"what colour is this?", "which colour do you see?", "name the colour.", "colour?", "what colour is it?", "which colour is this?"};
-constexpr std::string_view kShape[] = {"what is this?", "which shape is this?", "what do you see?", "name the shape and its colour.", "shape?", "describe it."};
-constexpr std::string_view kShapes[] = {"what are these?", "which shapes are these?", "what do you see?", "name all shapes.", "shapes?", "describe them."};
-constexpr std::string_view kSigns[] = {"spell what is written.", "which characters are these?", "spell it.", "read it letter by letter.", "name the characters.", "characters?"};
+constexpr std::string_view kColour[] = {"what colour is this?", "which colour do you see?", "name the colour.", "colour?", "what colour is it?", "which colour is this?",
+                                        "this is which colour?", "this is what colour?", "it is which colour?", "the colour is what?", "what colour do you see?", "what colour is shown?",
+                                        "what is the colour?", "what is this colour?", "which colour is it?", "which colour is shown?", "tell me the colour.", "tell me what colour this is.",
+                                        "tell me which colour you see.", "name this colour.", "name the colour that you see.", "say the colour.", "please name the colour.", "can you name the colour?"};
+constexpr std::string_view kShape[] = {"what is this?", "which shape is this?", "what do you see?", "name the shape and its colour.", "shape?", "describe it.",
+                                       "shape and colour?", "this is which shape?", "this is what?", "what shape is this?", "what shape do you see?", "what shape is it, and what colour?",
+                                       "what shape is it, and in which colour?", "what is it?", "which shape do you see?", "which shape and which colour do you see?",
+                                       "which colour and which shape is this?", "tell me what this is.", "tell me what you see.", "tell me the shape and its colour.", "name the shape.",
+                                       "name what you see.", "name it.", "describe this.", "describe what you see.", "describe the shape.", "can you describe it?", "can you name the shape?"};
+constexpr std::string_view kShapes[] = {"what are these?", "which shapes are these?", "what do you see?", "name all shapes.", "shapes?", "describe them.",
+                                        "all shapes?", "these are which shapes?", "these are what?", "what are all these?", "what are these shapes?", "what shapes are these?",
+                                        "what shapes do you see?", "which shapes do you see?", "which shapes are they?", "tell me what these are.", "tell me what you see.", "tell me all the shapes.",
+                                        "name them all.", "name the shapes.", "name these shapes.", "name what you see.", "describe these.", "describe what you see.", "describe all the shapes.",
+                                        "describe each of them.", "can you describe them?", "can you name all of them?", "name each shape.", "what is each of these?"};
+constexpr std::string_view kSigns[] = {"spell what is written.", "which characters are these?", "spell it.", "read it letter by letter.", "name the characters.", "characters?",
+                                       "letter by letter: what is written?", "what is written, letter by letter?", "what is written here, spelled out?", "spell out what you see.",
+                                       "spell what you see.", "spell this.", "spell it letter by letter.", "spell the characters.", "spell it out.", "which characters are written here?",
+                                       "which characters do you see?", "which characters do you read?", "what characters are these?", "what characters do you see?", "name the characters one by one.",
+                                       "name each character.", "read the characters.", "read the characters one by one.", "read what is written letter by letter.", "read each character.",
+                                       "tell me the characters.", "tell me each character that is written.", "tell me letter by letter what is written.", "say the characters one by one.",
+                                       "can you spell what is written?", "can you read the characters?", "these are which characters?",
+                                       "spelled letter by letter, what is written?", "how is it spelled?"};
 
 constexpr std::string_view kCharacters = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 

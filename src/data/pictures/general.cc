@@ -34,9 +34,27 @@ constexpr Subject kSubjects[] = {
 };
 
 constexpr std::string_view kKind[] = {"what kind of picture is this?", "what is this?", "what does the picture show: a chart, a clock, something else?", "which kind of picture do you see?", "what type of picture is it?",
-                                      "what sort of image is this?", "what am I looking at?", "name the kind of picture.", "what is shown here, in a word or two?"};
+                                      "what sort of image is this?", "what am I looking at?", "name the kind of picture.", "what is shown here, in a word or two?",
+                                      "kind of picture?", "type of picture?", "this is what kind of picture?",
+                                      "which kind of picture is this?", "which kind of image is it?", "which type of image do you see?", "what kind of image is this?",
+                                      "what type of image is this?", "what sort of picture is this?", "what sort of picture do you see?", "what sort of thing is shown here?",
+                                      "what kind of thing is shown?", "what kind of thing do you see here?", "what is shown here: a chart, a clock or something else?",
+                                      "what am I looking at, in a word?", "say in a word or two what is shown here.",
+                                      "say what kind of picture it is.", "name the type of image.", "name the sort of picture.", "name in a word what is shown.",
+                                      "i am looking at something: what is it?", "tell me what kind of picture this is.",
+                                      "tell me which type of picture you see.", "tell me what I am looking at.", "can you tell me the kind of picture?",
+                                      "is this a chart, a clock or something else?", "a chart, a clock or something else: which kind is it?"};
 constexpr std::string_view kDescribe[] = {"describe the picture.", "what do you see?", "what does the picture show?", "what is in the picture?", "tell me what you see.", "read everything in the picture.", "describe what is shown.",
-                                          "what is shown in this image?", "give me the contents of the picture.", "what can you see here?"};
+                                          "what is shown in this image?", "give me the contents of the picture.", "what can you see here?",
+                                          "describe this picture.", "describe the image.", "describe what you see.", "describe what is in the picture.",
+                                          "describe everything that is shown.", "describe the contents of the image.", "can you describe the picture?", "please describe the picture.",
+                                          "tell me what the picture shows.", "tell me what is shown in the picture.", "tell me everything that you see.",
+                                          "give a description of the picture.", "read all that you can see.",
+                                          "read the contents of the picture.", "what can you see in the picture?", "what can you read in this image?",
+                                          "what does this image show?", "what is in this image?", "what is shown here?", "what do you see in the picture?", "what do you see here?",
+                                          "what are the contents of the picture?", "the picture shows what?", "i want to know everything in the picture. what is shown?",
+                                          "write a description of the picture.", "i want to know what is in the picture.",
+                                          "i want a description of the picture.", "i want to know what the picture shows."};
 
 }  // namespace
 

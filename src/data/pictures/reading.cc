@@ -11,29 +11,93 @@ namespace firesteel::pictures {
 namespace {
 
 constexpr std::string_view kDigit[] = {"what digit do you see?", "read the digit.", "which digit is shown?", "what number is written here?",
-                                       "name the digit.", "what does it say?", "which number do you see?", "tell me the digit.", "digit?"};
+                                       "name the digit.", "what does it say?", "which number do you see?", "tell me the digit.", "digit?",
+                                       "which digit do you see?", "which digit do you read?", "which digit is written here?", "what digit is written here?", "what digit is this?",
+                                       "what digit is shown?", "which number is written here?", "which number is shown?", "what number do you see?", "what number is it?",
+                                       "tell me which digit is shown.", "tell me the number that is written.", "tell me what it says.", "name the number.", "name the digit that you see.",
+                                       "read the digit in the picture.", "read the number.", "please read the digit.", "the digit is which one?", "the picture shows which digit?",
+                                       "it says which number?", "can you read the digit?", "what is the digit?", "say the digit."};
 constexpr std::string_view kLetter[] = {"which letter is this?", "what letter do you see?", "read the letter.", "which letter is shown?", "what is written here?",
-                                        "name the letter.", "what does it say?", "tell me the letter.", "letter?"};
+                                        "name the letter.", "what does it say?", "tell me the letter.", "letter?",
+                                        "which letter do you see?", "which letter do you read?", "which letter is written here?", "what letter is written here?", "what letter is this?",
+                                        "what letter is shown?", "what letter does it say?", "tell me which letter is shown.", "tell me what it says.", "tell me what is written.",
+                                        "name the letter that you see.", "name the letter shown in the picture.", "read the letter in the picture.", "read what is written.", "please read the letter.",
+                                        "the letter is which one?", "the picture shows which letter?", "it says which letter?", "can you read the letter?", "what is the letter?", "say the letter."};
 constexpr std::string_view kNumber[] = {"what number is written here?", "read the number.", "which number do you see?", "what does it say?", "what is the number?",
-                                        "which number is shown in the picture?", "tell me the number.", "what number is this?", "write down the number.", "what is written?"};
+                                        "which number is shown in the picture?", "tell me the number.", "what number is this?", "write down the number.", "what is written?",
+                                        "number?", "which number is written here?", "which number is it?", "which number do you read?", "which number does the picture show?", "what number do you see?",
+                                        "what number is shown?", "what number does it say?", "it says which number?", "here is a number. which one?", "the number is what?",
+                                        "tell me what number is written.", "tell me which number you see.", "read the number in the picture.", "read what is written here.", "read out the number.",
+                                        "write down the number that is shown.", "write down what is written.", "write the number that you see.", "please read the number.", "can you read the number?",
+                                        "name the number.", "give the number that is written here."};
 constexpr std::string_view kWord[] = {"what is written here?", "read the word.", "which word do you see?", "what does it say?", "what word is this?",
-                                      "which word is shown in the picture?", "tell me the word.", "what is the word?", "write down the word.", "what does the sign say?"};
+                                      "which word is shown in the picture?", "tell me the word.", "what is the word?", "write down the word.", "what does the sign say?",
+                                      "word?", "which word is written here?", "which word is this?", "which word do you read?", "which word does the picture show?", "what word do you see?",
+                                      "what word is shown?", "it says which word?", "the sign says what?", "the sign says which word?", "which word is on the sign?",
+                                      "what is written on the sign?", "read the sign.", "tell me what is written.", "tell me which word you see.", "read the word in the picture.",
+                                      "read what is written here.", "write down the word that is shown.", "write down what it says.", "write the word that you read.", "please read the word.",
+                                      "can you read the word?", "name the word."};
 constexpr std::string_view kInk[] = {"what colour is the {what}?", "which colour does the {what} have?", "in which colour is the {what} written?", "name the colour of the {what}.",
-                                     "the {what} is in which colour?", "what is the colour of the {what}?", "tell me the colour of the {what}.", "colour of the {what}?"};
+                                     "the {what} is in which colour?", "what is the colour of the {what}?", "tell me the colour of the {what}.", "colour of the {what}?",
+                                     "{what}: which colour?", "the {what} has which colour?", "the {what} is written in which colour?", "the {what} is what colour?",
+                                     "what colour does the {what} have?", "what colour is the {what} written in?", "which colour is the {what}?", "which colour is the {what} written in?",
+                                     "in what colour is the {what} written?", "in what colour do you see the {what}?", "in which colour is the {what}?",
+                                     "tell me in which colour the {what} is written.", "tell me what colour the {what} has.", "name the colour that the {what} has.",
+                                     "name the colour in which the {what} is written.", "look at the {what}: what colour is it?", "can you name the colour of the {what}?",
+                                     "give the colour of the {what}.", "the colour of the {what} is what?"};
 constexpr std::string_view kLine[] = {"what is written in line {n}?", "read line {n}.", "what does line {n} say?", "which word is in line {n}?", "tell me what stands in line {n}.",
-                                      "line {n} says what?", "what do you read in line {n}?", "what is in line {n}?"};
+                                      "line {n} says what?", "what do you read in line {n}?", "what is in line {n}?",
+                                      "line {n}: what does it say?", "line {n}: what is written there?", "what stands in line {n}?", "what stands written in line {n}?", "what does it say in line {n}?",
+                                      "which word do you read in line {n}?", "which word is written in line {n}?", "which word stands in line {n}?", "in line {n}, what is written?",
+                                      "in line {n}, what do you read?", "in line {n}, what is there?", "read what is written in line {n}.", "read out line {n}.", "please read line {n}.",
+                                      "can you read line {n}?", "tell me what line {n} says.", "tell me what is written in line {n}.", "give the text of line {n}.", "find line {n}: what does it say?",
+                                      "write down what stands in line {n}.", "what is the text in line {n}?", "what text does line {n} have?"};
 constexpr std::string_view kSum[] = {"what is the sum of the two numbers?", "add the numbers.", "what do the numbers add up to?", "how much are both together?", "sum of the two numbers?",
-                                     "what do you get when you add them?", "work out the sum.", "how much is it in total?"};
+                                     "what do you get when you add them?", "work out the sum.", "how much is it in total?",
+                                     "the two numbers together are how much?", "the two numbers add up to what?", "the numbers together: how much?", "the sum is what?",
+                                     "the total of both numbers is what?", "add both numbers.", "add the two numbers: what do you get?", "add them: how much is it?",
+                                     "what do you get when both are added?", "what do you get as the sum?", "what do the two numbers make together?", "what is the total of the two numbers?",
+                                     "what is the total?", "how much do you get in total?", "how much are the two numbers together?", "how much is the sum of both?",
+                                     "how much is it when you add both numbers?", "work out the total.", "work out what both numbers make together.", "tell me the sum of the two numbers.",
+                                     "tell me how much both are together.", "can you add up the two numbers?", "please add the numbers."};
 constexpr std::string_view kLarger[] = {"which number is larger?", "what is the bigger number?", "name the larger number.", "which of the two numbers is greater?", "larger number?",
-                                        "which one is the biggest?", "tell me the greater number.", "what is the higher of the numbers?"};
+                                        "which one is the biggest?", "tell me the greater number.", "what is the higher of the numbers?",
+                                        "which is the larger number?", "which is the greater number?", "which number is bigger?", "which number is greater?", "which number is higher?",
+                                        "which of the numbers is the biggest?", "which of the two is larger?", "which of the two is bigger?", "what is the larger of the two numbers?",
+                                        "what is the greater of the two?", "what is the higher number?", "of the two numbers, which is larger?", "of the two numbers, which is bigger?",
+                                        "of both numbers, which one is greater?", "the larger of both numbers is which one?", "the bigger of the two is which number?", "greater number?",
+                                        "name the bigger one.", "name the higher of both numbers.", "tell me which number is larger.", "tell me the biggest number.", "find the larger number.",
+                                        "compare the numbers: which is the greater one?", "compare both numbers: which one is higher?"};
 constexpr std::string_view kTask[] = {"what is the result?", "work it out.", "solve this.", "what is the answer?", "calculate what is written.", "how much is it?", "compute the result.",
-                                      "what comes out?"};
+                                      "what comes out?",
+                                      "result?", "answer?", "the result is what?", "the answer is what?", "what do you get?", "what does it come to?",
+                                      "what comes out when you work it out?", "what comes out when you calculate it?", "what result comes out?",
+                                      "solve it: what is the answer?", "solve the task.", "work out the task.", "work out the result.",
+                                      "calculate the result.", "calculate it.", "compute it.", "compute what is written.", "tell me the result.", "tell me how much it is.", "how much do you get?",
+                                      "how much comes out?", "can you solve the task?", "please work out the answer.", "give the answer.",
+                                      "which result do you get?", "calculate what is written here."};
 constexpr std::string_view kDots[] = {"how many dots are there?", "count the dots.", "how many dots do you see?", "what is the number of dots?", "number of dots?",
-                                      "how many points are in the picture?", "tell me how many dots there are.", "how many circles do you see?"};
+                                      "how many points are in the picture?", "tell me how many dots there are.", "how many circles do you see?",
+                                      "dots: how many?", "how many dots are in the picture?", "how many dots does the picture show?", "how many dots can you count?", "how many points are there?",
+                                      "how many points do you see?", "how many points can you count?", "how many circles are there?", "how many circles are in the picture?", "count the points.",
+                                      "count the circles.", "count all the dots in the picture.", "count how many dots you see.", "tell me the number of dots.", "tell me how many points you see.",
+                                      "tell me how many circles there are.", "what is the number of points?", "what is the number of circles?", "number of points?", "the picture has how many dots?",
+                                      "there are how many dots?", "can you count the dots?", "give the number of dots."};
 constexpr std::string_view kSquare[] = {"what colour is the square?", "which colour does the square have?", "name the colour.", "what is the colour of the square?", "colour of the square?",
-                                        "which colour do you see?", "tell me the colour of the square.", "what colour is shown?"};
+                                        "which colour do you see?", "tell me the colour of the square.", "what colour is shown?",
+                                        "square: which colour?", "the square has which colour?", "the square is what colour?", "the square is shown in which colour?", "which colour is the square?",
+                                        "which colour is it?", "which colour is shown?", "what colour does the square have?", "what colour do you see?",
+                                        "what is the colour?", "in which colour is the square?", "in which colour do you see the square?", "in what colour is the square shown?",
+                                        "name the colour of the square.", "name the colour that you see.", "tell me what colour the square is.", "tell me which colour you see.",
+                                        "can you name the colour of the square?", "give the colour of the square.", "look at the square: which colour does it have?"};
 constexpr std::string_view kBar[] = {"how high is the bar?", "what is the value of the bar?", "which number does the bar reach?", "read the bar.", "height of the bar?",
-                                     "up to which number does the bar go?", "what value does the bar show?", "how tall is the bar?"};
+                                     "up to which number does the bar go?", "what value does the bar show?", "how tall is the bar?",
+                                     "bar: how high?", "the bar is how high?", "the bar is how tall?", "the bar reaches which number?", "the bar goes up to which number?",
+                                     "the bar shows which value?", "the height of the bar is what?", "the value of the bar is what?", "what is the height of the bar?",
+                                     "how high does the bar go?", "how high does the bar reach?", "how tall is it?",
+                                     "tell me how tall the bar is.", "tell me how high the bar goes.", "tell me the value of the bar.", "up to which value does the bar go?",
+                                     "up to what number does the bar reach?", "read the value of the bar.", "read the height of the bar.", "which value does the bar show?",
+                                     "what number does the bar show?", "what value does the bar have?", "can you read the bar?"};
 
 constexpr std::array<std::string_view, 120> kWordList = {
     "apple", "arm",   "bag",   "ball",  "bank",  "bed",   "bell",  "bird",  "blue",  "boat",  "book",  "box",   "boy",   "bread", "bus",   "cake",  "car",   "cat",   "chair", "city",

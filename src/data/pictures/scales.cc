@@ -14,31 +14,141 @@ namespace {
 constexpr double kText = 7;
 
 constexpr std::string_view kGauge[] = {"what does the gauge show?", "read the gauge.", "which value does the needle show?", "what is the reading?", "where does the needle point?", "what number does the needle point to?",
-                                       "tell me the reading of the dial.", "what value is shown?", "reading of the gauge?", "at which value is the needle?"};
+                                       "tell me the reading of the dial.", "what value is shown?", "reading of the gauge?", "at which value is the needle?",
+                                       "the gauge shows what?", "the gauge shows which value?", "the needle shows which value?", "the needle points to which number?",
+                                       "the needle points where?", "the reading of the gauge is what?", "the dial shows what?", "what does the dial show?",
+                                       "what value does the dial show?", "what value does the needle show?",
+                                       "what is the value on the dial?", "which value is shown?", "which number does the needle point to?",
+                                       "to which value does the needle point?", "read the dial.", "read the value that the needle shows.",
+                                       "read off the gauge.", "tell me the value on the gauge.", "tell me where the needle points.", "give the reading of the gauge.", "can you read the gauge?",
+                                       "please read the dial.", "reading of the dial?"};
 constexpr std::string_view kZone[] = {"what colour is the zone of the needle?", "in which colour is the needle?", "in which coloured zone does the needle point?", "which colour does the needle point to?",
-                                      "the needle is in which colour?", "name the colour where the needle is.", "which colour is at the needle?", "what colour does the needle touch?"};
+                                      "the needle is in which colour?", "name the colour where the needle is.", "which colour is at the needle?", "what colour does the needle touch?",
+                                      "needle: which colour?", "zone of the needle: which colour?", "the needle points to which colour?",
+                                      "the needle touches which colour?", "the zone of the needle has which colour?",
+                                      "what colour is the zone where the needle is?", "what colour is at the needle?", "what colour does the zone of the needle have?",
+                                      "what colour does the needle point to?", "what is the colour of the zone at the needle?", "which colour does the needle touch?",
+                                      "which coloured zone does the needle touch?", "which coloured zone is the needle in?",
+                                      "in the zone of which colour is the needle?",
+                                      "into which coloured zone does the needle point?", "name the colour that the needle touches.", "name the colour of the zone where the needle points.",
+                                      "tell me in which colour the needle is.", "tell me the colour of the zone of the needle.", "tell me which colour the needle points to.",
+                                      "can you name the colour of the zone of the needle?"};
 constexpr std::string_view kToTop[] = {"how much is missing to the maximum?", "how far is it to the maximum?", "how much until the end of the scale?", "what is the difference to the highest value of the scale?",
-                                       "how much could it still rise?", "how much is left up to the maximum?", "distance to the maximum?", "how much more until the scale ends?"};
+                                       "how much could it still rise?", "how much is left up to the maximum?", "distance to the maximum?", "how much more until the scale ends?",
+                                       "how much is missing until the maximum?", "how much is missing to the end of the scale?", "how much is missing to the highest value?",
+                                       "the maximum is how far away?", "how far away is the maximum?", "how far is it to the end of the scale?",
+                                       "how far is it to the highest value of the scale?", "what is the distance to the maximum?",
+                                       "what is the distance to the end of the scale?", "the distance to the highest value is what?", "what is the difference to the maximum?",
+                                       "the difference to the highest value of the scale is how much?", "how much is left to the end of the scale?",
+                                       "how much is left until the maximum?", "how much more until the maximum?", "how much more could it rise?", "how much could the value still rise to the maximum?",
+                                       "how much can it still rise until the scale ends?",
+                                       "the scale ends after how much more?", "tell me how much is missing to the maximum.",
+                                       "tell me how far it is to the end of the scale.", "tell me how much is left up to the highest value.", "work out the difference to the maximum.",
+                                       "work out the distance to the highest value of the scale.",
+                                       "how far away is the end of the scale?",
+                                       "work out how far it is to the maximum."};
 constexpr std::string_view kOver[] = {"is the value above {v}?", "is it more than {v}?", "does it show more than {v}?", "is the reading over {v}?", "is it higher than {v}?", "above {v}: yes or no?",
-                                      "does the value exceed {v}?", "is the reading greater than {v}?"};
+                                      "does the value exceed {v}?", "is the reading greater than {v}?",
+                                      "over {v}: yes or no?", "more than {v}: yes or no?", "yes or no: is it more than {v}?", "yes or no: is the value over {v}?", "is it above {v}?", "is it over {v}?",
+                                      "is it greater than {v}?", "is the value over {v}?", "is the value more than {v}?", "is the value higher than {v}?", "is the value greater than {v}?",
+                                      "is the reading above {v}?", "is the reading higher than {v}?", "is the reading more than {v}?",
+                                      "does it show a value over {v}?", "does it show a reading above {v}?", "does it exceed {v}?", "does the reading exceed {v}?",
+                                      "is it true that the value is above {v}?", "is it true that it shows more than {v}?", "tell me whether the value exceeds {v}.",
+                                      "tell me whether the reading is over {v}."};
 constexpr std::string_view kTemperature[] = {"what temperature is it?", "what does the thermometer show?", "read the thermometer.", "how many degrees is it?", "what is the temperature?", "which temperature is shown?",
-                                             "tell me the temperature.", "how warm is it?", "temperature?", "what is the reading of the thermometer?"};
+                                             "tell me the temperature.", "how warm is it?", "temperature?", "what is the reading of the thermometer?",
+                                             "the temperature is what?", "the temperature is how many degrees?", "the thermometer shows what?", "the thermometer shows which temperature?",
+                                             "the thermometer shows how many degrees?", "what temperature does the thermometer show?", "what temperature is shown?",
+                                             "what does it say on the thermometer?", "what is the reading?",
+                                             "which temperature does the thermometer show?", "which temperature is it?", "how warm is it, in degrees?",
+                                             "how many degrees does the thermometer show?", "how many degrees are shown?", "how cold or warm is it?", "tell me how warm it is.",
+                                             "tell me how many degrees it is.", "read the temperature.", "please read the thermometer.", "give the temperature shown.",
+                                             "give the reading of the thermometer.", "reading of the thermometer?", "can you read the temperature?",
+                                             "how cold is it?", "how warm or cold is it, in degrees?"};
 constexpr std::string_view kWarmer[] = {"what will it be if it gets {n} degrees warmer?", "it gets {n} degrees warmer. what is the temperature then?", "add {n} degrees: what is it then?", "after a rise of {n} degrees, what is the temperature?",
-                                        "what if the temperature rises by {n} degrees?", "it warms up by {n} degrees; what does the thermometer show then?", "{n} degrees more would be what?", "what would {n} degrees more be?"};
+                                        "what if the temperature rises by {n} degrees?", "it warms up by {n} degrees; what does the thermometer show then?", "{n} degrees more would be what?", "what would {n} degrees more be?",
+                                        "if it gets {n} degrees warmer, what will it be?", "if it gets {n} degrees warmer, what is the temperature?", "if it warms up by {n} degrees, what will it be?",
+                                        "if the temperature rises by {n} degrees, what is it then?", "what will the temperature be if it rises by {n} degrees?",
+                                        "what will the thermometer show if it gets {n} degrees warmer?", "what is the temperature after a rise of {n} degrees?",
+                                        "what does the thermometer show after a rise of {n} degrees?", "what is it if it warms up by {n} degrees?", "what is it if you add {n} degrees?",
+                                        "what is the temperature with {n} degrees more?", "what temperature would {n} degrees more be?", "what would the temperature be {n} degrees warmer?",
+                                        "add {n} degrees. what is the temperature?", "add {n} degrees to the temperature.", "it rises by {n} degrees: what will it be?",
+                                        "it rises by {n} degrees; what does the thermometer show then?",
+                                        "it warms up by {n} degrees. what is the temperature then?", "{n} degrees warmer: what is it then?",
+                                        "after it warms up by {n} degrees, what is the temperature?", "tell me the temperature after a rise of {n} degrees.",
+                                        "tell me what it will be if it gets {n} degrees warmer.", "how many degrees would it be if it were {n} degrees warmer?",
+                                        "how many degrees is it with {n} degrees more?"};
 constexpr std::string_view kColder[] = {"what will it be if it gets {n} degrees colder?", "it gets {n} degrees colder. what is the temperature then?", "take away {n} degrees: what is it then?", "after a fall of {n} degrees, what is the temperature?",
-                                        "what if the temperature falls by {n} degrees?", "it cools down by {n} degrees; what does the thermometer show then?", "{n} degrees less would be what?", "what would {n} degrees less be?"};
+                                        "what if the temperature falls by {n} degrees?", "it cools down by {n} degrees; what does the thermometer show then?", "{n} degrees less would be what?", "what would {n} degrees less be?",
+                                        "if it gets {n} degrees colder, what will it be?", "if it gets {n} degrees colder, what is the temperature?",
+                                        "if it cools down by {n} degrees, what will it be?", "if the temperature falls by {n} degrees, what is it then?",
+                                        "what will the temperature be if it falls by {n} degrees?", "what will the thermometer show if it gets {n} degrees colder?",
+                                        "what is the temperature after a fall of {n} degrees?", "what does the thermometer show after a fall of {n} degrees?",
+                                        "what is it if it cools down by {n} degrees?", "what is it if you take away {n} degrees?", "what is the temperature with {n} degrees less?",
+                                        "what temperature would {n} degrees less be?", "what would the temperature be {n} degrees colder?", "take away {n} degrees. what is the temperature?",
+                                        "take away {n} degrees from the temperature.", "it falls by {n} degrees: what will it be?", "it falls by {n} degrees; what does the thermometer show then?",
+                                        "it cools down by {n} degrees. what is the temperature then?", "{n} degrees colder: what is it then?",
+                                        "after it cools down by {n} degrees, what is the temperature?",
+                                        "tell me the temperature after a fall of {n} degrees.", "tell me what it will be if it gets {n} degrees colder.",
+                                        "how many degrees would it be if it were {n} degrees colder?", "how many degrees is it with {n} degrees less?"};
 constexpr std::string_view kLength[] = {"how long is the {thing}?", "what is the length of the {thing}?", "measure the {thing}.", "how many centimetres long is the {thing}?", "length of the {thing}?", "how long is it in cm?",
-                                        "read the length of the {thing}.", "tell me how long the {thing} is."};
+                                        "read the length of the {thing}.", "tell me how long the {thing} is.",
+                                        "{thing}: how long?", "{thing}: length in cm?", "the {thing} is how long?", "the {thing} is how many centimetres long?",
+                                        "the length of the {thing} is what?", "what length does the {thing} have?", "what is the length in cm?",
+                                        "what is the length of the {thing} in centimetres?", "what does the {thing} measure in cm?", "how long is the {thing} in centimetres?",
+                                        "how long is the {thing} in cm?", "how many cm long is the {thing}?", "how many centimetres does the {thing} measure?", "measure how long the {thing} is.",
+                                        "measure the length of the {thing}.", "read how long the {thing} is.", "read off the length of the {thing}.", "tell me the length of the {thing}.",
+                                        "tell me how many centimetres long the {thing} is.", "give the length of the {thing} in cm.", "can you measure the {thing}?",
+                                        "can you read how long the {thing} is?", "please measure how long it is."};
 constexpr std::string_view kEnd[] = {"where does the {thing} end?", "at which mark does the {thing} end?", "at which number is the right end of the {thing}?", "the {thing} ends at which mark?", "up to which number does the {thing} reach?",
-                                     "what is the mark at the right end?", "which number is at the right end of the {thing}?", "where is its right end?"};
+                                     "what is the mark at the right end?", "which number is at the right end of the {thing}?", "where is its right end?",
+                                     "the {thing} ends where?", "the {thing} ends at which number?", "the {thing} reaches up to which mark?",
+                                     "the right end of the {thing} is where?", "where is the right end of the {thing}?",
+                                     "where is the end of the {thing} on the right?", "at which mark is the right end of the {thing}?", "at which number does the {thing} end?",
+                                     "at what number does the {thing} end?", "up to which mark does the {thing} reach?", "up to which number does the {thing} go?",
+                                     "up to where does the {thing} reach?", "which mark does the {thing} reach?", "which mark does the {thing} end at?", "which mark is at the right end?",
+                                     "what number is at the right end of the {thing}?", "read the number at the right end of the {thing}.", "read the mark where the {thing} ends.",
+                                     "tell me where the {thing} ends.", "tell me the mark at its right end.", "tell me up to which number the {thing} reaches.",
+                                     "find the right end of the {thing}: at which number is it?", "can you tell me at which mark the {thing} ends?"};
 constexpr std::string_view kStart[] = {"where does the {thing} begin?", "at which mark does the {thing} start?", "at which number is the left end of the {thing}?", "the {thing} begins at which mark?", "from which number on does the {thing} lie?",
-                                       "what is the mark at the left end?", "which number is at the left end of the {thing}?", "where is its left end?"};
+                                       "what is the mark at the left end?", "which number is at the left end of the {thing}?", "where is its left end?",
+                                       "the {thing} begins where?", "the {thing} begins at which number?", "the {thing} starts at which mark?", "the {thing} starts at which number?",
+                                       "the left end of the {thing} is where?", "where is the left end of the {thing}?",
+                                       "where is the end of the {thing} on the left?", "where does the {thing} start?", "at which mark is the left end of the {thing}?",
+                                       "at which mark does the {thing} begin?", "at which number does the {thing} begin?", "at what number does the {thing} start?",
+                                       "from which mark on does the {thing} lie?", "from which number does the {thing} start?", "which mark is at the left end?",
+                                       "which mark does the {thing} begin at?", "what number is at the left end of the {thing}?", "read the number at the left end of the {thing}.",
+                                       "read the mark where the {thing} begins.", "tell me where the {thing} starts.", "tell me the mark at its left end.",
+                                       "tell me from which number on the {thing} lies.", "find the left end of the {thing}: at which number is it?", "can you tell me at which mark the {thing} starts?"};
 constexpr std::string_view kPointer[] = {"which number does the arrow show?", "where is the arrow?", "which number is marked?", "to which number does the arrow point?", "what number is at the arrow?", "read the number at the arrow.",
-                                         "the arrow is at which number?", "name the marked number."};
+                                         "the arrow is at which number?", "name the marked number.",
+                                         "arrow: which number?", "the arrow shows which number?", "the arrow points to which number?", "the arrow points where?", "the arrow marks which number?",
+                                         "the marked number is which one?", "the number at the arrow is what?", "where does the arrow point?",
+                                         "where is the arrow on the number line?", "which number is at the arrow?",
+                                         "which number does the arrow mark?", "which number does the arrow point to?", "which number is marked by the arrow?",
+                                         "at which number is the arrow?", "what number is marked?", "what number does the arrow show?",
+                                         "what is the marked number?", "read the marked number.", "read the number that the arrow shows.", "name the number at the arrow.",
+                                         "name the number to which the arrow points.", "tell me which number is marked.", "tell me where the arrow is on the line.", "tell me the number at the arrow.",
+                                         "can you read the number at the arrow?"};
 constexpr std::string_view kWhere[] = {"which number is at {a}?", "where is {a} on the number line?", "what number does {a} mark?", "{a} stands at which number?", "read the number at {a}.", "which number belongs to {a}?",
-                                       "what is the value of {a}?", "{a} is at which number?"};
+                                       "what is the value of {a}?", "{a} is at which number?",
+                                       "{a}: which number?", "{a}: what is the value?", "{a} is where on the number line?", "{a} marks which number?",
+                                       "at which number is {a}?", "at which number does {a} stand?", "at {a}, which number is there?",
+                                       "where does {a} stand on the number line?", "which number does {a} mark?", "which number does {a} stand at?",
+                                       "which number is marked by {a}?", "which value does {a} have?", "which value belongs to {a}?", "what number is at {a}?", "what number belongs to {a}?",
+                                       "what value does {a} mark?", "the number at {a} is what?", "the value of {a} is what?", "read the value of {a}.", "tell me the number at {a}.",
+                                       "tell me which number {a} marks.", "tell me the number that belongs to {a}.", "name the number at {a}.", "find {a} on the number line: which number is it?",
+                                       "can you read the number at {a}?"};
 constexpr std::string_view kApart[] = {"how far apart are {a} and {b}?", "what is the distance between {a} and {b}?", "how far is it from {a} to {b}?", "how many steps lie between {a} and {b}?", "distance between {a} and {b}?",
-                                       "how far is {b} from {a}?", "what is the gap between {a} and {b}?", "from {a} to {b}, how far is it?"};
+                                       "how far is {b} from {a}?", "what is the gap between {a} and {b}?", "from {a} to {b}, how far is it?",
+                                       "{a} to {b}: what is the distance?", "{a} and {b}: how far apart?", "{a} and {b} are how far apart?", "{a} is how far from {b}?",
+                                       "from {a} to {b} it is how far?", "from {a} to {b}, how many steps are there?", "from {a} to {b}, what is the distance?",
+                                       "between {a} and {b}, how big is the gap?", "how far is {a} from {b}?", "how far do {a} and {b} lie apart?",
+                                       "how far is it between {a} and {b}?", "how big is the gap between {a} and {b}?", "how big is the distance from {a} to {b}?",
+                                       "how many steps is it from {a} to {b}?", "what is the gap from {a} to {b}?", "what is the distance from {a} to {b}?",
+                                       "the gap between {a} and {b} is what?", "the distance of {a} and {b} is how much?", "tell me the distance between {a} and {b}.",
+                                       "tell me how far apart {a} and {b} are.", "tell me how many steps lie between {a} and {b}.", "work out the gap between {a} and {b}.",
+                                       "work out how far {a} is from {b}.", "can you work out the distance between {a} and {b}?"};
 
 std::string number(int64_t value) { return std::to_string(value); }
 

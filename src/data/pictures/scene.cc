@@ -39,30 +39,111 @@ struct Scene {
 };
 
 constexpr std::string_view kHowMany[] = {"how many {n} are there?", "count the {n}.", "how many {n} do you see?", "what is the number of {n}?", "how many {n} does the picture have?", "how many {n} are in the picture?",
-                                         "tell me the number of {n}.", "number of {n}?", "how many {n} can you find?"};
+                                         "tell me the number of {n}.", "number of {n}?", "how many {n} can you find?",
+                                         "{n}: how many?", "{n}: what is their number?", "how many {n} are shown?", "how many {n} can you count?", "how many {n} can you see?",
+                                         "how many {n} does the picture show?", "how many of the shapes are {n}?", "count all {n}.", "count the {n} in the picture.", "count how many {n} you see.",
+                                         "find all {n}: how many are there?", "find out how many {n} there are.", "tell me how many {n} there are.", "tell me how many {n} you can find.",
+                                         "give the number of {n}.", "give the number of {n} in the picture.", "what number of {n} do you see?", "the number of {n} is what?",
+                                         "the picture has how many {n}?", "the picture shows how many {n}?", "there are how many {n}?", "can you count the {n}?", "please count the {n}."};
 constexpr std::string_view kColourOf[] = {"what colour is the {n}?", "which colour does the {n} have?", "name the colour of the {n}.", "the {n} has which colour?", "colour of the {n}?", "what is the colour of the {n}?",
-                                          "tell me the colour of the {n}.", "in which colour is the {n}?"};
+                                          "tell me the colour of the {n}.", "in which colour is the {n}?",
+                                          "{n}: which colour?", "the {n} is which colour?", "the {n} is in which colour?", "the {n} is what colour?", "the colour of the {n} is what?",
+                                          "what colour does the {n} have?", "which colour is the {n}?", "which colour is the {n} in?", "in what colour is the {n}?",
+                                          "in what colour is the {n} shown?", "in which colour is the {n} shown?", "the {n} is shown in which colour?", "name the colour that the {n} has.",
+                                          "tell me what colour the {n} is.", "tell me which colour the {n} has.", "find the {n}: what colour is it?", "find the {n}. which colour does it have?",
+                                          "look for the {n}: what colour does it have?", "can you name the colour of the {n}?", "give the colour of the {n}."};
 constexpr std::string_view kFormOf[] = {"which shape is {c}?", "what shape is the {c} one?", "name the shape that is {c}.", "what is the {c} thing?", "the {c} one has which shape?", "which form does the {c} one have?",
-                                        "what kind of shape is {c}?", "tell me the shape of the {c} one."};
-constexpr std::string_view kExists[] = {"is there {a}?", "do you see {a}?", "does the picture show {a}?", "can you find {a}?", "is {a} in the picture?", "{a}: yes or no?", "does the picture have {a}?", "is {a} to be seen?"};
+                                        "what kind of shape is {c}?", "tell me the shape of the {c} one.",
+                                        "{c}: which shape?", "{c} is which shape?", "the {c} one is which shape?", "the {c} one is what kind of shape?", "the {c} thing is what?",
+                                        "the {c} thing has which shape?", "the {c} thing has which form?", "the shape of the {c} one is what?", "what form does the {c} one have?",
+                                        "what form is the {c} shape?", "what is the shape of the {c} one?", "what is the form of the {c} thing?",
+                                        "what shape does the {c} thing have?", "which kind of shape is {c}?", "what kind of shape is the {c} one?", "which shape is the one that is {c}?",
+                                        "which shape has the colour {c}?", "name the shape of the {c} one.", "name the {c} shape.", "tell me which shape is {c}.", "tell me the form of the {c} one.",
+                                        "find the {c} one: which shape is it?", "can you name the shape that is {c}?"};
+constexpr std::string_view kExists[] = {"is there {a}?", "do you see {a}?", "does the picture show {a}?", "can you find {a}?", "is {a} in the picture?", "{a}: yes or no?", "does the picture have {a}?", "is {a} to be seen?",
+                                        "{a}: is it there?", "{a}: do you see it?", "{a} in the picture: yes or no?", "is there {a} in the picture?", "is there {a} to be found?",
+                                        "is there {a} to be seen?", "is {a} there?", "is {a} shown?", "is {a} shown in the picture?", "is {a} to be found in the picture?", "is {a} among the shapes?",
+                                        "do you see {a} in the picture?", "do you find {a}?", "do you find {a} among the shapes?", "can {a} be found?", "can {a} be seen?", "can you see {a}?",
+                                        "does the picture contain {a}?", "does it show {a}?", "does it contain {a}?", "tell me whether there is {a}.",
+                                        "tell me whether you see {a}.", "is any of the shapes {a}?", "yes or no: is there {a}?", "look for {a}: is it there?",
+                                        "among all the shapes, is there {a}?", "does this picture contain {a}?"};
 constexpr std::string_view kNext[] = {"what is directly {rel} the {n}?", "what is {rel} the {n}?", "which shape is right {rel} the {n}?", "name what is {rel} the {n}.", "what do you see {rel} the {n}?",
-                                      "directly {rel} the {n}, what is there?", "what stands {rel} the {n}?", "tell me what is {rel} the {n}."};
+                                      "directly {rel} the {n}, what is there?", "what stands {rel} the {n}?", "tell me what is {rel} the {n}.",
+                                      "what is right {rel} the {n}?", "what shape is directly {rel} the {n}?", "what shape stands {rel} the {n}?", "which shape is {rel} the {n}?",
+                                      "which shape is directly {rel} the {n}?", "which shape stands directly {rel} the {n}?", "which shape do you see {rel} the {n}?", "what do you find {rel} the {n}?",
+                                      "what do you see directly {rel} the {n}?", "right {rel} the {n}, what is there?", "right {rel} the {n}, what do you see?", "{rel} the {n}, what is there?",
+                                      "name the shape {rel} the {n}.", "name what stands {rel} the {n}.", "tell me which shape is {rel} the {n}.",
+                                      "tell me what stands right {rel} the {n}.", "find the {n}: what is {rel} it?", "find the {n}. what do you see directly {rel} it?",
+                                      "look {rel} the {n}: what is there?", "look at the {n}. which shape is {rel} it?", "can you tell me what is {rel} the {n}?"};
 constexpr std::string_view kPlace[] = {"what is in the {p}?", "which shape is in the {p}?", "what do you see in the {p}?", "name what is in the {p}.", "describe the {p}.", "tell me what is in the {p}.", "in the {p}, what is there?",
-                                       "what does the {p} hold?"};
+                                       "what does the {p} hold?",
+                                       "{p}: what is there?", "{p}: which shape?", "the {p} holds what?", "the {p} holds which shape?", "the {p} shows what?", "in the {p}, what do you see?",
+                                       "in the {p}, which shape is there?", "what stands in the {p}?", "what is to be seen in the {p}?", "what shape is in the {p}?",
+                                       "what shape do you see in the {p}?", "what does the {p} show?", "which shape stands in the {p}?", "which shape does the {p} hold?",
+                                       "which shape do you find in the {p}?", "tell me what you see in the {p}.", "tell me what the {p} holds.", "name the shape in the {p}.",
+                                       "describe what is in the {p}.", "describe what you see in the {p}.", "look at the {p}: what is there?", "look in the {p}. what do you find?",
+                                       "can you describe the {p}?", "what do you find in the {p}?"};
 constexpr std::string_view kBiggest[] = {"which shape is the largest?", "what is the biggest shape?", "name the largest shape.", "which one is the biggest?", "what shape is largest?", "find the biggest one.", "tell me the largest shape.",
-                                         "which thing is the biggest?"};
+                                         "which thing is the biggest?",
+                                         "largest shape?", "biggest thing?", "largest thing?", "which is the largest shape?", "which is the biggest one?", "which one is largest?",
+                                         "which one of the shapes is the biggest?", "which shape is the biggest?", "which thing is the largest?", "what is the largest thing?",
+                                         "what is the largest shape?", "what is the biggest one?", "of all the shapes, which is the largest?", "of all things, which is the biggest?",
+                                         "the largest one is which?", "the biggest shape is which one?", "find the largest shape.", "find the biggest thing: what is it?", "find the largest thing.",
+                                         "name the biggest shape.", "name the largest one.", "tell me the biggest one.", "tell me which shape is the biggest.", "can you find the largest one?"};
 constexpr std::string_view kBiggestColour[] = {"what colour is the largest shape?", "which colour does the biggest shape have?", "colour of the largest shape?", "name the colour of the biggest one.", "the largest shape has which colour?",
-                                               "what is the colour of the biggest shape?", "tell me the colour of the largest one.", "in which colour is the largest shape?"};
+                                               "what is the colour of the biggest shape?", "tell me the colour of the largest one.", "in which colour is the largest shape?",
+                                               "biggest shape: which colour?", "the biggest shape is which colour?", "the biggest one has which colour?", "the largest one is in which colour?",
+                                               "the largest one is what colour?", "the colour of the largest shape is what?", "what is the colour of the largest one?",
+                                               "what colour does the largest shape have?", "what colour does the biggest one have?", "what colour is the biggest shape?",
+                                               "which colour is the largest one?", "which colour is the biggest shape?", "in which colour is the biggest one?",
+                                               "in which colour is the biggest shape?", "name the colour of the largest shape.", "name the colour that the biggest shape has.",
+                                               "tell me the colour of the biggest shape.", "tell me what colour the largest shape is.", "find the largest shape: which colour is it?",
+                                               "find the biggest one. what colour does it have?", "can you name the colour of the largest one?", "give the colour of the biggest shape."};
 constexpr std::string_view kMoreOf[] = {"are there more {a} than {b}?", "is the number of {a} larger than that of {b}?", "do you see more {a} than {b}?", "more {a} than {b}: yes or no?", "does the picture have more {a} than {b}?",
-                                        "are the {a} more than the {b}?", "are there more of the {a} than of the {b}?", "do the {a} outnumber the {b}?"};
+                                        "are the {a} more than the {b}?", "are there more of the {a} than of the {b}?", "do the {a} outnumber the {b}?",
+                                        "more {a} than {b}?", "more {a} than {b}: is that true?", "is it true that there are more {a} than {b}?", "is it true that the {a} outnumber the {b}?",
+                                        "is the number of {a} greater than that of {b}?", "is the number of {a} greater than the number of {b}?", "is the number of {a} higher than that of {b}?",
+                                        "is the number of {a} larger than the number of {b}?", "does the picture show more {a} than {b}?", "does the picture have more of the {a} than of the {b}?",
+                                        "do you find more {a} than {b}?", "do you count more {a} than {b}?", "do you see more of the {a} than of the {b}?", "count both: are there more {a} than {b}?",
+                                        "count the {a} and the {b}. do the {a} outnumber the {b}?", "yes or no: are there more {a} than {b}?",
+                                        "yes or no: do the {a} outnumber the {b}?", "tell me whether there are more {a} than {b}.", "tell me whether the {a} are more than the {b}.",
+                                        "compare {a} and {b}: are there more {a}?", "are there more {a} in the picture than {b}?", "compared with the {b}, are there more {a}?",
+                                        "is there a greater number of {a} than of {b}?", "tell me whether the number of {a} is higher than that of {b}.",
+                                        "compare the number of {a} with that of {b}: is it higher?", "compared with the number of {b}, is that of {a} larger?"};
 constexpr std::string_view kDots[] = {"how many {n} are there?", "count the {n}.", "how many {n} do you see?", "what is the number of {n}?", "number of {n}?", "how many {n} are in the picture?", "tell me how many {n} there are.",
-                                      "how many {n} can you count?"};
+                                      "how many {n} can you count?",
+                                      "{n}: how many?", "{n}: what is their number?", "how many {n} are shown?", "how many {n} can you see?", "how many {n} does the picture have?",
+                                      "how many {n} does the picture show?", "count all {n}.", "count the {n} in the picture.", "count how many {n} there are.", "tell me the number of {n}.",
+                                      "tell me how many {n} you see.", "give the number of {n}.", "what number of {n} do you see?", "the number of {n} is what?", "the picture has how many {n}?",
+                                      "there are how many {n}?", "can you count the {n}?", "please count the {n}.", "find out how many {n} there are.", "find the number of {n}."};
 constexpr std::string_view kDie[] = {"which number does the die show?", "what does the die show?", "read the die.", "how many dots does the die show?", "what number was rolled?", "which number is on top?", "count the dots on the die.",
-                                     "what was thrown?"};
+                                     "what was thrown?",
+                                     "die: which number?", "the die shows what?", "the die shows which number?", "what number does the die show?", "what number was thrown?",
+                                     "what number is on the die?", "what number is on top of the die?", "which number was rolled?", "which number was thrown?", "which number is on the die?",
+                                     "which number do you see on top?", "what was rolled?", "what was rolled with the die?", "what is on top of the die?", "how many dots are on the die?",
+                                     "how many dots are on top?", "how many dots do you see on the die?", "how many dots can you count on the die?", "count the dots.",
+                                     "count how many dots the die shows.", "read the number on the die.", "read the dots of the die.", "tell me the number on the die.", "tell me what was rolled.",
+                                     "tell me what was thrown.", "can you read the die?"};
 constexpr std::string_view kDiceSum[] = {"what is the sum of the dice?", "how much do the dice show together?", "add up the dice.", "how many dots do the dice show in total?", "what is the total of the dice?", "what do the dice add up to?",
-                                         "sum of the dice?", "how much was rolled altogether?"};
+                                         "sum of the dice?", "how much was rolled altogether?",
+                                         "the dice together show how much?", "the dice add up to what?", "the sum of the dice is what?", "the total on the dice is what?",
+                                         "what do the dice make together?", "what do the dice show in total?", "what do the dice show altogether?",
+                                         "what was rolled in total?", "what is the sum of what was rolled?", "what is the sum of the dots on the dice?",
+                                         "how many dots do you count in total?", "how many dots are on the dice altogether?", "how many dots are on all dice together?",
+                                         "how much is on the dice in total?", "how much do the dice add up to?", "how much do the dice make altogether?", "add the dice: what is the sum?",
+                                         "add up the dots on the dice.", "add all dice together.", "tell me the total of the dice.", "tell me the sum of the dice.", "work out the total of the dice.",
+                                         "can you add up the dice?", "total of the dice?"};
 constexpr std::string_view kDiceTop[] = {"what is the highest die?", "which is the largest number rolled?", "what is the highest number on the dice?", "name the highest number shown.", "highest die?", "which number is the largest?",
-                                         "what is the biggest number on the dice?", "tell me the highest number rolled."};
+                                         "what is the biggest number on the dice?", "tell me the highest number rolled.",
+                                         "highest number?", "largest number on the dice?", "biggest number rolled?", "the highest number on the dice is which one?", "the largest number shown is what?",
+                                         "the highest die shows which number?", "what does the highest die show?", "what number does the highest die show?", "what is the largest number on the dice?",
+                                         "what is the largest number shown?", "what is the highest number rolled?", "what is the biggest number that was rolled?",
+                                         "what is the most that one die shows?", "which number on the dice is the highest?",
+                                         "which number is the highest?", "which number is the biggest?", "which is the biggest number on the dice?",
+                                         "of all numbers rolled, which is the largest?", "name the largest number on the dice.", "name the number on the highest die.",
+                                         "tell me the largest number on the dice.", "tell me the biggest number shown.", "find the highest die: what does it show?",
+                                         "how much does the highest die show?", "the most that one die shows is what?",
+                                         "the most that was rolled with one die: which number?"};
 
 std::string letter_of(size_t i) { return std::string(1, static_cast<char>('A' + i)); }
 

@@ -135,26 +135,61 @@ ShapeGrid grid_for(Asker* ask, const ShapeQuery& query, bool wished) {
 constexpr std::string_view kPlain[] = {
     "is there {a} {rel} {b}?", "is {a} directly {rel} {b}?", "do you see {a} {rel} {b}?", "can you find {a} {rel} {b}?",
     "{a} {rel} {b}: yes or no?", "does the picture have {a} {rel} {b}?", "is there {a} in the cell {rel} {b}?", "look at the cell {rel} {b}: is it {a}?",
-    "in this picture, is {a} {rel} {b}?", "is any shape {rel} {b} {a}?"};
+    "in this picture, is {a} {rel} {b}?", "is any shape {rel} {b} {a}?",
+    "{a} {rel} {b}?", "is there any place where {a} is {rel} {b}?", "is there {a} directly {rel} {b}?", "is there, in this picture, {a} {rel} {b}?", "is {a} {rel} {b} in this picture?",
+    "is {a} in the cell directly {rel} {b}?", "is {a} in any cell {rel} {b}?", "is {a} to be found directly {rel} {b}?", "is it true that {a} is {rel} {b}?",
+    "does this picture have {a} directly {rel} {b}?", "does the picture show {a} {rel} {b}?", "does any cell {rel} {b} show {a}?", "do you find {a} {rel} {b}?", "do you see {a} directly {rel} {b}?",
+    "do you see {a} in the cell {rel} {b}?", "can you find {a} in the cell {rel} {b}?", "can you see {a} {rel} {b}?", "look {rel} {b}: is there {a}?", "look for {a} {rel} {b}: yes or no?",
+    "tell me whether there is {a} {rel} {b}.", "tell me whether {a} is {rel} {b}.", "yes or no: is there {a} {rel} {b}?"};
 constexpr std::string_view kNested[] = {
     "is there {a} {rel} the cell {rel2} {b}?", "is {a} {rel} what is {rel2} {b}?", "do you see {a} {rel} the cell that is {rel2} {b}?",
     "take the cell {rel2} {b}. is {a} {rel} it?", "go to the cell {rel2} {b}: is there {a} {rel} that cell?", "{a} {rel} the cell {rel2} {b}: yes or no?",
-    "can you find {a} {rel} the place {rel2} {b}?", "does the picture have {a} {rel} the cell {rel2} {b}?"};
+    "can you find {a} {rel} the place {rel2} {b}?", "does the picture have {a} {rel} the cell {rel2} {b}?",
+    "{a} {rel} what is {rel2} {b}?", "{a} {rel} the cell that is {rel2} {b}: yes or no?", "is there {a} {rel} what is {rel2} {b}?", "is there {a} {rel} the place {rel2} {b}?",
+    "is {a} {rel} the cell {rel2} {b}?", "is {a} {rel} the place that is {rel2} {b}?", "take the place {rel2} {b}. is there {a} {rel} it?", "take what is {rel2} {b}: is {a} {rel} it?",
+    "take the cell {rel2} {b}: do you see {a} {rel} that cell?", "go to the place {rel2} {b}. do you see {a} {rel} it?", "go to the cell {rel2} {b}: can you find {a} {rel} it?",
+    "look at the cell {rel2} {b}: is there {a} {rel} it?", "look at the place {rel2} {b}. is {a} {rel} that place?", "do you see {a} {rel} the place {rel2} {b}?",
+    "do you find {a} {rel} the cell {rel2} {b}?", "does the picture have {a} {rel} what is {rel2} {b}?", "does the picture show {a} {rel} the cell {rel2} {b}?",
+    "can you find {a} {rel} the cell that is {rel2} {b}?", "tell me whether {a} is {rel} the cell {rel2} {b}.", "tell me whether there is {a} {rel} the place {rel2} {b}.",
+    "is it true that {a} is {rel} the cell {rel2} {b}?", "yes or no: is there {a} {rel} the cell {rel2} {b}?"};
 constexpr std::string_view kExists[] = {
     "is there {ab}?", "do you see {ab}?", "does the picture show {ab}?", "can you find {ab} here?", "is {ab} in the picture?", "{ab}: yes or no?",
-    "is any of the shapes {ab}?", "does this picture have {ab}?", "is {ab} shown?"};
+    "is any of the shapes {ab}?", "does this picture have {ab}?", "is {ab} shown?",
+    "{ab} here: yes or no?", "{ab}: is it there?", "is there {ab} here?", "is there {ab} in the picture?", "is there {ab} in any cell?", "is there {ab} among the shapes?", "is {ab} here?",
+    "is {ab} among the shapes?", "is {ab} shown in the picture?", "is {ab} to be seen in any of the cells?", "do you see {ab} here?",
+    "do you see {ab} in this picture?", "do you find {ab}?", "do you find {ab} among the shapes?", "does any of the cells show {ab}?", "does this picture show {ab}?", "does it have {ab}?",
+    "can you find {ab}?", "can you see {ab} in the picture?", "tell me whether there is {ab}.", "tell me whether {ab} is shown.", "yes or no: is there {ab}?", "look at the cells: is there {ab}?"};
 constexpr std::string_view kCountWords[] = {
     "how many {n} are there?", "count the {n}.", "how many {n} do you see?", "what is the number of {n}?", "how many {n} does the picture have?",
-    "how many {n} are in the picture?", "tell me the number of {n}.", "number of {n}?"};
+    "how many {n} are in the picture?", "tell me the number of {n}.", "number of {n}?",
+    "{n}: how many?", "{n}: what is their number?", "how many {n} are shown?", "how many {n} can you count?", "how many {n} can you find?", "how many {n} does the picture show?",
+    "how many of the cells have {n}?", "count all {n}.", "count the {n} in the picture.", "count how many {n} there are.", "tell me how many {n} there are.", "tell me how many {n} you see.",
+    "give the number of {n}.", "give the number of {n} in the picture.", "what number of {n} do you see?", "the number of {n} is what?", "the picture has how many {n}?",
+    "the picture shows how many {n}?", "there are how many {n}?", "can you count the {n}?", "please count the {n}."};
 constexpr std::string_view kWhat[] = {
     "what is in {cell}?", "what do you see in {cell}?", "which shape in which colour is in {cell}?", "describe {cell}.", "what is shown in {cell}?",
-    "colour and shape in {cell}?", "name what is in {cell}.", "tell me what {cell} holds."};
+    "colour and shape in {cell}?", "name what is in {cell}.", "tell me what {cell} holds.",
+    "{cell}: what is there?", "{cell}: which shape in which colour?", "{cell}: shape and colour?", "{cell} holds what?", "{cell} shows what?", "what does {cell} hold?", "what does {cell} show?",
+    "what shape and what colour does {cell} hold?", "which colour and which shape are in {cell}?", "which shape do you see in {cell}, and in which colour?",
+    "which shape is shown in {cell}, and in which colour?", "in {cell}, what is shown?", "in {cell}, what do you see?", "tell me what is in {cell}.", "tell me what you see in {cell}.",
+    "tell me the shape and the colour in {cell}.", "name the colour and the shape in {cell}.", "name what {cell} holds.", "describe what is in {cell}.", "describe what you see in {cell}.",
+    "look at {cell}: what is there?", "can you describe {cell}?"};
 constexpr std::string_view kColourOf[] = {
     "what colour is the shape in {cell}?", "which colour does the shape in {cell} have?", "colour of the shape in {cell}?", "name the colour in {cell}.",
-    "in {cell}, what is the colour?", "the shape in {cell} has which colour?", "tell me the colour of the shape in {cell}.", "what is the colour of {cell}?"};
+    "in {cell}, what is the colour?", "the shape in {cell} has which colour?", "tell me the colour of the shape in {cell}.", "what is the colour of {cell}?",
+    "{cell}: which colour?", "{cell}: what is the colour of the shape?", "{cell} has which colour?", "which colour does {cell} have?", "which colour is in {cell}?",
+    "which colour is the shape in {cell}?", "which colour do you see in {cell}?", "what colour do you see in {cell}?", "what colour is in {cell}?", "what colour does the shape in {cell} have?",
+    "what is the colour in {cell}?", "what is the colour of the shape in {cell}?", "in {cell}, which colour do you see?", "in {cell}, which colour does the shape have?",
+    "in {cell}, what colour is the shape?", "in which colour is the shape in {cell}?", "the colour of the shape in {cell} is what?", "name the colour of the shape in {cell}.",
+    "tell me the colour in {cell}.", "tell me what colour the shape in {cell} has.", "look at {cell}: which colour is it?", "can you name the colour of the shape in {cell}?"};
 constexpr std::string_view kFormOf[] = {
     "which shape is in {cell}?", "what shape do you see in {cell}?", "is it a circle, a square or a triangle in {cell}?", "name the shape in {cell}.",
-    "in {cell}, what is the shape?", "what kind of shape is in {cell}?", "tell me the shape in {cell}.", "shape in {cell}?"};
+    "in {cell}, what is the shape?", "what kind of shape is in {cell}?", "tell me the shape in {cell}.", "shape in {cell}?",
+    "{cell}: which shape?", "{cell}: circle, square or triangle?", "{cell} holds which shape?", "{cell} has what kind of shape?", "which shape do you see in {cell}?", "which shape does {cell} hold?",
+    "which kind of shape is in {cell}?", "what kind of shape do you see in {cell}?", "what shape is in {cell}?", "what shape is it in {cell}?",
+    "what shape does {cell} hold?", "what is the shape in {cell}?", "is there a circle, a square or a triangle in {cell}?", "in {cell}, is it a circle, a square or a triangle?",
+    "in {cell}, which shape do you see?", "circle, square or triangle: which is in {cell}?", "the shape in {cell} is what?", "the shape in {cell} is of which kind?",
+    "name the kind of shape in {cell}.", "tell me which shape is in {cell}.", "look at {cell}: which shape is it?", "can you name the shape in {cell}?"};
 constexpr std::array<std::string_view, 9> kPlaces = {"the top left cell",    "the top middle cell",    "the top right cell",
                                                      "the middle left cell", "the centre cell",        "the middle right cell",
                                                      "the bottom left cell", "the bottom middle cell", "the bottom right cell"};

@@ -13,25 +13,85 @@ namespace {
 constexpr double kText = 7;
 
 constexpr std::string_view kCell[] = {"what is the value of {r} in {c}?", "how much has {r} in {c}?", "read {c} for {r}.", "what stands in row {r}, column {c}?", "which number belongs to {r} and {c}?", "what does {r} have under {c}?",
-                                      "{r}, {c}: what is the value?", "what is the entry for {r} in column {c}?", "tell me the number of {r} in {c}."};
+                                      "{r}, {c}: what is the value?", "what is the entry for {r} in column {c}?", "tell me the number of {r} in {c}.",
+                                      "{r} in {c}: how much?", "row {r}, column {c}: which number?", "which number is in row {r} under {c}?", "what is the entry of {r} under {c}?",
+                                      "what entry does {r} have in {c}?", "which entry stands in row {r} and column {c}?", "what stands under {c} for {r}?", "what stands in {c} for {r}?",
+                                      "the value of {r} in {c} is what?", "read the entry for {r} in {c}.", "read row {r}, column {c}.", "give the value of {r} under {c}.",
+                                      "tell me the value that belongs to {r} in column {c}.", "what belongs in row {r} under {c}?", "how much is {r} in {c}?", "in {c}, how much has {r}?",
+                                      "find row {r} and column {c}: what is the number?", "can you tell me the entry of row {r} in column {c}?", "what number does {r} have in {c}?"};
 constexpr std::string_view kTopRow[] = {"which row has the highest value in {c}?", "who or what is highest in {c}?", "which row is highest in {c}?", "name the row with the largest number in {c}.", "what has the most in {c}?",
-                                        "in column {c}, which row is highest?", "which row leads in {c}?", "for {c}, which row has the maximum?"};
+                                        "in column {c}, which row is highest?", "which row leads in {c}?", "for {c}, which row has the maximum?",
+                                        "who or what leads in {c}?", "in {c}, who or what has the most?", "which row has the most in {c}?", "the maximum of {c} is in which row?",
+                                        "the maximum in column {c} belongs to which row?", "the highest value in {c} belongs to which row?", "the largest number in column {c} is in which row?",
+                                        "tell me which row is highest in {c}.", "tell me who or what leads in {c}.", "which row comes first in {c}?", "find the row with the highest value in {c}.",
+                                        "find the maximum of column {c}. which row is it in?", "name the row with the most in {c}.", "give the row that leads in {c}.", "highest row in {c}?",
+                                        "in {c}, which row has the largest value?", "which row has the largest number under {c}?", "look down the column {c}: which row has the highest number?",
+                                        "i look for the row with the highest value in {c}. which is it?",
+                                        "tell me which row comes first in {c}.", "in {c}, which row comes first?", "under {c}, which row is highest?", "what row leads under {c}?"};
 constexpr std::string_view kLowRow[] = {"which row has the lowest value in {c}?", "who or what is lowest in {c}?", "which row is lowest in {c}?", "name the row with the smallest number in {c}.", "what has the least in {c}?",
-                                        "in column {c}, which row is lowest?", "which row comes last in {c}?", "for {c}, which row has the minimum?"};
+                                        "in column {c}, which row is lowest?", "which row comes last in {c}?", "for {c}, which row has the minimum?",
+                                        "who or what comes last in {c}?", "in {c}, who or what has the least?", "which row has the least in {c}?", "the minimum of {c} is in which row?",
+                                        "the minimum in column {c} belongs to which row?", "the lowest value in {c} belongs to which row?", "the smallest number in column {c} is in which row?",
+                                        "tell me which row is lowest in {c}.", "tell me who or what comes last in {c}.", "which row is last in {c}?", "find the row with the lowest value in {c}.",
+                                        "find the minimum of column {c}. which row is it in?", "name the row with the least in {c}.", "give the row that is last in {c}.", "lowest row in {c}?",
+                                        "in {c}, which row has the smallest value?", "which row has the smallest number under {c}?", "look down the column {c}: which row has the lowest number?",
+                                        "i look for the row with the lowest value in {c}. which is it?",
+                                        "under {c}, which row is lowest?", "what row comes last under {c}?"};
 constexpr std::string_view kRowSum[] = {"what is the sum of {r}?", "what is the total of row {r}?", "add up the row {r}.", "how much does {r} have in total?", "what do the numbers of {r} add up to?", "total for {r}?",
-                                        "how much is it for {r} altogether?", "sum of the row {r}?"};
+                                        "how much is it for {r} altogether?", "sum of the row {r}?",
+                                        "{r}: total?", "{r}: what is the sum of the row?", "row {r} in total: how much?", "the total of {r} is what?", "what is the total for {r}?",
+                                        "what is the sum of the row {r}?", "what is the sum of the numbers of {r}?", "altogether, how much does {r} have?", "how much does {r} have altogether?",
+                                        "how much is the row {r} altogether?", "add up all the numbers in row {r}.", "add all values of {r}.", "add the numbers of {r}: what is the total?",
+                                        "what does row {r} add up to?", "the row {r} adds up to how much?", "all values of {r} together are how much?",
+                                        "how much do the numbers in row {r} make together?", "tell me the sum of row {r}.", "work out the total of row {r}.", "work out what {r} has in total.",
+                                        "what do all values of {r} make together?", "can you work out the sum of row {r}?"};
 constexpr std::string_view kColumnSum[] = {"what is the sum of the column {c}?", "what is the total of {c}?", "add up the column {c}.", "how much is in {c} in total?", "what do the numbers in {c} add up to?", "total for {c}?",
-                                           "how much is it in {c} altogether?", "sum of {c}?"};
+                                           "how much is it in {c} altogether?", "sum of {c}?",
+                                           "{c}: total?", "{c}: what is the sum of the column?", "column {c} in total: how much?", "the total of {c} is what?", "what is the total for {c}?",
+                                           "what is the sum of the numbers in {c}?", "what is the total of column {c}?", "altogether, how much is in {c}?", "how much is the column {c} altogether?",
+                                           "add up all the numbers in column {c}.", "add all values in {c}.", "add the numbers under {c}: what is the total?", "what does column {c} add up to?",
+                                           "the column {c} adds up to how much?", "all values in {c} together are how much?", "how much do the numbers in column {c} make together?",
+                                           "what do the numbers under {c} make together?", "tell me the sum of column {c}.", "work out the total of column {c}.",
+                                           "work out the sum of the numbers under {c}.", "what do all values in {c} make together?", "can you work out the sum of column {c}?"};
 constexpr std::string_view kDifference[] = {"in {c}, what is the difference between {a} and {b}?", "by how much do {a} and {b} differ in {c}?", "how far apart are {a} and {b} in {c}?", "what is the gap between {a} and {b} in {c}?",
-                                            "difference of {a} and {b} in {c}?", "{a} and {b} in {c}: how large is the difference?", "how big is the difference between {a} and {b} in column {c}?", "for {c}, how much lies between {a} and {b}?"};
+                                            "difference of {a} and {b} in {c}?", "{a} and {b} in {c}: how large is the difference?", "how big is the difference between {a} and {b} in column {c}?", "for {c}, how much lies between {a} and {b}?",
+                                            "in {c}, how much do {a} and {b} differ?", "in {c}, by how much does {a} differ from {b}?", "{a} and {b} differ in {c} by how much?",
+                                            "{c}: what is the difference between {a} and {b}?", "{c}: how far apart are {a} and {b}?", "{a} and {b} are how far apart in {c}?",
+                                            "{a} and {b} in {c}: how big is the gap?", "how large is the gap between {a} and {b} in column {c}?", "how large is the difference of {a} and {b} in {c}?",
+                                            "tell me the difference between {a} and {b} in {c}.", "tell me the gap between {a} and {b} under {c}.", "in column {c}, how much lies between {a} and {b}?",
+                                            "how much lies between {a} and {b} in {c}?", "work out the difference of {a} and {b} in {c}.", "find the gap between {a} and {b} in {c}.",
+                                            "compare {a} and {b} in {c}: how big is the difference?", "for {c}, how far apart are {a} and {b}?",
+                                            "under {c}, what is the difference between {a} and {b}?", "can you work out by how much {a} and {b} differ in {c}?"};
 constexpr std::string_view kPosition[] = {"what are the coordinates of {a}?", "where is {a}?", "at which coordinates is {a}?", "give the coordinates of {a}.", "what is the position of {a}?", "{a} is at which point?", "coordinates of {a}?",
-                                          "read the coordinates of {a}."};
+                                          "read the coordinates of {a}.",
+                                          "{a}: coordinates?", "{a} has which coordinates?", "which coordinates does {a} have?", "which coordinates belong to {a}?", "where does {a} lie?",
+                                          "where is point {a}?", "where does point {a} lie in the plane?", "at which point of the plane does {a} lie?", "tell me the coordinates of {a}.",
+                                          "tell me where {a} is.", "the position of {a} is what?", "which position does {a} have?", "give the position of point {a}.", "read the position of {a}.",
+                                          "find {a}: what are its coordinates?", "find the coordinates of point {a}.", "{a} lies at which coordinates?", "{a} is at which position?",
+                                          "can you give the coordinates of point {a}?", "where in the plane is {a}?", "position of {a}?"};
 constexpr std::string_view kAt[] = {"which point is at ({x}, {y})?", "what is at ({x}, {y})?", "which point has the coordinates ({x}, {y})?", "name the point at ({x}, {y}).", "who sits at ({x}, {y})?", "({x}, {y}) is which point?",
-                                    "find the point at ({x}, {y}).", "which letter is at ({x}, {y})?"};
+                                    "find the point at ({x}, {y}).", "which letter is at ({x}, {y})?",
+                                    "({x}, {y}): which point?", "({x}, {y}) belongs to which point?", "({x}, {y}): which letter is it?", "which letter has the coordinates ({x}, {y})?",
+                                    "which letter stands at ({x}, {y})?", "which point stands at ({x}, {y})?", "who is at ({x}, {y})?", "who or what sits at ({x}, {y})?",
+                                    "which point sits at ({x}, {y})?", "which point lies at ({x}, {y})?", "what lies at ({x}, {y})?", "at ({x}, {y}), which point is there?",
+                                    "at ({x}, {y}) lies which point?", "tell me which point is at ({x}, {y}).", "tell me the letter at ({x}, {y}).", "name the letter at ({x}, {y}).",
+                                    "name the point with the coordinates ({x}, {y}).", "the coordinates ({x}, {y}) belong to which point?", "find the letter that sits at ({x}, {y}).",
+                                    "look at ({x}, {y}): which point is there?", "to which point do the coordinates ({x}, {y}) belong?"};
 constexpr std::string_view kOne[] = {"what is the {axis} coordinate of {a}?", "what is {axis} for {a}?", "read the {axis} value of {a}.", "which {axis} does {a} have?", "the {axis} coordinate of {a} is what?", "{axis} of {a}?",
-                                     "tell me the {axis} value of {a}.", "how large is {axis} at {a}?"};
+                                     "tell me the {axis} value of {a}.", "how large is {axis} at {a}?",
+                                     "{a}: what is {axis}?", "what is the {axis} value of {a}?", "what is the value of {axis} at {a}?", "{axis} at {a}?", "the {axis} value of {a} is what?",
+                                     "the {axis} value at {a} is how large?", "how large is the {axis} coordinate of {a}?", "how large is the {axis} value of {a}?", "how much is {axis} for {a}?",
+                                     "how much is {axis} at {a}?", "give the {axis} coordinate of {a}.", "read the {axis} coordinate of {a}.", "read {axis} at the point {a}.",
+                                     "tell me {axis} for {a}.", "tell me the {axis} coordinate of point {a}.", "which {axis} coordinate does {a} have?", "which {axis} value belongs to {a}?",
+                                     "which {axis} belongs to point {a}?", "for {a}, what is {axis}?", "find {a}: how large is {axis} there?", "can you read the {axis} value of point {a}?"};
 constexpr std::string_view kSide[] = {"is {a} {rel} {b}?", "does {a} lie {rel} {b}?", "is point {a} {rel} point {b}?", "{a} {rel} {b}: yes or no?", "would you say that {a} is {rel} {b}?", "is it true that {a} is {rel} {b}?",
-                                      "in the plane, is {a} {rel} {b}?", "can {a} be found {rel} {b}?"};
+                                      "in the plane, is {a} {rel} {b}?", "can {a} be found {rel} {b}?",
+                                      "{a} {rel} {b}?", "is {a} found {rel} {b}?", "is {a} to be found {rel} {b}?", "can you find {a} {rel} {b}?", "is it true that {a} lies {rel} {b}?",
+                                      "does the point {a} lie {rel} the point {b}?", "does point {a} lie {rel} {b}?", "tell me whether {a} is {rel} {b}.", "tell me whether {a} lies {rel} {b}.",
+                                      "yes or no: is {a} {rel} {b}?", "yes or no: does {a} lie {rel} {b}?", "point {a} {rel} point {b}: true?",
+                                      "in the plane, does {a} lie {rel} {b}?", "would you say that {a} lies {rel} {b}?", "say whether {a} is {rel} {b}.", "look at {a} and {b}: is {a} {rel} {b}?",
+                                      "compared with {b}, is {a} {rel} it?", "does one find {a} {rel} {b}?",
+                                      "look in the plane: is {a} {rel} {b}?"};
 
 std::string number(int64_t value) { return std::to_string(value); }
 
