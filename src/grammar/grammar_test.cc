@@ -52,12 +52,23 @@ INSTANTIATE_TEST_SUITE_P(Keywords, SchemaTest, testing::Values(
     SchemaCase{R"({"type":"integer","exclusiveMinimum":-1,"exclusiveMaximum":10})", {"0", "9"}, {"-1", "10", "-0"}},
     SchemaCase{R"({"type":"integer","minimum":987})", {"987", "988", "999", "1000", "123456"}, {"986", "99", "0", "-1000"}},
     SchemaCase{R"({"type":"integer","minimum":2.5,"maximum":4.5})", {"3", "4"}, {"2", "5"}},
+    SchemaCase{R"({"type":"number","minimum":0})", {"0", "0.0", "0.5", "7", "123456.75", "1000000000000"}, {"-1", "-0", "-0.5", "1e3", "00", "1."}},
+    SchemaCase{R"({"type":"number","exclusiveMinimum":0,"maximum":1.0})", {"0.5", "0.000000001", "0.999999999", "1", "1.0"}, {"0", "0.0", "1.1", "1.01", "2", "-0.5", "0.00000000001"}},
+    SchemaCase{R"({"type":"number","minimum":-15,"exclusiveMaximum":3})", {"-15", "-15.00", "-14.9", "-0.5", "0", "2.999", "-9.25"}, {"-15.1", "-16", "3", "3.0", "-0", "10"}},
+    SchemaCase{R"({"type":"number","exclusiveMinimum":-10,"maximum":-2})", {"-2", "-2.0", "-9.99", "-3"}, {"-1.9", "-10", "-10.0", "0", "2"}},
+    SchemaCase{R"({"type":["number","null"],"minimum":99,"maximum":101})", {"99", "99.5", "100", "101.0", "null"}, {"98.9", "101.5", "102"}},
+    SchemaCase{R"({"type":"string","format":"uri"})", {"\"https://example.org/a/b%20c?q=1#top\"", "\"ftp://h\""}, {"\"example.org\"", "\"https://a b\"", "\"https:///x\""}},
+    SchemaCase{R"({"type":"string","format":"hostname"})", {"\"a\"", "\"www.example.org\""}, {"\"-a\"", "\"a..b\"", "\"\""}},
+    SchemaCase{R"({"type":"string","format":"ipv6"})", {"\"::1\"", "\"2001:db8::7\"", "\"1:2:3:4:5:6:7:8\""}, {"\"1::2::3\"", "\"1:2:3:4:5:6:7:8:9\"", "\"12345::1\""}},
+    SchemaCase{R"({"type":"object","propertyNames":{"type":"string"},"additionalProperties":{"type":"boolean"}})", {"{}", R"({"a":true})"}, {R"({"a":1})"}},
+    SchemaCase{R"({"type":"array","uniqueItems":false,"items":{"type":"null"}})", {"[null, null]"}, {"[1]"}},
     SchemaCase{R"({"type":"boolean"})", {"true", "false"}, {"True", "tru", "1"}},
     SchemaCase{R"({"type":"null"})", {"null"}, {"nul", "\"null\""}},
     SchemaCase{R"({"type":["string","null"]})", {"\"a\"", "null", "\"\""}, {"1"}},
     SchemaCase{R"({"type":"string"})", {R"("a\"b")", R"("\u00e9\n")", "\"é\"", R"("\/")"}, {"\"a", "\"\n\"", "\"\\x\"", "\"\\ud800\"", "\"\xFF\""}},
     SchemaCase{R"({"type":"string","minLength":2,"maxLength":3})", {"\"ab\"", "\"éü€\"", R"("\n\t")"}, {"\"a\"", "\"abcd\""}},
     SchemaCase{R"({"type":"string","pattern":"^[a-c]+$"})", {"\"abc\""}, {"\"\"", "\"abd\""}},
+    SchemaCase{R"({"type":"string","pattern":"^(yes|no)$"})", {"\"yes\"", "\"no\""}, {"\"yesno\"", "\"maybe\"", "\"\""}},
     SchemaCase{R"({"type":"string","pattern":"b"})", {"\"b\"", "\"abc\"", "\"\\\"b\""}, {"\"ac\"", "\"\""}},
     SchemaCase{R"({"type":"string","format":"date"})", {"\"2024-02-29\""}, {"\"2024-13-01\"", "\"24-01-01\""}},
     SchemaCase{R"({"type":"string","format":"duration"})", {"\"P1W\"", "\"P1Y2M3DT4H5M6S\"", "\"PT5M\"", "\"P3D\"", "\"P2M1DT1S\""}, {"\"P\"", "\"PT\"", "\"P1DT\"", "\"P1Y2D\"", "\"1D\""}},
@@ -83,13 +94,48 @@ INSTANTIATE_TEST_SUITE_P(Keywords, SchemaTest, testing::Values(
 TEST(JsonSchema, RefusesWhatItDoesNotUnderstandWithThePlace) {
   EXPECT_EQ(schema_error(R"({"type":"object","properties":{"a":{"type":"string","not":{}}}})").message,
             "schema at #/properties/a/not: keyword \"not\" is not supported");
-  for (const char* source : {R"({"type":"number","minimum":1})", R"({"oneOf":[{"type":"string"},{"type":"string","maxLength":2}]})", R"({"$ref":"http://x/y"})",
+  for (const char* source : {R"({"type":"number","minimum":0.5})", R"({"type":"number","multipleOf":0.5})", R"({"propertyNames":{"pattern":"a"}})", R"({"oneOf":[{"type":"string"},{"type":"string","maxLength":2}]})", R"({"$ref":"http://x/y"})",
                              R"({"type":"array","uniqueItems":true})", R"({"patternProperties":{}})", R"({"if":{}})", R"({"type":"string","format":"idn-email"})", "false"}) {
     EXPECT_EQ(schema_error(source).code, ErrorCode::kUnsupported) << source;
   }
   for (const char* source : {R"({"type":"strin"})", R"({"type":"array","minItems":3,"maxItems":2})", R"({"enum":[]})", R"({"$ref":"#/$defs/absent"})", R"({"$ref":"#"})",
-                             R"({"type":"string","pattern":"("})", R"({"type":"integer","minimum":3,"maximum":2})", "1"}) {
+                             R"({"type":"string","pattern":"("})", R"({"type":"string","pattern":"^a|b$"})", R"({"type":"integer","minimum":3,"maximum":2})", "1"}) {
     EXPECT_EQ(schema_error(source).code, ErrorCode::kInvalidArgument) << source << ": " << schema_error(source).message;
+  }
+}
+
+// Bounds of all shapes, against what a number is when it is read.
+TEST(JsonSchema, BoundsOfNumbersHoldForDoubles) {
+  Rng rng(3);
+  const std::vector<const char*> fractions = {"", ".0", ".5", ".25", ".000000001", ".999999999", ".9", ".000"};
+  for (int round = 0; round < 60; ++round) {
+    const int64_t scale = round % 4 == 0 ? 100'000'000 : 13;
+    const auto draw = [&] { return static_cast<int64_t>(rng.below(static_cast<uint64_t>(2 * scale))) - scale; };
+    int64_t low = draw(), high = draw();
+    if (low > high) std::swap(low, high);
+    const bool has_low = rng.below(4) != 0, has_high = rng.below(4) != 0, low_excludes = rng.below(2) == 0, high_excludes = rng.below(2) == 0;
+    if (low == high) ++high;
+    std::string source = R"({"type":"number")";
+    if (has_low) source += std::string(low_excludes ? R"(,"exclusiveMinimum":)" : R"(,"minimum":)") + std::to_string(low);
+    if (has_high) source += std::string(high_excludes ? R"(,"exclusiveMaximum":)" : R"(,"maximum":)") + std::to_string(high);
+    if (!has_low && !has_high) continue;
+    const auto grammar = schema(source + "}");
+    ASSERT_NE(grammar, nullptr);
+    for (const int64_t whole : {low - 1, low, low + 1, (low + high) / 2, high - 1, high, high + 1, int64_t{0}, int64_t{1}}) {
+      for (const char* fraction : fractions) {
+        for (const bool is_negated : {false, true}) {
+          if (is_negated && whole != 0) continue;
+          const std::string text = (is_negated ? "-" : "") + std::to_string(whole) + fraction;
+          const double value = Json::parse(text)->as_double();
+          const bool is_inside = (!has_low || (low_excludes ? value > static_cast<double>(low) : value >= static_cast<double>(low))) &&
+                                 (!has_high || (high_excludes ? value < static_cast<double>(high) : value <= static_cast<double>(high)));
+          const bool is_minus_zero = value == 0 && text[0] == '-';  // is never written
+          const bool has_many_digits = scale > 13 && std::string_view(fraction).size() > 6;
+          if (matches(*grammar, text)) EXPECT_TRUE(is_inside) << source << " accepts " << text;
+          else EXPECT_TRUE(!is_inside || is_minus_zero || has_many_digits || text == "0.000" || text == "-0.000") << source << " refuses " << text;
+        }
+      }
+    }
   }
 }
 

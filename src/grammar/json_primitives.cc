@@ -1,5 +1,7 @@
 #include "grammar/json_primitives.h"
 
+#include <algorithm>
+#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -105,6 +107,52 @@ NfaNode JsonPrimitives::integer_between(std::optional<int64_t> low, std::optiona
     const uint64_t first = high && *high < 0 ? magnitude(*high) : 1;
     const NfaNode natural = natural_between(first, low ? std::optional(magnitude(*low)) : std::nullopt, next);
     starts.push_back(builder_.bytes('-', '-', natural));
+  }
+  return builder_.any_of(starts);
+}
+
+// Of numbers that are not negative, with at most n_digits digits after the point.
+NfaNode JsonPrimitives::magnitude_between(Bound low, std::optional<Bound> high, int64_t n_digits, NfaNode next) {
+  const auto digit = [&](NfaNode n) { return builder_.bytes('0', '9', n); };
+  const auto zero = [&](NfaNode n) { return builder_.bytes('0', '0', n); };
+  const auto first = static_cast<uint64_t>(low.value);
+  const uint64_t above = first + (low.is_exclusive ? 1 : 0);
+  std::vector<NfaNode> starts;
+  // Whole parts after which anything may follow, up to the one below the upper bound.
+  if (!high || above + 1 <= static_cast<uint64_t>(high->value)) {
+    const NfaNode fraction = n_digits == 0 ? next : builder_.any_of({next, builder_.bytes('.', '.', builder_.repeat(1, n_digits, next, digit))});
+    starts.push_back(natural_between(above, high ? std::optional(static_cast<uint64_t>(high->value) - 1) : std::nullopt, fraction));
+  }
+  // The lower bound itself with something after the point: any digits, the last of which is not zero.
+  if (low.is_exclusive && n_digits > 0 && (!high || low.value < high->value)) {
+    const NfaNode fraction = builder_.repeat(0, n_digits - 1, builder_.bytes('1', '9', next), digit);
+    starts.push_back(natural_between(first, first, builder_.bytes('.', '.', fraction)));
+  }
+  if (high && !high->is_exclusive && static_cast<uint64_t>(high->value) >= above) {
+    const auto last = static_cast<uint64_t>(high->value);
+    const NfaNode fraction = n_digits == 0 ? next : builder_.any_of({next, builder_.bytes('.', '.', builder_.repeat(1, n_digits, next, zero))});
+    starts.push_back(natural_between(last, last, fraction));
+  }
+  return builder_.any_of(starts);
+}
+
+NfaNode JsonPrimitives::number_between(std::optional<Bound> low, std::optional<Bound> high, NfaNode next) {
+  constexpr size_t kExactDigits = 15, kDigitsMax = 9;  // a double tells all numbers of 15 digits apart
+  size_t n_whole = 1;
+  for (const auto& bound : {low, high}) {
+    if (bound) n_whole = std::max(n_whole, std::to_string(std::abs(bound->value)).size());
+  }
+  const auto n_digits = static_cast<int64_t>(std::min(kDigitsMax, kExactDigits - std::min(kExactDigits, n_whole)));
+  std::vector<NfaNode> starts;
+  if (!high || high->value > 0 || (high->value == 0 && !high->is_exclusive)) {
+    starts.push_back(magnitude_between(low && low->value >= 0 ? *low : Bound{}, high, n_digits, next));
+  }
+  // Below zero the bounds change places; zero is written without a sign.
+  if (!low || low->value < 0) {
+    const Bound nearest = high && high->value < 0 ? Bound{-high->value, high->is_exclusive} : Bound{0, true};
+    std::optional<Bound> farthest;
+    if (low) farthest = Bound{-low->value, low->is_exclusive};
+    starts.push_back(builder_.bytes('-', '-', magnitude_between(nearest, farthest, n_digits, next)));
   }
   return builder_.any_of(starts);
 }

@@ -32,13 +32,18 @@ const std::vector<KeywordGroup> kTyped = {
 const std::set<std::string_view> kGeneral = {"type", "enum", "const", "anyOf", "oneOf", "allOf", "$ref", "nullable"};
 const std::vector<std::string> kAllTypes = {"object", "array", "string", "number", "boolean", "null"};
 
-// Regular expressions of string formats (RFC 3339, RFC 4122, ISO 8601); email is deliberately the common shape only.
+// Regular expressions of string formats (RFC 3339, RFC 4122, ISO 8601, RFC 1123, RFC 4291, RFC 3986). Of some a part only, so that what is written is
+// valid: the common shape of email, host names of up to eight labels of 30 characters, IPv6 without an IPv4 tail, addresses with an authority.
 const std::map<std::string_view, const char*> kFormats = {
     {"date", "^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"},
     {"time", "^([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$"},
     {"date-time", "^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$"},
     {"uuid", "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"},
     {"ipv4", "^((25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])\\.){3}(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])$"},
+    {"ipv6", "^(([0-9a-f]{1,4}:){7}[0-9a-f]{1,4}|::|::1|([0-9a-f]{1,4}:){1,6}:[0-9a-f]{1,4})$"},
+    {"hostname", "^[A-Za-z0-9]([A-Za-z0-9-]{0,28}[A-Za-z0-9])?([.][A-Za-z0-9]([A-Za-z0-9-]{0,28}[A-Za-z0-9])?){0,7}$"},
+    {"uri", "^[a-z][a-z0-9+.-]{1,20}://[A-Za-z0-9]([A-Za-z0-9.-]{0,200}[A-Za-z0-9])?(:[1-9][0-9]{0,3})?(/([A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-F]{2}){0,200}){0,8}"
+            "([?]([A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-F]{2}){0,200})?(#([A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-F]{2}){0,100})?$"},
     {"email", "^[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(\\.[A-Za-z0-9-]{1,63}){1,8}$"},
     // At least one part, and none left out between two (RFC 3339, appendix A).
     {"duration", "^P([0-9]{1,9}W|([0-9]{1,9}Y([0-9]{1,9}M([0-9]{1,9}D)?)?|[0-9]{1,9}M([0-9]{1,9}D)?|[0-9]{1,9}D)"
@@ -75,7 +80,7 @@ class Compiler {
     }
     if (!json.is_object()) return invalid(place, "expected an object or a boolean");
     FS_TRY(const std::vector<std::string> types, types_of(json, place));
-    FS_TRY_VOID(check_keywords(json, place, types));
+    FS_TRY_VOID(check_keywords(json, place));
 
     if (const Json* ref = json.find("$ref")) return reference(json, *ref, place, next, depth);
     if (json.find("const") != nullptr && json.find("enum") != nullptr) return refused(place, "\"enum\" beside const");
@@ -113,7 +118,7 @@ class Compiler {
         if (std::any_of(group.keywords.begin(), group.keywords.end(), [&](std::string_view k) { return json.find(k) != nullptr; })) named.emplace_back(group.type);
       }
       if (named.size() > 1) return refused(place, "keywords of several types without \"type\"");
-      if (named.size() == 1 && named[0] == "integer") return refused(place, "bounds need \"type\": \"integer\"");
+      if (named.size() == 1 && named[0] == "integer") return refused(place, "bounds need \"type\": \"integer\" or \"number\"");
       return named.empty() ? kAllTypes : named;
     }
     const auto add = [&](const Json& name) {
@@ -134,18 +139,23 @@ class Compiler {
     return out;
   }
 
-  Status check_keywords(const Json& json, const std::string& place, const std::vector<std::string>& types) {
+  static bool is_any_string(const Json& json) {
+    const Json* type = json.find("type");
+    return type != nullptr && *type == Json("string") &&
+           std::all_of(json.as_object().begin(), json.as_object().end(), [](const Json::Member& m) { return m.first == "type" || kAnnotations.contains(m.first); });
+  }
+
+  Status check_keywords(const Json& json, const std::string& place) {
     for (const auto& [key, value] : json.as_object()) {
       if (kAnnotations.contains(key) || kGeneral.contains(key)) continue;
       bool known = false;
       for (const KeywordGroup& group : kTyped) {
         if (!group.keywords.contains(key)) continue;
-        known = true;
-        // A keyword of another type is vacuous by the specification; a bound on "number" is not, and is not supported.
-        if (group.type == std::string_view("integer") && std::find(types.begin(), types.end(), "number") != types.end()) {
-          return refused(place + "/" + key, "bounds are supported for integers only");
-        }
+        known = true;  // one of another type is vacuous by the specification
       }
+      // What libraries write without meaning anything by it.
+      if (key == "uniqueItems" && value.is_bool() && !value.as_bool()) known = true;
+      if (key == "propertyNames" && is_any_string(value)) known = true;
       if (!known) return refused(place + "/" + key, "keyword \"" + key + "\" is not supported");
     }
     return {};
@@ -306,7 +316,7 @@ class Compiler {
     if (type == "array") return array(json, place, next, depth);
     if (type == "string") return string(json, place, next);
     if (type == "integer") return integer(json, place, next);
-    if (type == "number") return primitives_.number(next);
+    if (type == "number") return number(json, place, next);
     if (type == "boolean") return primitives_.boolean(next);
     return builder_.literal("null", next);
   }
@@ -359,6 +369,30 @@ class Compiler {
     }
     if (low && high && *low > *high) return invalid(place, "no integer lies between the bounds");
     return primitives_.integer_between(low, high, next);
+  }
+
+  Result<NfaNode> number(const Json& json, const std::string& place, NfaNode next) {
+    using Bound = JsonPrimitives::Bound;
+    std::optional<Bound> low, high;
+    for (const auto& [keyword, is_low, is_exclusive] : {std::tuple{"minimum", true, false}, {"exclusiveMinimum", true, true}, {"maximum", false, false}, {"exclusiveMaximum", false, true}}) {
+      const Json* value = json.find(keyword);
+      if (value == nullptr) continue;
+      const std::string at = place + "/" + keyword;
+      if (!value->is_number() || !(std::fabs(value->as_double()) <= static_cast<double>(JsonPrimitives::kBoundMax))) return invalid(at, "expected a number of at most 10^15");
+      if (std::floor(value->as_double()) != value->as_double()) return refused(at, "bounds of numbers are whole numbers here, found " + value->dump());
+      const Bound bound{static_cast<int64_t>(value->as_double()), is_exclusive};
+      std::optional<Bound>& side = is_low ? low : high;
+      const bool is_tighter = !side || (is_low ? bound.value > side->value : bound.value < side->value) || (bound.value == side->value && is_exclusive);
+      if (is_tighter) side = bound;
+    }
+    if (!low && !high) return primitives_.number(next);
+    const bool is_empty = low && high && (low->value > high->value || (low->value == high->value && (low->is_exclusive || high->is_exclusive)));
+    if (is_empty) return invalid(place, "no number lies between the bounds");
+    // Two neighbours so large that a double has little between them: nothing could be written.
+    if (low && high && low->is_exclusive && high->is_exclusive && high->value - low->value == 1 && std::to_string(std::abs(low->value)).size() >= 14) {
+      return refused(place, "bounds that are neighbours of 14 digits or more");
+    }
+    return primitives_.number_between(low, high, next);
   }
 
   Result<NfaNode> array(const Json& json, const std::string& place, NfaNode next, uint32_t depth) {

@@ -3,11 +3,11 @@
 //
 // Supported: true/false and {} ; type (also a list) ; enum ; const ; properties, required, additionalProperties (false, true or a
 //   schema) ; items, prefixItems, minItems, maxItems ; minLength, maxLength ; pattern (grammar/regex.h) ; format (date, time,
-//   date-time, uuid, ipv4, email, duration) ; minimum, maximum, exclusiveMinimum, exclusiveMaximum on integers ; anyOf ; oneOf when
-//   no value can satisfy two branches (different types, or a property with different constants) ; allOf of one schema ; $ref into
+//   date-time, duration, uuid, ipv4, ipv6, hostname, uri, email) ; minimum, maximum, exclusiveMinimum, exclusiveMaximum on integers, and whole
+//   ones on numbers (which are then written without exponent) ; anyOf ; oneOf when no value can satisfy two branches (different types, or a property with different constants) ; allOf of one schema ; $ref into
 //   $defs, definitions or "#" ; nullable.
 // Refused: not, if/then/else, dependent*, patternProperties, propertyNames, minProperties, maxProperties, uniqueItems, contains,
-//   unevaluated*, multipleOf, bounds on non-integers, minLength together with pattern, oneOf that may overlap, remote $ref.
+//   unevaluated*, multipleOf, bounds with a fraction on numbers, minLength together with pattern, oneOf that may overlap, remote $ref.
 //
 // Properties are written in the order of the schema (as the schema's author sees them), further ones after them. White space: none, a
 // space after ':' and ',', or a line break with at most 32 spaces of indentation.

@@ -30,7 +30,7 @@ class Parser {
     }
     if (offset_ < source_.size()) return fail(peek() == ')' ? "unmatched )" : "unexpected character");
     // An anchor binds tighter than |, so ^a|b is not what it seems: ask for parentheses instead of guessing.
-    if ((out.anchored_start || out.anchored_end) && out.regex.kind == Regex::Kind::kAlternatives) {
+    if ((out.anchored_start || out.anchored_end) && has_bare_alternatives_) {
       return fail("an anchor beside a top-level |: write ^(a|b)$");
     }
     return out;
@@ -57,6 +57,7 @@ class Parser {
       out.children.push_back(std::move(branch));
     } while (eat('|'));
     if (out.children.size() == 1) return std::move(out.children[0]);
+    if (depth == 0) has_bare_alternatives_ = true;  // not those of a group, which may be all there is
     return out;
   }
 
@@ -248,6 +249,7 @@ class Parser {
   std::string_view source_;
   const GrammarLimits& limits_;
   size_t offset_ = 0;
+  bool has_bare_alternatives_ = false;
 };
 
 }  // namespace
