@@ -152,6 +152,7 @@ class GenerationReply final : public PendingReply {
   Work work_;
   Phase phase_ = Phase::kRunning;
   bool begun_ = false;
+  bool head_told_ = false;       // of a stream: not made again for each token
   std::optional<ApiError> error_;
   std::vector<std::optional<Usage>> usage_;   // of choices that are done
   TokenCounts tokens_;
@@ -330,9 +331,12 @@ PendingReply::State GenerationReply::poll(HttpResponse* head, std::string* bytes
     exchange.encoder->begin(out);
   }
   if (phase_ == Phase::kRunning) pump(out);
-  head->status = 200;
-  head->headers = {{"content-type", exchange.content_type}};
-  head->headers.insert(head->headers.end(), work_.headers.begin(), work_.headers.end());
+  if (!head_told_) {
+    head->status = 200;
+    head->headers = {{"content-type", exchange.content_type}};
+    head->headers.insert(head->headers.end(), work_.headers.begin(), work_.headers.end());
+    head_told_ = exchange.stream;
+  }
   if (phase_ != Phase::kSettling || !settling_->over.load(std::memory_order_acquire)) {
     return exchange.stream ? State::kOpen : State::kWaiting;
   }
@@ -433,6 +437,15 @@ HttpReply start_generation(ServerContext* context, const Call& call, Exchange ex
     if (!request.tools->confirms) continue;
     if (!exchange.stream) return refuse({.kind = ApiErrorKind::kInvalidRequest, .message = "firesteel.confirm: questions come in the stream: set stream to true", .param = "firesteel.confirm"});
     if (hooks.cancel == nullptr) hooks.cancel = std::make_shared<CancelHandle>();
+  }
+  // Forms of the extension go by its names, whatever the dialect calls its own.
+  if (!exchange.requests.empty() && exchange.requests.front().constraint) {
+    const Constraint::Kind kind = exchange.requests.front().constraint->kind;
+    const char* const name = kind == Constraint::Kind::kRegex ? "firesteel.regex" : kind == Constraint::Kind::kGrammar ? "firesteel.grammar" : nullptr;
+    if (name != nullptr) {
+      std::erase_if(exchange.parameter_names, [](const auto& names) { return names.first == "constraint"; });
+      exchange.parameter_names.emplace_back("constraint", name);
+    }
   }
   int64_t n_generated_max = 0;
   std::vector<TokenId> last;

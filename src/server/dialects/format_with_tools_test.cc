@@ -42,6 +42,21 @@ TEST_F(FormatWithTools, TheConstraintIsOneOfBoth) {
   EXPECT_EQ(*choice(outcome).find("finish_reason"), Json("stop"));
 }
 
+TEST_F(FormatWithTools, TheExtensionHasFormsOfItsOwn) {
+  const std::string question = R"({"messages":[{"role":"user","content":"q"}],"firesteel":)";
+  const Outcome regex = ask("12", question + R"({"regex":"[0-9]{2}"}})");
+  ASSERT_EQ(regex.status, 200) << regex.body;
+  EXPECT_EQ(regex.requests.at(0).constraint, (Constraint{Constraint::Kind::kRegex, "[0-9]{2}"}));
+  const Outcome grammar = ask("ab", question + R"({"grammar":"root ::= \"a\" [b]+"}})");
+  ASSERT_EQ(grammar.status, 200) << grammar.body;
+  EXPECT_EQ(grammar.requests.at(0).constraint, (Constraint{Constraint::Kind::kGrammar, "root ::= \"a\" [b]+"}));
+  for (const std::string& refused : {question + R"({"regex":"a","grammar":"root ::= \"a\""}})", question + R"({"regex":""}})", question + R"({"regex":5}})",
+                                     body(R"(,"firesteel":{"regex":"a"})", R"("response_format":{"type":"text"})"),
+                                     question + R"({"regex":"a"},"response_format":{"type":"json_object"}})"}) {
+    EXPECT_EQ(ask("a", refused).status, 400) << refused;
+  }
+}
+
 TEST_F(FormatWithTools, ACallIsACall) {
   for (const char* const format : {kFormat, R"("response_format":{"type":"json_object"})"}) {
     const Outcome outcome = ask(R"({"name": "weather", "arguments": {"city": "Paris"}})", body("", format));

@@ -20,6 +20,8 @@ constexpr Parameter kExtension[] = {
     {"error_bound", Support::kSupported, "vote: how likely an early stop may change the answer, 0 to 0.5; default 0.05"},
     {"tools", Support::kSupported, "the server's own: auto (those that the model uses by itself), none, or a list of names"},
     {"confirm", Support::kSupported, "true: calls that need a person's word are asked about in the stream, and wait"},
+    {"regex", Support::kSupported, "the answer matches this regular expression as a whole; not with another form or the request's tools"},
+    {"grammar", Support::kSupported, "the same for a grammar; its start is the rule root"},
     {"adapter", Support::kSupported, "name or digest of a loaded adapter; as \"model\": \"MODEL:NAME\""},
 };
 
@@ -107,6 +109,13 @@ void read_extension(const BodyReader& body, const ModelInfo& info, Generation* o
   if (const auto adapter = object->string("adapter")) {
     if (adapter->empty() || adapter->size() > 128) return object->fail("adapter", "expected a name or digest of 1 to 128 bytes");
     out->adapter = *adapter;
+  }
+  for (const auto& [name, kind] : {std::pair{"regex", Constraint::Kind::kRegex}, {"grammar", Constraint::Kind::kGrammar}}) {
+    const auto source = object->string(name);
+    if (!source) continue;
+    if (source->empty()) return object->fail(name, "expected at least one byte");
+    if (out->constraint || !out->tool_list.empty()) return object->fail(name, "not together with another form for the answer, or tools", "unsupported_parameter");
+    out->constraint = Constraint{kind, *source};
   }
   if (read_agents(*object, info, out) || !object->ok()) return;
   if (out->own_tools && !out->own_tools->empty()) {
