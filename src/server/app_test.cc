@@ -102,7 +102,11 @@ TEST_F(AppTest, OtherHostNamesAndOriginsAreRefused) {
   EXPECT_EQ(status("Host: localhost:80\r\nOrigin: null\r\n"), 403);
   const HttpResponse listed = ask("GET", "/v1/models", secret, {}, "Origin: https://app.example.org\r\n");
   EXPECT_EQ(header(listed, "access-control-allow-origin"), "https://app.example.org");
-  EXPECT_EQ(header(ask("OPTIONS", "/v1/models", {}, {}, "Origin: https://app.example.org\r\n"), "access-control-allow-methods"), "GET, POST, DELETE");
+  EXPECT_EQ(header(ask("OPTIONS", "/v1/models", {}, {}, "Origin: https://app.example.org\r\n"), "access-control-allow-methods"), "GET, POST, PUT, PATCH, DELETE");
+  // The official clients say in a dozen headers what they run on; a page's browser asks for each before it sends any.
+  EXPECT_EQ(header(ask("OPTIONS", "/v1/models", {}, {}, "Origin: https://app.example.org\r\nAccess-Control-Request-Headers: authorization,X-Stainless-OS, x-stainless-lang,b@d\r\n"), "access-control-allow-headers"),
+            "authorization, content-type, x-api-key, anthropic-version, anthropic-beta, authorization, x-stainless-os, x-stainless-lang");
+  EXPECT_NE(header(listed, "access-control-expose-headers").find("x-should-retry"), std::string::npos);
   EXPECT_EQ(header(ask("GET", "/v1/models", secret), "access-control-allow-origin"), "");
 }
 

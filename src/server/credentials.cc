@@ -24,6 +24,22 @@ std::string without_port(std::string_view host) {
   return lower_ascii(host.substr(0, colon));
 }
 
+// The names that a page's client wants to send, as a preflight asks: those of an operator's own page, so any, but no other characters than names have. The
+// official clients send a dozen that say what they run on.
+std::string allowed_headers(const HttpRequest& request) {
+  constexpr size_t kBytesMax = 2048;
+  std::string names = "authorization, content-type, x-api-key, anthropic-version, anthropic-beta";
+  const std::string* asked = request.header("access-control-request-headers");
+  if (asked == nullptr || asked->size() > kBytesMax) return names;
+  for (size_t begin = 0; begin <= asked->size();) {
+    const size_t end = std::min(asked->find(',', begin), asked->size());
+    const std::string name = lower_ascii(trim(std::string_view(*asked).substr(begin, end - begin)));
+    if (!name.empty() && name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-_") == std::string::npos) names += ", " + name;
+    begin = end + 1;
+  }
+  return names;
+}
+
 bool holds(const std::vector<std::string>& list, const std::string& text) { return std::find(list.begin(), list.end(), text) != list.end(); }
 
 }  // namespace
@@ -95,11 +111,13 @@ HttpHeaders cors_headers(const HostPolicy& policy, const HttpRequest& request, b
   if (origin == nullptr || !holds(policy.more_origins, *origin)) return {};
   HttpHeaders headers{{"access-control-allow-origin", *origin}, {"vary", "origin"}};
   if (preflight) {
-    headers.emplace_back("access-control-allow-methods", "GET, POST, DELETE");
-    headers.emplace_back("access-control-allow-headers", "authorization, content-type, x-api-key, anthropic-version, anthropic-beta");
+    headers.emplace_back("access-control-allow-methods", "GET, POST, PUT, PATCH, DELETE");
+    headers.emplace_back("access-control-allow-headers", allowed_headers(request));
     headers.emplace_back("access-control-max-age", "600");
   } else {
-    headers.emplace_back("access-control-expose-headers", "x-request-id, retry-after");
+    headers.emplace_back("access-control-expose-headers",
+                         "x-request-id, request-id, retry-after, retry-after-ms, x-should-retry, x-firesteel-ignored, x-ratelimit-limit-requests, "
+                         "x-ratelimit-remaining-requests, x-ratelimit-reset-requests, x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens");
   }
   return headers;
 }
