@@ -167,7 +167,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void open_stream(const HttpResponse& head);
   void put(std::string_view bytes);
   void put_piece(std::string_view bytes);
-  void flush();
+  // True when something waited and all of it went out at once.
+  bool flush();
   void on_written(const boost::system::error_code& error, size_t n);
   void arm_read();
   void on_readable(const boost::system::error_code& error);
@@ -199,6 +200,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::string unsent_, writing_;
   size_t n_written_ = 0;
   bool write_active_ = false;
+  bool held_back_ = false;         // the reply was not polled, because the client has to take more first
   int64_t write_progress_us_ = 0, last_put_us_ = 0;
   int64_t deadline_us_ = 0;
   uint64_t n_lingered_ = 0;

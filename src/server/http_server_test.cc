@@ -73,8 +73,12 @@ class StagedReply final : public PendingReply {
     MutexLock lock(stage_->mutex);
     if (!stage_->open) return State::kWaiting;
     head->headers = {{"content-type", "text/plain"}};
-    if (stage_->endless) bytes->assign(32u << 10, 'x');
-    else bytes->swap(stage_->ready);
+    if (stage_->endless) {
+      bytes->assign(32u << 10, 'x');
+      stage_->waker();
+    } else {
+      bytes->swap(stage_->ready);
+    }
     return stage_->done ? State::kDone : State::kOpen;
   }
   void heartbeat(std::string* bytes) override {

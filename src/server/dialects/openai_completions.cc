@@ -89,7 +89,9 @@ class CompletionEncoder final : public AnswerEncoder {
   void write_done(size_t index, std::string* out) override { write_chunk(index, {}, true, out); }
 
   void write_chunk(size_t index, std::string_view text, bool done, std::string* out) {
-    *out += "data: {" + head_text_ + ",\"choices\":[";
+    *out += "data: {";
+    *out += head_text_;
+    *out += ",\"choices\":[";
     write_choice(index, text, done, out);
     *out += "]";
     if (usage_in_stream_) *out += ",\"usage\":null";
