@@ -167,6 +167,7 @@ struct Engine::Impl {
       if (const auto alive = box.lock()) alive->notify_cancel();
     });
     job->group = std::move(group);
+    job->stream->is_patient = true;
   }
 
   // Everything that a generating job needs beyond its prompt and group. Tokens are known to fit.

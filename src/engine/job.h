@@ -21,6 +21,7 @@
 namespace firesteel {
 
 class StreamState;
+struct Trail;
 
 // The sum of a prompt's hidden states, in the order of positions, so that it does not depend on how the prompt was cut; then their
 // mean, scaled to length 1. The engine thread's until the job has ended.
@@ -50,6 +51,9 @@ struct Job final : Sequence {
   NgramIndex ngrams;                   // of tokens; made when it first guesses
   SpeculationBudget speculation;
   std::vector<TokenId> draft;          // guessed in this step: behind the last known token
+  Trail* trail = nullptr;              // what it leaves for others to follow (engine/trails.h)
+  Trail* follows = nullptr;            // whose steps it takes; the scheduler does not know it meanwhile
+  std::shared_ptr<KvContext> left_with;  // keys and values of what it had in common with whom it followed; until it is admitted
   int64_t submitted_us = 0;
   int64_t started_us = -1;              // first step
   int64_t first_token_us = -1;

@@ -245,7 +245,7 @@ bool Scheduler::try_admit(Sequence* sequence, int64_t now_us) {
   sequence->tokens.reserve(static_cast<size_t>(std::min(sequence->n_tokens_max, sequence->n_tokens() + 4096)));
   if (!sequence->was_admitted) {
     sequence->was_admitted = true;
-    sequence->n_cached = sequence->table.n_tokens();
+    sequence->n_cached = std::min(sequence->table.n_tokens(), sequence->n_prompt);
     counters_.n_cached_tokens += static_cast<uint64_t>(sequence->n_cached);
     if (sequence->use_prefix_cache) {
       ++counters_.n_prefix_queries;

@@ -17,7 +17,7 @@ constexpr int32_t kDraftRowsMax = 12;  // rows up to which the matrix kernels re
 
 StepLoop::StepLoop(Config config, std::unique_ptr<BlockPool> pool, std::shared_ptr<Mailbox> mailbox)
     : config_(std::move(config)), pool_(std::move(pool)), tree_(pool_.get()), scheduler_(pool_.get(), &tree_, config_.scheduler),
-      mailbox_(std::move(mailbox)) {
+      mailbox_(std::move(mailbox)), trails_(config_.model->config().n_vocab) {
   const auto max_sequences = static_cast<size_t>(config_.scheduler.max_sequences);
   n_logits_max_ = config_.scheduler.max_sequences;
   if (config_.max_draft > 0) n_logits_max_ = std::min(std::max(n_logits_max_, kDraftRowsMax), config_.scheduler.max_batch_rows);
@@ -48,9 +48,11 @@ void StepLoop::run() {
       const int64_t deadline_us = scheduler_.next_deadline_us();
       timeout_us = deadline_us == 0 ? -1 : std::max<int64_t>(1, deadline_us - config_.clock->now_us());
       if (!scheduler_.idle()) timeout_us = kRetryUs;
+      else if (!trails_.empty() && (timeout_us < 0 || timeout_us > Trails::kKeptUs)) timeout_us = Trails::kKeptUs;
     }
     Mailbox::Mail mail = mailbox_->take(timeout_us);
     const bool stop = mail.stop;
+    if (!trails_.empty()) trails_.forget_ended(config_.clock->now_us());
     receive(std::move(mail));
     if (stop) break;
     end_expired();
@@ -70,7 +72,7 @@ void StepLoop::receive(Mailbox::Mail mail) {
     ++counters_.n_requests;
     counters_.n_prompt_tokens += static_cast<uint64_t>(job->n_prompt);
     Job* added = job.get();
-    scheduler_.add(added, now_us);
+    admit(added, now_us);
     jobs_.emplace(added->id, std::move(job));
     if (added->group != nullptr && added->group->cancelled()) {
       finish(added, FinishReason::kCancelled);
@@ -120,17 +122,24 @@ Job* StepLoop::find(const StreamState* stream) const {
 void StepLoop::end_expired() {
   const int64_t now_us = config_.clock->now_us();
   while (Sequence* sequence = scheduler_.expired(now_us)) finish(static_cast<Job*>(sequence), FinishReason::kDeadline);
+  for (size_t i = 0; i < walkers_.size();) {
+    Job* const job = walkers_[i];
+    if (job->deadline_us != 0 && job->deadline_us <= now_us) finish(job, FinishReason::kDeadline);  // it is in the list no more
+    else ++i;
+  }
 }
 
 bool StepLoop::step(Exec* exec) {
+  const bool walked = !walkers_.empty() && walk(exec);
   const int64_t begin_us = config_.clock->now_us();
   const StepPlan& plan = scheduler_.plan(begin_us);
-  if (plan.n_rows == 0) return false;
+  if (plan.n_rows == 0) return walked;
   planned_.clear();
   sampled_.clear();
   for (const PlannedSequence& planned : plan.sequences) {
     Job* job = static_cast<Job*>(planned.sequence);
     if (job->started_us < 0) job->started_us = begin_us;
+    drop_left_with(job);
     planned_.push_back(job);
     if (planned.wants_logits) sampled_.push_back({job, 0});
   }
@@ -309,6 +318,12 @@ Status StepLoop::finish_embedding(Job* job) const {
 
 // Rows are independent of each other, so which thread takes which does not matter.
 void StepLoop::sample(Exec* exec) {
+  if (!trails_.empty()) {
+    const auto n_vocab = static_cast<size_t>(config_.model->config().n_vocab);
+    for (const Draw& draw : sampled_) {
+      if (draw.job->trail != nullptr) trails_.record(draw.job->trail, {logits_.get() + draw.row * n_vocab, n_vocab});
+    }
+  }
   exec->parallel_for(static_cast<int64_t>(sampled_.size()), [&](int64_t i, int thread) { draw(static_cast<size_t>(i), thread, std::nullopt); });
   constrain(exec);
 }
@@ -415,7 +430,15 @@ void StepLoop::finish(Job* job, FinishReason reason, std::string text, std::stri
   CHECK(it != jobs_.end());
   const std::unique_ptr<Job> owner = std::move(it->second);
   jobs_.erase(it);
-  scheduler_.finish(job, /*keep_prefix=*/reason != FinishReason::kError);
+  if (job->trail != nullptr) trails_.end(job->trail, reason == FinishReason::kError, config_.clock->now_us());
+  drop_left_with(job);
+  if (job->follows != nullptr) {  // the scheduler never heard of it
+    unfollow(job);
+    n_walked_prompt_tokens_ += static_cast<uint64_t>(job->n_cached);
+    job->context.reset();
+  } else {
+    scheduler_.finish(job, /*keep_prefix=*/reason != FinishReason::kError);
+  }
 
   GenerateEvent event;
   event.kind = GenerateEvent::Kind::kDone;
@@ -454,7 +477,7 @@ void StepLoop::publish_stats() {
   counters_.kv_bytes_touched = pool_->bytes_touched();
   counters_.kv_bytes_max = config_.kv_bytes_max;
   counters_.workspace_bytes = workspace_->n_bytes();
-  counters_.n_cached_tokens = scheduler_.counters().n_cached_tokens;
+  counters_.n_cached_tokens = scheduler_.counters().n_cached_tokens + n_walked_prompt_tokens_;
   counters_.n_prefix_queries = scheduler_.counters().n_prefix_queries;
   counters_.n_prefix_hits = scheduler_.counters().n_prefix_hits;
   counters_.n_preempted = scheduler_.counters().n_preempted;

@@ -13,6 +13,7 @@
 #include "engine/mailbox.h"
 #include "engine/scheduler.h"
 #include "engine/stats.h"
+#include "engine/trails.h"
 #include "kernels/exec.h"
 #include "kernels/table.h"
 #include "kvcache/block_pool.h"
@@ -76,6 +77,12 @@ class StepLoop {
   void end_expired();
   void end_exhausted();
   bool step(Exec* exec);
+  // walk.cc: members of a group that take each other's steps.
+  void admit(Job* job, int64_t now_us);
+  bool walk(Exec* exec);
+  void leave(Job* job);
+  void unfollow(Job* job);
+  void drop_left_with(Job* job);
   void guess(const StepPlan& plan);
   void guess_forced(Job* job, size_t n_max);
   std::span<const TokenId> look_up(Job* job, const StepPlan& plan, size_t n_max);
@@ -98,6 +105,9 @@ class StepLoop {
   Scheduler scheduler_;
   std::shared_ptr<Mailbox> mailbox_;
   std::unordered_map<SeqId, std::unique_ptr<Job>> jobs_;
+  Trails trails_;
+  std::vector<Job*> walkers_;   // jobs that follow a trail, by id; the scheduler does not know them
+  uint64_t n_walked_prompt_tokens_ = 0;
   uint64_t next_id_ = 1;
   bool group_exhausted_ = false;  // in this step; its members are to be ended
   bool group_decided_ = false;    // enough members have stopped

@@ -1,10 +1,20 @@
 #include "engine/stream.h"
 
+#include <chrono>
+
 namespace firesteel {
+namespace {
+
+constexpr std::chrono::microseconds kPatience{20'000};
+
+}  // namespace
 
 std::optional<GenerateEvent> StreamState::take() {
   MutexLock lock(mutex_);
-  while (events_.empty() && !done_) changed_.wait(mutex_);
+  while (events_.empty() && !done_) {
+    if (is_patient) changed_.wait_for(mutex_, kPatience);
+    else changed_.wait(mutex_);
+  }
   return pop();
 }
 

@@ -22,11 +22,13 @@ namespace firesteel {
 class StreamState {
  public:
   void publish(GenerateEvent event) FS_EXCLUDES(mutex_) {
+    bool wakes = !is_patient || event.kind == GenerateEvent::Kind::kDone;
     {
       MutexLock lock(mutex_);
+      wakes = wakes || n_published_++ == 0;
       events_.push_back(std::move(event));
     }
-    changed_.notify_one();
+    if (wakes) changed_.notify_one();
     waker_.wake();
   }
   // Waits. nullopt after kDone was taken.
@@ -63,6 +65,9 @@ class StreamState {
     uint64_t picture_era = 0;
   };
   Origin origin;
+  // A reader in take() is woken for the first event and the end, and else looks every 20 ms: lanes of a run are many, and waking a thread for
+  // every token of a small model costs more than the token. Constant.
+  bool is_patient = false;
 
  private:
   std::optional<GenerateEvent> pop() FS_REQUIRES(mutex_);
@@ -72,6 +77,7 @@ class StreamState {
   Waker waker_;
   std::deque<GenerateEvent> events_ FS_GUARDED_BY(mutex_);
   bool done_ FS_GUARDED_BY(mutex_) = false;
+  int64_t n_published_ FS_GUARDED_BY(mutex_) = 0;
   Remains remains_ FS_GUARDED_BY(mutex_);
 };
 
