@@ -77,7 +77,7 @@ Json AgentEvent::to_json() const {
   switch (kind) {
     case Kind::kNote: return Json::Object{{"type", "note"}, {"text", text}};
     case Kind::kOpened: {
-      Json out = Json::Object{{"type", "lane"}, {"lane", lane}, {"role", record->role}, {"title", record->title}};
+      Json out = Json::Object{{"type", "lane"}, {"lane", lane}, {"key", record->key}, {"role", record->role}, {"title", record->title}};
       if (record->parent >= 0) out.set("parent", record->parent);
       if (record->attempt > 1) out.set("attempt", record->attempt);
       return out;
@@ -140,7 +140,7 @@ struct AgentRun::Signal {
 };
 
 AgentRun::AgentRun(Generator* generator, Options options)
-    : generator_(generator), options_(std::move(options)), clock_(options_.clock != nullptr ? options_.clock : &system_clock()), start_us_(clock_->now_us()) {
+    : generator_(generator), options_(std::move(options)), clock_(options_.clock != nullptr ? options_.clock : &system_clock()), start_us_(clock_->now_us()), shows_texts_(options_.on_event != nullptr) {
   RequestGroup::Options group;
   group.budget_tokens = options_.limits.budget_tokens;
   group.deadline_us = options_.replay ? 0 : options_.limits.deadline_us;
@@ -246,9 +246,11 @@ void AgentRun::send(Signal signal) {
 void AgentRun::run_lane(Lane* lane) {
   const int id = lane->id;
   ToolLoopHooks hooks;
-  hooks.on_text = [this, id](std::string_view text, bool thinking) {
-    send({.event = {.kind = AgentEvent::Kind::kText, .lane = id, .thinking = thinking, .text = std::string(text)}});
-  };
+  if (shows_texts_) {
+    hooks.on_text = [this, id](std::string_view text, bool thinking) {
+      send({.event = {.kind = AgentEvent::Kind::kText, .lane = id, .thinking = thinking, .text = std::string(text)}});
+    };
+  }
   hooks.on_call = [this, id](const ToolCall& call) { send({.event = {.kind = AgentEvent::Kind::kToolCall, .lane = id, .call = call}}); };
   hooks.on_result = [this, id](const ToolCall& call) { send({.event = {.kind = AgentEvent::Kind::kToolResult, .lane = id, .call = call}}); };
   LaneGenerator generator(generator_);

@@ -131,6 +131,7 @@ class AgentRun {
   Options options_;
   const Clock* clock_;
   int64_t start_us_;
+  const bool shows_texts_;  // somebody hears events: lanes tell their texts as they come
   std::shared_ptr<RequestGroup> group_;
   Ledger ledger_;
   std::vector<std::unique_ptr<Lane>> lanes_;  // by id; null for skipped ones

@@ -43,10 +43,12 @@ bool is_one_of(std::string_view word, const std::array<std::string_view, n>& lis
   return std::find(list.begin(), list.end(), word) != list.end();
 }
 
-constexpr std::array<std::string_view, 42> kAskWords = {
+constexpr std::array<std::string_view, 58> kAskWords = {
     "what", "how", "which", "who", "when", "where", "why", "is", "are", "does", "do", "did", "can", "was", "were", "has", "have", "will", "find", "calculate", "compute",
     "give", "name", "work", "convert", "tell", "add", "subtract", "multiply", "divide", "solve", "explain", "describe", "list", "write", "determine", "evaluate", "round",
-    "estimate", "express", "simplify", "say"};
+    "estimate", "express", "simplify", "say", "figure", "look", "state", "identify", "count", "show", "turn", "put", "decide", "choose", "compare", "check", "translate", "summarise",
+    "summarize", "complete"};
+constexpr std::array<std::string_view, 3> kPoliteWords = {"please", "kindly", "now"};  // before a command
 
 // Words that mean something that was said before, unless the part says it itself.
 constexpr std::array<std::string_view, 11> kPronouns = {"it", "its", "they", "them", "their", "he", "his", "him", "she", "her", "hers"};
@@ -59,12 +61,21 @@ bool looks_like_question(std::string_view part) {
   // Or one of its sentences is a command: "A cylinder has 131 cm3. Calculate the mass."
   for (size_t at = 0; at < part.size();) {
     const std::vector<std::string> words = words_of(part.substr(at, 60));
-    if (!words.empty() && is_one_of(words.front(), kAskWords)) return true;
+    const size_t first = !words.empty() && is_one_of(words.front(), kPoliteWords) ? 1 : 0;
+    if (first < words.size() && is_one_of(words[first], kAskWords)) return true;
     at = part.find(". ", at);
     if (at == std::string_view::npos) return false;
     at += 2;
   }
   return false;
+}
+
+// Whether a list, item by item, is one of questions: what comes before says so, or most items are.
+bool are_questions(std::string_view before, const std::vector<std::string>& items) {
+  const auto n = std::count_if(items.begin(), items.end(), [](const std::string& item) { return looks_like_question(item); });
+  const bool goes_on = items.back().find('\n') != std::string::npos;  // something stands behind the list
+  if (!goes_on && !trim(before).empty()) return true;  // an is_lead_in()
+  return goes_on ? static_cast<size_t>(n) == items.size() : 2 * static_cast<size_t>(n) > items.size();
 }
 
 // "I have four questions:", "Please answer these for my homework." - says nothing that a part needs.
@@ -206,15 +217,29 @@ std::string with_references(std::string_view part, size_t step, size_t n_steps) 
   return out + std::string(part.substr(std::min(copied, part.size())));
 }
 
+// A part's first sentence; all of it when there is one only.
+std::string_view first_sentence(std::string_view part) {
+  for (size_t i = 0; i + 1 < part.size(); ++i) {
+    const bool ends = part[i] == '.' || part[i] == '?' || part[i] == '!' || part[i] == ':' || part[i] == ';';
+    if (ends && part[i + 1] == ' ' && words_of(part.substr(0, i)).size() >= 3) return part.substr(0, i);
+  }
+  return part;
+}
+
 // Whether a part means what another one found: "what is that plus 5", "how long does it take" (with a number of its own, "it" is taken for
-// something in the part).
+// something in the part). Behind a sentence of its own "that" means what this one told: "155 volts are applied. How many watts is that?"
 bool points_back(std::string_view part) {
-  const std::vector<std::string> words = words_of(part);
+  const std::string_view sentence = first_sentence(part);
+  const std::vector<std::string> words = words_of(sentence);
+  // "If 65 % of 1680 J are useful, how many joules is that?"
+  const bool tells_first = std::any_of(sentence.begin(), sentence.begin() + static_cast<ptrdiff_t>(std::min(sentence.rfind(", "), sentence.size())), is_digit) && sentence.find(", ") != std::string_view::npos;
   for (size_t i = 0; i < words.size(); ++i) {
-    if (is_one_of(words[i], kPointers) && (i + 1 == words.size() || is_one_of(words[i + 1], kAfterPointer))) return true;
+    if (!is_one_of(words[i], kPointers)) continue;
+    if (i + 1 == words.size() ? !tells_first : is_one_of(words[i + 1], kAfterPointer)) return true;
   }
   if (std::any_of(part.begin(), part.end(), is_digit) || trim(part).find(". ") != std::string_view::npos) return false;
-  return std::any_of(words.begin(), words.end(), [](const std::string& word) { return is_one_of(word, kPronouns); });
+  const std::vector<std::string> all = words_of(part);
+  return std::any_of(all.begin(), all.end(), [](const std::string& word) { return is_one_of(word, kPronouns); });
 }
 
 std::string capital(std::string_view text) {
@@ -241,10 +266,11 @@ std::optional<Parts> parts_of(std::string_view text, const std::vector<Cut>& cut
     std::string_view part = trim(text.substr(cuts[i].text, end - cuts[i].text));
     while (!part.empty() && (part.back() == ';' || part.back() == ',')) part = trim(part.substr(0, part.size() - 1));
     if (words_of(part).size() < 2 && part.find('?') == std::string_view::npos) return std::nullopt;
-    if (must_ask && !looks_like_question(part)) return std::nullopt;
     out.texts.push_back(capital(part));
     out.labels.push_back(cuts[i].label);
   }
+  // Facts in a list behind something that is told are no questions, nor are choices.
+  if (must_ask && !(out.context.empty() ? are_questions(before, out.texts) : std::all_of(out.texts.begin(), out.texts.end(), looks_like_question))) return std::nullopt;
   return out;
 }
 

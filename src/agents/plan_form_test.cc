@@ -45,6 +45,19 @@ TEST(PlanForm, NoPartIsLostWhereOneIsACommandOrUnclear) {
   EXPECT_TRUE(parts_of("- mass 3 kg\n- speed 4 m/s\nWhat is the energy? What is the momentum?").empty());
 }
 
+TEST(PlanForm, ThatMeansWhatThePartItselfHasTold) {
+  EXPECT_EQ(parts_of("1) A force of 35 N acts. How many newtons is that?\n2) 155.4 volts are applied. How many kilovolts is that?\n3) 1.5 mg/kg for 60 kg: how many mg is that?").size(), 3u);
+  EXPECT_EQ(parts_of("1) If 65 % of 1680 J are useful, how many joules is that?\n2) What is 2 + 2?\n3) If 20 % of 40 J are useful, how many joules is that?").size(), 3u);
+  EXPECT_TRUE(parts_of("1) What is 12 times 4?\n2) What is that plus 5?").empty());
+  EXPECT_TRUE(parts_of("1) What is 12 times 4?\n2) How much is that in percent? Round it.").empty());
+}
+
+TEST(PlanForm, AListThatIsAnnouncedAsQuestionsOrMostlyAsksIsOneOfQuestions) {
+  EXPECT_EQ(parts_of("Please answer the following.\n- Imperial gallons from 198 litres.\n- The symbol of iron.").size(), 2u);
+  EXPECT_EQ(parts_of("- Please find 3 + 4.\n- 57.29, rounded to the nearest tenth.\n- Look up the symbol of iron.").size(), 3u);
+  EXPECT_TRUE(parts_of("- apples and pears\n- three lemons\n- what is left of the cake?").empty());
+}
+
 TEST(PlanForm, WhatIsToldFirstIsToldToAll) {
   EXPECT_EQ(parts_of("A crate weighs 66 kg.\n1) What is its weight in newtons?\n2) What is half of its mass?"),
             (Texts{"A crate weighs 66 kg. What is its weight in newtons?", "A crate weighs 66 kg. What is half of its mass?"}));

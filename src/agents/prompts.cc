@@ -1,7 +1,12 @@
 #include "agents/prompts.h"
 
+#include <algorithm>
+
+#include "base/ascii.h"
 #include "base/check.h"
+#include "base/number_literals.h"
 #include "base/utf8.h"
+#include "tools/units.h"
 
 namespace firesteel {
 namespace {
@@ -9,6 +14,29 @@ namespace {
 // From here on a question brings so much with it that a part of it cannot stand alone.
 constexpr size_t kContextBytes = 600;
 constexpr size_t kInlineBytes = 60;
+
+// Whether what stands before or behind a reference reckons with it: "[1] minus 3", "3 times [1]", "half of [1]".
+bool reckons(std::string_view before, std::string_view behind) {
+  const std::string left = lower_ascii(before.substr(before.size() - std::min<size_t>(before.size(), 16))), right = lower_ascii(behind.substr(0, std::min<size_t>(behind.size(), 16)));
+  for (const std::string_view word : {" plus ", " minus ", " times ", " divided by ", " + ", " - ", " * ", " / ", " x "}) {
+    if (left.ends_with(word) || right.starts_with(word)) return true;
+  }
+  for (const std::string_view word : {"half of ", "double ", "twice ", "a third of ", "a quarter of ", "square of ", "square root of ", "sum of ", "% of ", "percent of ", "add ", "subtract "}) {
+    if (left.ends_with(word)) return true;
+  }
+  return false;
+}
+
+// "142 legs" is 142 where it is reckoned with; "3 mg" stays what it is, because its unit says how much that is.
+std::string bare_number(const std::string& answer) {
+  const std::vector<NumberLiteral> numbers = find_number_literals(answer);
+  if (numbers.size() != 1 || numbers.front().offset > 1 || (numbers.front().offset == 1 && answer.front() != '-')) return answer;
+  const size_t end = numbers.front().offset + numbers.front().length;
+  std::string_view words = std::string_view(answer).substr(end);
+  if (words.empty() || words.front() != ' ') return answer;
+  words.remove_prefix(1);
+  return find_unit(words) != nullptr || find_unit(lower_ascii(words)) != nullptr ? answer : answer.substr(0, end);
+}
 
 std::string known_lines(const std::vector<KnownAnswer>& known) {
   std::string out;
@@ -43,7 +71,12 @@ std::string part_prompt(std::string_view whole, std::string_view part, const std
       beside.push_back(one);
       continue;
     }
-    for (; at != std::string::npos; at = question.find(reference, at + one.answer.size())) question.replace(at, reference.size(), one.answer);
+    while (at != std::string::npos) {
+      const std::string_view all = question;
+      const std::string put = reckons(all.substr(0, at), all.substr(at + reference.size())) ? bare_number(one.answer) : one.answer;
+      question.replace(at, reference.size(), put);
+      at = question.find(reference, at + put.size());
+    }
   }
   out += question;
   if (!beside.empty()) out += "\n\nKnown:\n" + known_lines(beside);

@@ -150,7 +150,8 @@ class Split {
     const Part& part = parts_[i];
     const bool retry = part.n_attempts == 2;
     LaneTask task{.key = fmt::format("part/{}{}", i + 1, retry ? "/retry" : ""), .role = "part", .title = part.step.question,
-                  .request = with_question(input_.base, part_prompt(question_, part.step.question, known_of(parts_, &part.step.needs)), input_.info.can_think, input_.info),
+                  // Parts that the question's own form gave stand alone; a model's may lean on words of the whole.
+                  .request = with_question(input_.base, part_prompt(labels_.empty() ? question_ : std::string(), part.step.question, known_of(parts_, &part.step.needs)), input_.info.can_think, input_.info),
                   .parent = plan_lane_, .attempt = retry ? 2 : 1, .with_tools = true};
     task.request.sampling.seed = input_.base.sampling.seed + i + 1 + (retry ? kRetrySeed : 0);
     return task;
