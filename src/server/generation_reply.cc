@@ -503,6 +503,12 @@ HttpReply start_generation(ServerContext* context, const Call& call, Exchange ex
   if (const Refusal* refusal = std::get_if<Refusal>(&admitted)) return refuse(to_api_error(*refusal));
   const auto admission = std::make_shared<Admission>(std::move(std::get<Admission>(admitted)));
 
+  if (exchange.requests.size() > 1) {  // choices of one prompt: what they say alike is computed once (engine/trails.h)
+    const auto group = std::make_shared<RequestGroup>(RequestGroup::Options{});
+    for (GenerateRequest& request : exchange.requests) {
+      if (request.group == nullptr && !request.agents) request.group = group;
+    }
+  }
   work.streams.reserve(exchange.requests.size());
   for (GenerateRequest& request : exchange.requests) {
     Result<std::unique_ptr<TokenStream>> stream = context->generator.submit(std::move(request));

@@ -82,6 +82,14 @@ const char* shown_state(const std::string& state) {
   return state == "done" ? "done" : state == "cancelled" || state == "skipped" ? "off" : "fail";
 }
 
+// Which part of the question a lane answers, as the joined text cites it: 2 of "part/2" and "part/2/retry"; 0 of others.
+int64_t part_of_key(const std::string& key) {
+  int64_t part = 0;
+  if (!key.starts_with("part/")) return 0;
+  const auto [end, error] = std::from_chars(key.data() + 5, key.data() + key.size(), part);
+  return error == std::errc() && part > 0 && part <= 64 ? part : 0;
+}
+
 // The lanes of a ledger as the page shows them when it is loaded again; without texts, bounded.
 Json lanes_of(const Json& ledger) {
   constexpr size_t kShownLanesMax = 32, kTitleBytes = 120;
@@ -95,6 +103,7 @@ Json lanes_of(const Json& ledger) {
     std::string title = text_member(lane, "title");
     if (title.size() > kTitleBytes) title.resize(complete_utf8_prefix(title.substr(0, kTitleBytes)));
     Json one = Json::Object{{"lane", id->as_int() + 1}, {"state", shown_state(text_member(lane, "state"))}, {"title", title}};
+    if (const int64_t part = part_of_key(text_member(lane, "key")); part > 0) one.set("part", part);
     if (const Json* tokens = lane.find("generated_tokens"); tokens != nullptr) one.set("tokens", *tokens);
     std::string note = text_member(lane, "error");
     if (note.size() > kTitleBytes) note.resize(complete_utf8_prefix(note.substr(0, kTitleBytes)));
@@ -194,7 +203,9 @@ class TurnEncoder final : public ReplyEncoder {
       if (role == "answer") answer_lane_ = lane;
       if (role == "answer" || role == "probe") return;
       titles_[lane] = text_member(event, "title");
-      return append_event("lane", Json::Object{{"lane", lane + 1}, {"state", "live"}, {"title", titles_[lane]}}, out);
+      Json opened = Json::Object{{"lane", lane + 1}, {"state", "live"}, {"title", titles_[lane]}};
+      if (const int64_t part = part_of_key(text_member(event, "key")); part > 0) opened.set("part", part);
+      return append_event("lane", opened, out);
     }
     if (lane == answer_lane_ && (type == "tool" || type == "result")) return tool_event(0, event, out);
     const auto known = titles_.find(lane);

@@ -385,6 +385,13 @@ test("lanes of subagents: live, then folded", () => onPage({ delayMs: 6 }, async
   assert.equal(await page.locator(".lane").count(), 3);
   await visible(page, "2 done, 1 cancelled");
   await axe(page, "with finished lanes");
+  // References of the joined answer open the lane that they cite; one that cites nothing stays text.
+  await page.click(".folded summary");
+  assert.equal(await page.locator(".prose a[href*=lane]").count(), 2);
+  await page.click("[aria-label^='Part 2']");
+  assert.notEqual(await page.locator(".folded").getAttribute("open"), null);
+  assert.match(await page.evaluate(() => document.activeElement.textContent), /Charging below/);
+  await visible(page, "nobody says more [7]");
 }));
 
 test("one lane can be cancelled, the others go on", () => onPage({ delayMs: 30 }, async (page) => {

@@ -60,11 +60,11 @@ See [the derivation](https://example.org/slope) and ~~ignore~~ note the sign of 
   lanes: {
     mode: "contemplating", why: "Two questions that do not need each other.", title: "Solar panel or turbine",
     lanes: [
-      { lane: 1, title: "Usable light in December", text: "Nine hours of day, fog on 40 %: a 5 W panel flat to the south yields about 6.3 Wh a day.", state: "done" },
-      { lane: 2, title: "Charging below 0 °C", text: "Lithium-ion must not be charged below 0 °C, so the panel helps only on the days the pack is warmer than that.", state: "done" },
+      { lane: 1, title: "Usable light in December", text: "Nine hours of day, fog on 40 %: a 5 W panel flat to the south yields about 6.3 Wh a day.", state: "done", part: 1 },
+      { lane: 2, title: "Charging below 0 °C", text: "Lithium-ion must not be charged below 0 °C, so the panel helps only on the days the pack is warmer than that.", state: "done", part: 2 },
       { lane: 3, title: "Wind turbine instead", text: "", state: "off", note: "You cancelled this lane. Its 36 tokens are counted, and it will not be used in the answer." },
     ],
-    text: "**Take the panel, with a box around the pack.** In the worst week it yields 1.4 Wh a day, which is more than the sensor draws.",
+    text: "**Take the panel, with a box around the pack.** In the worst week it yields 1.4 Wh a day, which is more than the sensor draws [1]. Below freezing the pack cannot be charged [2]; nobody says more [7].",
   },
 };
 
@@ -81,7 +81,7 @@ export function* eventsOf(answer) {
   yield ["progress", { prompt_tokens: 263, prompt_tokens_done: 128 }];
   yield ["progress", { prompt_tokens: 263, prompt_tokens_done: 263 }];
   for (const piece of pieces(answer.thinking ?? "")) yield ["delta", { lane: 0, thinking: piece }];
-  for (const lane of answer.lanes ?? []) yield ["lane", { lane: lane.lane, title: lane.title, state: "live", tokens: 0, elapsed_ms: 0 }];
+  for (const lane of answer.lanes ?? []) yield ["lane", { lane: lane.lane, title: lane.title, state: "live", tokens: 0, elapsed_ms: 0, ...(lane.part ? { part: lane.part } : {}) }];
   for (const lane of answer.lanes ?? []) {
     for (const piece of pieces(lane.text)) yield ["delta", { lane: lane.lane, text: piece }];
     yield ["lane", { lane: lane.lane, title: lane.title, state: lane.state, tokens: pieces(lane.text).length, elapsed_ms: 4200, note: lane.note }];

@@ -16,7 +16,7 @@ type Answering = ((question: Question, word: "allow" | "deny" | "always") => voi
 function LaneItem({ lane, owner, stop, answer }: { lane: Lane; owner: string; stop: ((lane: number) => void) | undefined; answer: Answering }): VNode {
   const [icon, word] = STATES[lane.state] ?? STATES.wait;
   return (
-    <li class="lane" id={`${owner}-lane-${lane.lane}`} data-s={lane.state}>
+    <li class="lane" id={`${owner}-lane-${lane.lane}`} data-s={lane.state} tabIndex={-1}>
       <span class="mark" aria-hidden="true">{letter(lane)}</span>
       <div>
         <div class="lane-head">

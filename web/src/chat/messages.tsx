@@ -4,7 +4,7 @@ import type { VNode } from "preact";
 import { useEffect, useId, useLayoutEffect, useRef } from "preact/hooks";
 import { session } from "../lib/api";
 import { count, duration, plural } from "../lib/format";
-import { Markdown } from "../lib/markdown";
+import { CitingContext, Markdown, type Citing } from "../lib/markdown";
 import { streaming } from "../lib/prefs";
 import type { Part } from "../lib/types";
 import { CopyButton, Icon, IconButton, Notice, say } from "../ui";
@@ -91,6 +91,14 @@ function Editor({ thread, message, text, done }: { thread: Thread; message: Mess
 }
 
 // ---------- answer ----------
+/** [2] leads to the lane that answered part 2; of a part that was tried twice to the second. */
+function citing(message: Message): Citing {
+  return (n) => {
+    const lane = message.lanes?.filter((one) => one.part === n).pop();
+    return lane && { id: `${message.id}-lane-${lane.lane}`, title: lane.title };
+  };
+}
+
 export function Answer({ thread, message, last }: { thread: Thread; message: Message; last: boolean }): VNode {
   void message.rev.value;
   const live = thread.live.value?.answer === message ? thread.live.value : null;
@@ -105,7 +113,7 @@ export function Answer({ thread, message, last }: { thread: Thread; message: Mes
       {live && message.questions?.map((question) => <Confirm key={question.id} question={question} answer={(word) => answerQuestion(thread, message, question, word)} />)}
       {message.lanes && message.lanes.length > 0 && <Lanes lanes={message.lanes} rev={message.rev.value} owner={message.id} folded={!writing} stop={live && !isTemporary(message.id) ? (lane) => stopLane(message, lane) : undefined}
         answer={live ? (question, word) => answerQuestion(thread, message, question, word) : undefined} />}
-      {shown ? <Markdown text={shown} live={writing} /> : !writing && !message.error && !message.lost && message.finish_reason !== "cancelled" && <p class="dim">The answer is empty.</p>}
+      {shown ? <CitingContext.Provider value={citing(message)}><Markdown text={shown} live={writing} /></CitingContext.Provider> : !writing && !message.error && !message.lost && message.finish_reason !== "cancelled" && <p class="dim">The answer is empty.</p>}
       {writing && <Progress thread={thread} live={live} words={text ? text.trim().split(/\s+/).length : 0} />}
       {!writing && <Ending thread={thread} message={message} last={last} />}
       {!writing && <Receipt message={message} />}

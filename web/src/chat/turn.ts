@@ -164,7 +164,7 @@ async function read(thread: Thread, live: Live, question: Message | null, respon
       soon();
     } else if (event === "lane") {
       const lane = thread.lane(answer, Number(fields["lane"]));
-      Object.assign(lane, { state: fields["state"] as LaneState }, pick(fields, ["title", "tokens", "elapsed_ms", "note"]));
+      Object.assign(lane, { state: fields["state"] as LaneState }, pick(fields, ["title", "part", "tokens", "elapsed_ms", "note"]));
       soon();
     } else if (event === "tool") {
       const lane = Number(fields["lane"] ?? 0);

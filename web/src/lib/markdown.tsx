@@ -2,9 +2,9 @@
 // nothing to sanitise, no Trusted Types policy is needed, and while an answer streams only its last block changes. Raw HTML in an answer
 // is shown as the text that it is. Images are shown only when they are inside the answer (data:), so that reading it asks nobody for anything.
 import { Marked, type Token, type Tokens } from "marked";
-import { h, type ComponentChildren, type VNode } from "preact";
+import { createContext, h, type ComponentChildren, type VNode } from "preact";
 import { memo } from "preact/compat";
-import { useMemo } from "preact/hooks";
+import { useContext, useMemo } from "preact/hooks";
 import { CopyButton } from "../ui";
 import { highlight } from "./highlight";
 import { parseMath, type Node } from "./math";
@@ -64,13 +64,35 @@ function safeLink(href: string): string | null {
   }
 }
 
+/** Where a reference such as [2] leads: the id and title of an element of the page; undefined: nowhere, it stays text. */
+export type Citing = (n: number) => { id: string; title: string } | undefined;
+export const CitingContext = createContext<Citing>(() => undefined);
+
+/** Opens what hides the element, and goes there. */
+function goTo(id: string): void {
+  const element = document.getElementById(id);
+  for (let box = element?.closest("details"); box; box = box.parentElement?.closest("details")) box.open = true;
+  element?.scrollIntoView({ block: "nearest" });
+  element?.focus();
+}
+
+function Cite({ n }: { n: number }): VNode {
+  const to = useContext(CitingContext)(n);
+  return to ? <a href={`#${to.id}`} aria-label={`Part ${n}: ${to.title}`} onClick={(event) => { event.preventDefault(); goTo(to.id); }}>[{n}]</a> : <>[{n}]</>;
+}
+
+function withCites(text: string): ComponentChildren {
+  if (!/\[\d{1,2}\]/.test(text)) return text;
+  return text.split(/(\[\d{1,2}\])/).map((piece) => (/^\[\d{1,2}\]$/.test(piece) ? <Cite n={Number(piece.slice(1, -1))} /> : piece));
+}
+
 function spans(tokens: Token[] | undefined): ComponentChildren {
   return tokens?.map(span);
 }
 
 function span(token: Token): ComponentChildren {
   switch (token.type) {
-    case "text": return "tokens" in token && token.tokens ? spans(token.tokens) : decode(token.text);
+    case "text": return "tokens" in token && token.tokens ? spans(token.tokens) : withCites(decode(token.text));
     case "escape": return token.text;
     case "strong": return <strong>{spans(token.tokens)}</strong>;
     case "em": return <em>{spans(token.tokens)}</em>;

@@ -26,7 +26,7 @@ export interface Question { id: string; name: string; arguments: string; tainted
 export interface Tool { name: string; description: string; automatic: boolean; allowed: boolean }
 
 export type LaneState = "wait" | "live" | "done" | "off" | "fail";
-export interface Lane { lane: number; title: string; state: LaneState; text?: string; tokens?: number; elapsed_ms?: number; note?: string; tools?: ToolCall[]; questions?: Question[] }
+export interface Lane { lane: number; title: string; state: LaneState; /** the number by which the answer cites it */ part?: number; text?: string; tokens?: number; elapsed_ms?: number; note?: string; tools?: ToolCall[]; questions?: Question[] }
 
 export interface StoredMessage {
   id: string; parent_id: string | null; role: "user" | "assistant"; content: Part[]; thinking?: string; model?: string; mode?: Mode; why?: string;
