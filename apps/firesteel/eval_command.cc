@@ -244,6 +244,11 @@ Result<Report> run(const RunArguments& arguments) {
     progress.clear();
     report.suites.push_back(make_suite_report(suite, mode, *done));
   }
+  // Samples of one question are computed once where they say the same; how much that was depends on timing a little, so it is no part of the report.
+  if (settings.agents && answerer.engine != nullptr && !arguments.json) {
+    const EngineStats stats = answerer.engine->engine_stats();
+    fmt::print(stderr, "{} tokens were generated, {} rows of logits computed for them\n", stats.n_generated_tokens, stats.n_decode_tokens);
+  }
   if (!arguments.out.empty()) FS_TRY_VOID(write_report(arguments.out, report));
   return report;
 }
