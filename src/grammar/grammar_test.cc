@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,7 @@ struct SchemaCase {
   const char* schema;
   std::vector<const char*> valid;
   std::vector<const char*> invalid;
+  friend std::ostream& operator<<(std::ostream& out, const SchemaCase& c) { return out << c.schema; }  // the test's name
 };
 
 class SchemaTest : public testing::TestWithParam<SchemaCase> {};
