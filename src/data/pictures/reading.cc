@@ -284,6 +284,7 @@ Plan plan_reading(Asker* ask, std::string_view question) {
     }
     const size_t asked = ask->index(n);
     plan.question = ask->word(kLine, {{"n", std::to_string(asked + 1)}});
+    plan.working = "line " + std::to_string(asked + 1) + ": " + texts[asked];
     plan.answer = texts[asked];
     plan.combination = joined(texts, "|");
     write_lines(ask, &plan, lines, {7, 7, 8, 10});
