@@ -85,6 +85,7 @@ void Scheduler::finish(Sequence* sequence, bool keep_prefix) {
   if (sequence->state == Sequence::State::kRunning) stop_running(sequence);
   CHECK(sequence->state != Sequence::State::kFinished);
   sequence->state = Sequence::State::kFinished;
+  n_promoted_ -= sequence->promoted ? 1 : 0;
   if (sequence->deadline_us != 0) deadlines_.erase({sequence->deadline_us, sequence});
   if (keep_prefix && sequence->use_prefix_cache) {
     tree_->insert(sequence->key, CacheTokens(*sequence, sequence->table.n_tokens()).span(), sequence->table);
@@ -191,6 +192,7 @@ bool Scheduler::waits_for_leader(const Sequence& sequence) const {
   int64_t n_cached = -1;
   for (const Sequence* leader : running_) {
     if (!leader->use_prefix_cache || leader->n_pending() <= 1 || leader->key != sequence.key || precedes(&sequence, leader)) continue;
+    if (is_batch(*leader) && !is_batch(sequence)) continue;  // it may rest
     const size_t n = std::min(tokens.size(), leader->tokens.size());
     const int64_t n_same = std::mismatch(tokens.begin(), tokens.begin() + static_cast<ptrdiff_t>(n), leader->tokens.begin()).first -
                            tokens.begin();
@@ -345,12 +347,15 @@ void Scheduler::admit_waiting(int64_t now_us) {
 // ---- The step -------------------------------------------------------------------------------------------------------
 
 void Scheduler::promote_aged(int64_t now_us) {
-  while (!ageing_.empty() && ageing_.begin()->first <= now_us) {
+  // Their rows rest beside interactive work, so they hold their places for long: not too many.
+  const int n_promoted_max = std::max(options_.max_sequences / 8, 1);
+  while (!ageing_.empty() && ageing_.begin()->first <= now_us && n_promoted_ < n_promoted_max) {
     Sequence* sequence = ageing_.begin()->second;
     ageing_.erase(ageing_.begin());
     Flow& flow = flows_[sequence->flow];
     CHECK(flow.waiting[kBatchClass].erase(sequence) == 1);
     sequence->promoted = true;
+    ++n_promoted_;
     flow.waiting[kInteractiveClass].insert(sequence);
   }
 }
@@ -387,26 +392,52 @@ void Scheduler::add_rows(Sequence* sequence, int32_t n_rows) {
   DCHECK(sequence->table.blocks_needed(*pool_, planned.first + planned.n_rows) == 0);
 }
 
-void Scheduler::plan_decodes() {
+// How many rows batch work may have in this step.
+int32_t Scheduler::batch_rows(int64_t now_us) {
+  const bool beside = std::any_of(running_.begin(), running_.end(), [](const Sequence* one) { return !is_batch(*one) && one->n_pending() > 0; });
+  if (beside) {
+    interactive_until_us_ = now_us + options_.interactive_near_us;
+    if (++n_steps_beside_ % std::max(options_.batch_step_every, 1) != 0) return 0;
+  } else {
+    n_steps_beside_ = 0;
+  }
+  return now_us < interactive_until_us_ ? std::max(options_.batch_rows_near, 1) : options_.max_batch_rows;
+}
+
+void Scheduler::plan_decode(Sequence* sequence) {
+  add_rows(sequence, 1);
+  ++plan_.n_decode;
+  Flow& flow = flows_[sequence->flow];
+  flow.deficit = std::max(flow.deficit - 1, -kDebtMax);
+}
+
+void Scheduler::plan_decodes(int32_t* n_batch_rows) {
   for (Sequence* sequence : running_) {
-    if (sequence->n_pending() != 1) continue;
-    add_rows(sequence, 1);
-    ++plan_.n_decode;
-    Flow& flow = flows_[sequence->flow];
-    flow.deficit = std::max(flow.deficit - 1, -kDebtMax);
+    if (sequence->n_pending() == 1 && !is_batch(*sequence)) plan_decode(sequence);
+  }
+  // Batch work in turn, beginning behind the one that was last served.
+  const SeqId last = last_batch_decode_;
+  for (const bool behind : {true, false}) {
+    for (Sequence* sequence : running_) {
+      if (*n_batch_rows == 0) return;
+      if (sequence->n_pending() != 1 || !is_batch(*sequence) || (sequence->id > last) != behind) continue;
+      plan_decode(sequence);
+      last_batch_decode_ = sequence->id;
+      --*n_batch_rows;
+    }
   }
 }
 
-Sequence* Scheduler::next_prefill(FlowId flow, Class cls) const {
+Sequence* Scheduler::next_prefill(FlowId flow, bool batch) const {
   Sequence* next = nullptr;
   for (Sequence* sequence : running_) {
-    if (sequence->flow != flow || class_of(*sequence) != cls || n_unplanned(*sequence) == 0) continue;
+    if (sequence->flow != flow || is_batch(*sequence) != batch || n_unplanned(*sequence) == 0) continue;
     if (next == nullptr || precedes(sequence, next)) next = sequence;
   }
   return next;
 }
 
-void Scheduler::deal(Class cls, int32_t* budget) {
+void Scheduler::deal(bool batch, int32_t* budget) {
   bool any = true;
   while (any && *budget > 0) {
     any = false;
@@ -415,7 +446,7 @@ void Scheduler::deal(Class cls, int32_t* budget) {
     for (size_t i = 0; i < flows_.size() && *budget > 0; ++i, ++it) {
       if (it == flows_.end()) it = flows_.begin();
       auto& [id, flow] = *it;
-      Sequence* sequence = next_prefill(id, cls);
+      Sequence* sequence = next_prefill(id, batch);
       if (sequence == nullptr) continue;
       any = true;
       last_served_ = id;
@@ -427,18 +458,19 @@ void Scheduler::deal(Class cls, int32_t* budget) {
         add_rows(sequence, n_rows);
         *budget -= n_rows;
         flow.deficit -= n_rows;
-        sequence = next_prefill(id, cls);
+        sequence = next_prefill(id, batch);
       }
       if (sequence == nullptr) flow.deficit = std::min<int64_t>(flow.deficit, 0);  // turns are not saved up
     }
   }
 }
 
-void Scheduler::plan_prefills() {
+void Scheduler::plan_prefills(int32_t n_batch_rows) {
   int32_t budget = options_.max_batch_rows - plan_.n_rows;
   if (plan_.n_decode > 0) budget = std::min(budget, options_.prefill_chunk);
-  deal(kInteractiveClass, &budget);
-  deal(kBatchClass, &budget);
+  deal(/*batch=*/false, &budget);
+  budget = std::min(budget, n_batch_rows);
+  deal(/*batch=*/true, &budget);
 }
 
 const StepPlan& Scheduler::plan(int64_t now_us) {
@@ -448,8 +480,9 @@ const StepPlan& Scheduler::plan(int64_t now_us) {
   promote_aged(now_us);
   grow_running(now_us);
   admit_waiting(now_us);
-  plan_decodes();
-  plan_prefills();
+  int32_t n_batch_rows = batch_rows(now_us);
+  plan_decodes(&n_batch_rows);
+  plan_prefills(n_batch_rows);
   return plan_;
 }
 

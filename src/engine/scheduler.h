@@ -2,8 +2,12 @@
 // runs in the simulator (scheduler_sim_test.cc). It owns nothing but decides over KV blocks.
 //
 // A step: every decoding sequence gets its row; then prompts get chunks, dealt by deficit round robin between flows (Shreedhar and
-// Varghese 1996), interactive before batch. Batch work that has waited `batch_ageing_us` counts as interactive from then on.
-// Inside a flow the order is arrival.
+// Varghese 1996), interactive before batch. Inside a flow the order is arrival. Batch work that has waited `batch_ageing_us` gets a place as if it were
+// interactive, in an eighth of all places at most.
+//
+// Beside interactive work that runs, batch work has rows in one step of `batch_step_every` only, fewer than one in a hundred: so it is not among
+// what interactive answers see at the 99th percentile, and still moves. Between interactive answers it has every step, but few rows in each
+// until a while after the last of them, because whoever comes next waits for the end of a step. Then it has all rows.
 //
 // Admission takes all blocks of a prompt and one more, so that a prefill never stops half-way for want of memory. Nothing is admitted
 // past a sequence that waits for blocks: large prompts do not starve. A sequence that would compute what a running one is just
@@ -51,6 +55,9 @@ class Scheduler {
     int max_sequences = 64;          // running at a time; <= max_batch_rows
     int prefill_chunk = 128;         // rows of prompts in a step that also decodes
     int64_t batch_ageing_us = 10'000'000;
+    int batch_step_every = 128;
+    int batch_rows_near = 16;        // rows of batch work in a step, for this long after interactive work:
+    int64_t interactive_near_us = 5'000'000;
     // A flow with fewer running sequences than another's may take one of its places after this wait, from a sequence that had
     // this many rows since it was admitted.
     int64_t slice_us = 1'000'000;
@@ -118,6 +125,8 @@ class Scheduler {
   static Class class_of(const Sequence& sequence) {
     return sequence.priority == Priority::kInteractive || sequence.promoted ? kInteractiveClass : kBatchClass;
   }
+  // Whose rows it counts among: a place is all that promotion gives.
+  static bool is_batch(const Sequence& sequence) { return sequence.priority == Priority::kBatch; }
   static bool precedes(const Sequence* a, const Sequence* b) {
     return class_of(*a) != class_of(*b) ? class_of(*a) < class_of(*b) : a->id < b->id;
   }
@@ -126,8 +135,10 @@ class Scheduler {
   void promote_aged(int64_t now_us);
   void grow_running(int64_t now_us);
   void admit_waiting(int64_t now_us);
-  void plan_decodes();
-  void plan_prefills();
+  int32_t batch_rows(int64_t now_us);
+  void plan_decode(Sequence* sequence);
+  void plan_decodes(int32_t* n_batch_rows);
+  void plan_prefills(int32_t n_batch_rows);
 
   bool grow(Sequence* sequence, int64_t now_us);
   enum class Admission { kNobody, kAdmitted, kBlocked };
@@ -137,8 +148,8 @@ class Scheduler {
   bool attach_prefix(Sequence* sequence, int64_t n_extra_blocks);
   bool waits_for_leader(const Sequence& sequence) const;
   bool displace_for(const Sequence& sequence, int64_t now_us);
-  void deal(Class cls, int32_t* budget);
-  Sequence* next_prefill(FlowId flow, Class cls) const;
+  void deal(bool batch, int32_t* budget);
+  Sequence* next_prefill(FlowId flow, bool batch) const;
   int64_t n_unplanned(const Sequence& sequence) const;
   void add_rows(Sequence* sequence, int32_t n_rows);
   void advance(Sequence* sequence, int32_t n_rows);
@@ -159,6 +170,10 @@ class Scheduler {
   FlowId last_admitted_{UINT64_MAX};
   std::vector<Sequence*> running_;  // in order of precedence after the first phase
   int64_t n_waiting_ = 0;
+  int n_promoted_ = 0;
+  int64_t n_steps_beside_ = 0;        // in a row, with interactive work
+  int64_t interactive_until_us_ = 0;  // when it ran last, and the while after it
+  SeqId last_batch_decode_{0};        // batch sequences take turns when not all of them may decode
   std::set<std::pair<int64_t, Sequence*>> deadlines_;
   std::set<std::pair<int64_t, Sequence*>> ageing_;  // batch sequences not promoted yet, by the time of it
   std::list<std::shared_ptr<KvContext>> contexts_;

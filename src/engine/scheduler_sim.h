@@ -57,6 +57,9 @@ class SchedulerSim {
     config.scheduler.max_batch_rows = config.scheduler.max_sequences + static_cast<int>(rng.between(0, 128));
     config.scheduler.prefill_chunk = static_cast<int>(rng.between(1, 64));
     config.scheduler.batch_ageing_us = rng.between(1'000, 1'000'000);
+    config.scheduler.batch_step_every = static_cast<int>(rng.between(1, 40));
+    config.scheduler.batch_rows_near = static_cast<int>(rng.between(1, 32));
+    config.scheduler.interactive_near_us = rng.between(0, 100'000);
     config.scheduler.slice_us = rng.between(0, 100'000);
     config.scheduler.slice_rows = rng.between(1, 256);
     config.n_vocab = static_cast<int>(rng.between(1, 4));

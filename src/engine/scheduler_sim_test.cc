@@ -79,9 +79,62 @@ TEST(Scheduler, InteractiveDisplacesBatchAtOnce) {
   EXPECT_EQ(sim.scheduler().counters().n_preempted, 1u);
 }
 
+// What interactive answers see at the 99th percentile has no batch work in it; alone, batch work has every step.
+TEST(Scheduler, BatchWorkRestsBesideInteractiveWork) {
+  auto config = plain(400, 8);
+  config.scheduler.batch_step_every = 128;
+  config.scheduler.batch_rows_near = 3;
+  config.scheduler.batch_ageing_us = 1000;  // whatever its age
+  SchedulerSim sim(config, 1);
+  const auto batch_rows = [&] { return sim.rows_of_flow().at(FlowId{1}); };
+  for (TokenId i = 0; i < 12; ++i) sim.add(FlowId{1}, Priority::kBatch, iota(20, i * 100), 1000, {}, true);
+  for (int i = 0; i < 50; ++i) sim.step();
+  EXPECT_GT(batch_rows(), 8 * 20 + 8 * 40) << "alone: every step";
+  std::vector<SchedulerSim::Request*> people;
+  for (TokenId i = 0; i < 2; ++i) people.push_back(sim.add(FlowId{2}, Priority::kInteractive, iota(20, 50'000 + i * 100), 600, {}, true));
+  int64_t before = batch_rows();
+  for (int i = 0; i < 512; ++i) sim.step();
+  ASSERT_FALSE(HasFailure());
+  EXPECT_GE(sim.rows_of_flow().at(FlowId{2}), 2 * 500);
+  EXPECT_GE(batch_rows() - before, 3 * 3) << "it moves";
+  EXPECT_LE(batch_rows() - before, 4 * 3) << "in fewer than one step of a hundred";
+  while (people.back()->n_terminal == 0 || people.front()->n_terminal == 0) sim.step();
+  before = batch_rows();
+  for (int i = 0; i < 100; ++i) sim.step();
+  EXPECT_EQ(batch_rows() - before, 100 * 3) << "small steps while the next may come";
+}
+
+TEST(Scheduler, BatchWorkTakesTurnsWhereNotAllMayDecode) {
+  auto config = plain(400, 8);
+  config.scheduler.batch_rows_near = 3;
+  config.scheduler.interactive_near_us = INT64_MAX / 2;
+  SchedulerSim sim(config, 1);
+  auto* person = sim.add(FlowId{9}, Priority::kInteractive, iota(5, 0), 1, {}, true);
+  while (person->n_terminal == 0) sim.step();
+  std::vector<SchedulerSim::Request*> batch;
+  for (TokenId i = 0; i < 8; ++i) batch.push_back(sim.add(FlowId{1}, Priority::kBatch, iota(1, i * 100), 1000, {}, true));
+  for (int i = 0; i < 80; ++i) sim.step();
+  ASSERT_FALSE(HasFailure());
+  for (const auto* one : batch) EXPECT_NEAR(static_cast<double>(one->n_tokens()), 80.0 * 3 / 8, 3);
+}
+
+// Whoever waits long gets a place, but interactive work keeps most of them.
+TEST(Scheduler, AgedBatchWorkLeavesPlaces) {
+  auto config = plain(400, 8);
+  config.scheduler.batch_ageing_us = 1000;
+  SchedulerSim sim(config, 1);
+  for (TokenId i = 0; i < 40; ++i) sim.add(FlowId{1}, Priority::kBatch, iota(20, i * 100), 1000, {}, true);
+  for (int i = 0; i < 50; ++i) sim.step();
+  std::vector<SchedulerSim::Request*> people;
+  for (TokenId i = 0; i < 7; ++i) people.push_back(sim.add(FlowId{2}, Priority::kInteractive, iota(5, 50'000 + i * 100), 100, {}, true));
+  for (int i = 0; i < 4; ++i) sim.step();
+  for (const auto* one : people) EXPECT_EQ(one->state, Sequence::State::kRunning);
+}
+
 TEST(Scheduler, BatchWorkIsNotStarvedByInteractiveWork) {
   auto config = plain(100, 1);
   config.scheduler.batch_ageing_us = 50'000;
+  config.scheduler.batch_step_every = 16;
   SchedulerSim sim(config, 1);
   auto* batch = sim.add(FlowId{1}, Priority::kBatch, iota(30, 0), 20, {}, false);
   TokenId next = 1000;
