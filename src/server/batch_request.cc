@@ -52,7 +52,10 @@ HttpReply run_batch_request(ServerContext* context, const BatchEndpoint& endpoin
   ExchangeContext exchange_context;
   if (const auto error = make_exchange_context(context, principal, request_id, &exchange_context)) return refuse(*error);
   exchange_context.random_seed = seed_of(batch_id, line);
-  if (endpoint.answer != nullptr) return compute_metered(context, call, exchange_context, endpoint.answer);
+  if (endpoint.answer != nullptr) {
+    std::erase_if(exchange_context.aliases, [](const std::string& alias) { return alias.ends_with('@'); });  // as dialect_routes.cc does
+    return compute_metered(context, call, exchange_context, endpoint.answer);
+  }
   ExchangeOrError parsed = endpoint.parse(request, exchange_context);
   if (const ApiError* error = std::get_if<ApiError>(&parsed)) return refuse(*error);
   Exchange exchange = std::move(std::get<Exchange>(parsed));

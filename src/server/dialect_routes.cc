@@ -40,7 +40,9 @@ std::optional<ApiError> make_exchange_context(ServerContext* context, const Prin
   out->aliases.insert(out->aliases.end(), adapted.begin(), adapted.end());
   if (context->releases != nullptr) {
     for (std::string& name : context->releases->controller->names()) {
-      if (principal.may_use_model(name.substr(0, name.find('@')))) out->aliases.push_back(std::move(name));
+      if (!principal.may_use_model(name.substr(0, name.find('@')))) continue;
+      if (name.find('@') == std::string::npos) out->aliases.push_back(name + "@");  // and all its versions (dialects/generation.cc)
+      out->aliases.push_back(std::move(name));
     }
   }
   out->now_unix_s = wall_clock().now_us() / 1'000'000;
@@ -116,6 +118,8 @@ void add_dialect_routes(ServerContext* context, Router* router) {
                         if (const auto error = make_exchange_context(context, *call.principal, call.request.request_id, &exchange_context)) {
                           return error_response(*error, errors, call.request.request_id);
                         }
+                        // Versions answer; what the model itself is asked for knows no other names than it lists.
+                        std::erase_if(exchange_context.aliases, [](const std::string& alias) { return alias.ends_with('@'); });
                         if (metered) return compute_metered(context, call, exchange_context, compute);
                         ReplyOrError reply = compute(call.request, exchange_context);
                         if (const ApiError* error = std::get_if<ApiError>(&reply)) {

@@ -47,12 +47,21 @@ class ReleaseRoutingTest : public AppTest {
 };
 
 TEST_F(ReleaseRoutingTest, NamesResolveToVariants) {
+  ASSERT_TRUE(registry_->create("other", VariantSpec{}, {}, kActor).ok());
   begin();
   const std::string secret = key();
   EXPECT_EQ(variant_of(chat(secret, "fake")).substr(0, 7), "fake@1 ");
   EXPECT_EQ(variant_of(chat(secret, "fake@champion")).substr(0, 7), "fake@1 ");
   EXPECT_EQ(variant_of(chat(secret, "fake@candidate")).substr(0, 7), "fake@2 ");
   EXPECT_EQ(chat(secret, "fake@nothing").status, 404);
+  // A version by its number or digest is asked for as it is told in the answer's header, though no list names it.
+  EXPECT_EQ(variant_of(chat(secret, "fake@2")).substr(0, 7), "fake@2 ");
+  EXPECT_EQ(variant_of(chat(secret, "fake@" + registry_->find("fake", "2").value().digest)).substr(0, 7), "fake@2 ");
+  EXPECT_EQ(ask("POST", "/v1/embeddings", secret, R"({"model":"fake@99","input":"x"})").status, 404);
+  for (const char* list : {"/v1/models", "/api/tags"}) EXPECT_EQ(ask("GET", list, secret).body.find("fake@\""), std::string::npos) << list;
+  for (const char* none : {"fake@3", "fake@", "@2", "fake@1234567"}) EXPECT_EQ(chat(secret, none).status, 404) << none;
+  EXPECT_EQ(chat(secret, "other@1").status, 200);
+  EXPECT_EQ(chat(key(kDefaultScopes, {}, {}, {"fake"}), "other@1").status, 404) << "not among the key's models";
   EXPECT_NE(ask("GET", "/v1/models", secret).body.find("fake@candidate"), std::string::npos);
   ASSERT_TRUE(desk_->controller->flush().ok());
   EXPECT_EQ(count("answers", 0), 0) << "without a rollout nothing counts for one";

@@ -65,13 +65,21 @@ extern const ParameterTable kExtensionTable;
 const ParameterTable kExtensionTable = {"object \"firesteel\"", kExtension};
 
 bool is_model_name(const std::string& name, const ExchangeContext& context) {
-  return name == context.model_id || std::find(context.aliases.begin(), context.aliases.end(), name) != context.aliases.end();
+  return name == context.model_id || (!name.ends_with('@') && std::find(context.aliases.begin(), context.aliases.end(), name) != context.aliases.end());
+}
+
+// "NAME@" among the aliases stands for all versions of a release, which may be many: NAME@3, or by digits of the digest. Which there are is seen
+// where the request is routed.
+bool is_version_name(const std::string& name, const ExchangeContext& context) {
+  const size_t at = name.find('@');
+  if (at == std::string::npos || at + 1 == name.size() || name.find_first_not_of("0123456789abcdef", at + 1) != std::string::npos) return false;
+  return std::find(context.aliases.begin(), context.aliases.end(), name.substr(0, at + 1)) != context.aliases.end();
 }
 
 std::string read_model(const BodyReader& body, const ExchangeContext& context) {
   const auto name = body.string("model");
   if (!name) return context.model_id;
-  if (is_model_name(*name, context)) return *name;
+  if (is_model_name(*name, context) || is_version_name(*name, context)) return *name;
   if (!body.ok()) return {};
   body.fail("model", "there is no model " + describe(Json(*name)) + " for this key; GET /v1/models lists those there are", "model_not_found");
   body.state()->error->kind = ApiErrorKind::kNotFound;
