@@ -1,6 +1,7 @@
 // Load for a running server: what its clients see. See README.md.
 //
 //   firesteel_load streams --port 8080 --key-file admin.key --streams 64 --prompt 32 --tokens 128 --rounds 3 --vocab 8192 --ban 2
+//   firesteel_load visitors --port 8080 --key-file admin.key --streams 2 --pause-ms 300 --prompt 64 --tokens 48 --seconds 30
 //   firesteel_load idle --port 8080 --key-file admin.key --streams 10000 --seconds 10 --pid PID
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -15,6 +16,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
@@ -35,7 +37,7 @@ namespace {
 
 struct LoadOptions {
   std::string mode, key, pid;
-  int64_t port = 8080, n_streams = 64, n_prompt = 32, n_tokens = 128, n_rounds = 3, n_vocab = 8192, seconds = 10, slo_first_ms = 1000, slo_gap_ms = 100;
+  int64_t port = 8080, n_streams = 64, n_prompt = 32, n_tokens = 128, n_rounds = 3, n_vocab = 8192, seconds = 10, pause_ms = 300, slo_first_ms = 1000, slo_gap_ms = 100;
   std::vector<int64_t> banned;  // ids that would end an answer early
 };
 
@@ -117,7 +119,8 @@ void run(std::vector<std::unique_ptr<Client>>* clients, int64_t until_us) {
   std::vector<epoll_event> events(1024);
   std::vector<char> bytes(64 << 10);
   while (n_open > 0 && system_clock().now_us() < until_us) {
-    const int n = epoll_wait(poller, events.data(), static_cast<int>(events.size()), 10);
+    const int64_t left_ms = (until_us - system_clock().now_us()) / 1000;
+    const int n = epoll_wait(poller, events.data(), static_cast<int>(events.size()), static_cast<int>(std::clamp<int64_t>(left_ms, 0, 10)));
     for (int i = 0; i < n; ++i) {
       Client* const client = static_cast<Client*>(events[static_cast<size_t>(i)].data.ptr);
       if ((events[static_cast<size_t>(i)].events & EPOLLOUT) != 0 && !client->unsent.empty()) {
@@ -188,6 +191,56 @@ int run_streams(const LoadOptions& options) {
   return n_broken == 0 ? 0 : 1;
 }
 
+Json quantiles(const std::vector<int64_t>& times_us) {
+  return Json::Object{{"p50", at_quantile(times_us, 0.5)}, {"p99", at_quantile(times_us, 0.99)}, {"n", static_cast<int64_t>(times_us.size())}};
+}
+
+// People who ask, read the answer, think for a while (exponentially distributed) and ask again. The first two seconds warm up.
+int run_visitors(const LoadOptions& options) {
+  constexpr int64_t kWarmUpUs = 2'000'000, kSliceUs = 2000;
+  Rng rng(1);
+  std::vector<int64_t> firsts_us, gaps_us, totals_us, next_us;
+  std::vector<std::unique_ptr<Client>> clients;
+  const auto pause_us = [&] { return static_cast<int64_t>(-std::log(1 - rng.uniform()) * static_cast<double>(options.pause_ms) * 1000); };
+  const int64_t begin_us = system_clock().now_us(), end_us = begin_us + kWarmUpUs + options.seconds * 1'000'000;
+  for (int64_t i = 0; i < options.n_streams; ++i) {
+    clients.push_back(std::make_unique<Client>());
+    next_us.push_back(begin_us + pause_us());
+  }
+  int64_t n_broken = 0;
+  uint64_t seed = 1;
+  for (int64_t now_us = begin_us; now_us < end_us; now_us = system_clock().now_us()) {
+    int64_t until_us = std::min(end_us, now_us + kSliceUs);
+    for (size_t i = 0; i < clients.size(); ++i) {
+      Client& client = *clients[i];
+      if (client.over || client.broken) {
+        ::close(client.fd);
+        n_broken += client.broken ? 1 : 0;
+        if (!client.broken && client.start_us >= begin_us + kWarmUpUs) {
+          firsts_us.push_back(client.first_us);
+          totals_us.push_back(client.last_us - client.start_us);
+          gaps_us.insert(gaps_us.end(), client.gaps_us.begin(), client.gaps_us.end());
+        }
+        client = Client();
+        next_us[i] = now_us + pause_us();
+      }
+      if (client.fd < 0 && now_us >= next_us[i]) {
+        client.unsent = request_text(options, ++seed, options.n_tokens);
+        client.fd = connect_to(options.port);
+        client.start_us = system_clock().now_us();
+        client.broken = client.fd < 0;
+      }
+      if (client.fd < 0) until_us = std::min(until_us, std::max(next_us[i], now_us));
+    }
+    run(&clients, until_us);
+    if (const int64_t left_us = until_us - system_clock().now_us(); left_us > 0) ::poll(nullptr, 0, static_cast<int>(left_us / 1000) + 1);  // nobody is connected
+  }
+  const Json out = Json::Object{{"name", fmt::format("http/visitors={}/pause_ms={}/prompt={}/tokens={}", options.n_streams, options.pause_ms, options.n_prompt, options.n_tokens)},
+                                {"first_token_ms", quantiles(firsts_us)}, {"gap_ms", quantiles(gaps_us)}, {"answer_ms", quantiles(totals_us)}, {"broken", n_broken}};
+  fmt::print("{}\n", out.dump());
+  return n_broken == 0 ? 0 : 1;
+}
+
 int64_t resident_kib(const std::string& pid) {
   std::ifstream file("/proc/" + pid + "/status");
   for (std::string line; std::getline(file, line);) {
@@ -246,8 +299,8 @@ int run_idle(const LoadOptions& options) {
 }
 
 int usage() {
-  std::fputs("firesteel_load streams|idle --port N --key-file FILE [--streams N] [--prompt N] [--tokens N] [--rounds N] [--vocab N] [--ban ID]...\n"
-             "               [--seconds N] [--pid N] [--slo-first-ms N] [--slo-gap-ms N]\n", stderr);
+  std::fputs("firesteel_load streams|visitors|idle --port N --key-file FILE [--streams N] [--prompt N] [--tokens N] [--rounds N] [--vocab N] [--ban ID]...\n"
+             "               [--seconds N] [--pause-ms N] [--pid N] [--slo-first-ms N] [--slo-gap-ms N]\n", stderr);
   return 2;
 }
 
@@ -277,11 +330,13 @@ int main_with(int argc, char** argv) {
     else if (name == "--rounds") options.n_rounds = value;
     else if (name == "--vocab") options.n_vocab = value;
     else if (name == "--seconds") options.seconds = value;
+    else if (name == "--pause-ms") options.pause_ms = value;
     else if (name == "--slo-first-ms") options.slo_first_ms = value;
     else if (name == "--slo-gap-ms") options.slo_gap_ms = value;
     else return usage();
   }
   if (options.mode == "streams") return run_streams(options);
+  if (options.mode == "visitors") return run_visitors(options);
   if (options.mode == "idle") return run_idle(options);
   return usage();
 }
