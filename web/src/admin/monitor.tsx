@@ -16,8 +16,8 @@ const BYS: readonly (readonly [By, string])[] = [["variant", "Variant"], ["surfa
 const PENS: readonly Series["pen"][] = ["c1", "c2", "c4", "c3", "c5"];
 
 interface Figure { metric: string; title: string; text: string; format: (n: number) => string; column: string }
-const ms = (n: number): string => (n >= 1000 ? `${(n / 1000).toFixed(n >= 10_000 ? 0 : 1)} s` : `${count(Math.round(n))} ms`);
-const share = (n: number): string => percent(n, n > 0 && n < 0.1 ? 1 : 0);
+const ms = (n: number): string => (n >= 1000 ? `${(n / 1000).toFixed(n >= 10_000 ? 0 : 1)} s` : n < 10 ? `${Math.round(n * 10) / 10} ms` : `${count(Math.round(n))} ms`);
+const share = (n: number): string => percent(n, n > 0 && n < 0.0995 && Math.round(n * 1000) % 10 !== 0 ? 1 : 0);
 const index = (n: number): string => n.toFixed(2);
 const whole = (n: number): string => (n >= 10_000 ? short(n) : count(Math.round(n)));
 const DRIFT = "Population stability index against the week before each step; above 0.25 much has changed.";
