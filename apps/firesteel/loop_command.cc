@@ -19,12 +19,12 @@ void add_loop(Command root) {
   demo.integer("--people", &options->n_people, 20, 100'000, "How many people there are (default 1000)");
   demo.integer("--ratings", &options->n_ratings, 40, 100'000, "Answers that are rated before the first dataset (default 240)");
   demo.integer("--items", &options->n_suite, 20, 500, "Items of the sealed suite (default 120)");
-  const auto with_tune = std::make_shared<bool>(false);
-  demo.flag("--tune", with_tune.get(), "The candidate is tuned on the pairs (tune dpo); without, it differs by its settings");
+  const auto no_tune = std::make_shared<bool>(false);
+  demo.flag("--no-tune", no_tune.get(), "The candidate thinks before it answers, instead of being tuned on the pairs (data prepare, tune dpo)");
   demo.examples("  firesteel loop demo --out loop-demo");
-  demo.run([options, numbers, with_tune] {
+  demo.run([options, numbers, no_tune] {
     options->seed = static_cast<uint64_t>(*numbers);
-    options->tune = *with_tune;
+    options->tune = !*no_tune;
     const Status status = run_loop_demo(*options);
     return status.ok() ? static_cast<int>(kExitOk) : fail(status.error());
   });

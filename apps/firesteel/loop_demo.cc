@@ -113,8 +113,7 @@ class Demo {
     }
     std::filesystem::create_directories(options_.folder + "/suite", error);
     if (error) return Error{ErrorCode::kIo, options_.folder + ": " + error.message()};
-    FS_TRY(const ChildOutput tune, run_self({"tune", "dpo", "--help"}));
-    tunes_ = options_.tune && tune.exit_code == 0 && tune.out.find("--data") != std::string::npos;
+    tunes_ = options_.tune;
     wish_ = tunes_ ? Wish::kBareNumber : Wish::kRightNumber;
     FS_TRY_VOID(command(with_state({"release", "create", kName, "--set", "thinking=false", "--set", "max_tokens=120", "--note", "as shipped"})));
     // Problems that people bring, and others for the suite: drawn from different seeds of the part that training never saw.
@@ -242,19 +241,46 @@ class Demo {
     FS_TRY_VOID(write_file_atomic(pairs_path(), pairs));
     say(fmt::format("{} answers rated: {} thumbs up, {} down; {} corrections become pairs in {}", seen.size(), n_liked, static_cast<int64_t>(seen.size()) - n_liked, n_pairs, pairs_path()));
     outcome_.push_back(fmt::format("before: {} of {} answers were liked", n_liked, seen.size()));
-    return {};
+    return label_queue();
   }
   std::string pairs_path() const { return options_.folder + "/pairs.jsonl"; }
+
+  // The same pairs as work for whoever looks at the console; a tenth of them for two people each.
+  Status label_queue() {
+    FS_TRY_VOID(command(with_state({"label", "create", "wishes", "--kind", "pairwise", "--title", "Which answer is what they wished for?", "--double", "10"})));
+    FS_TRY_VOID(command(with_state({"label", "import", "wishes", pairs_path(), "--format", "pairs"})));
+    say("people can say in the console, at /admin/labels, which answer of each pair is better");
+    return {};
+  }
+
+  // The folder of the cleaned version; *version: "wishes@1a2b3c4d5e6f".
+  Result<std::string> dataset(std::string* version) {
+    step("A dataset of the corrections: cleaned, without repetitions, and without the sealed suite's items");
+    FS_TRY_VOID(command(with_state({"data", "ingest", pairs_path(), "--name", "wishes"})));
+    FS_TRY_VOID(command(with_state({"data", "prepare", "wishes", "--suite", options_.folder + "/suite/suite.toml"})));
+    FS_TRY(const Json versions, command_json(with_state({"data", "versions"})));
+    const Json* const list = versions.find("versions");
+    for (const Json& one : list != nullptr && list->is_array() ? list->as_array() : Json::Array{}) {
+      if (text_of(one.find("state")) != "current") continue;
+      *version = "wishes@" + text_of(one.find("digest")).substr(0, 12);
+      const Json* const n_rows = one.find("rows");
+      say(fmt::format("{}: {} pairs", *version, n_rows != nullptr && n_rows->is_int() ? n_rows->as_int() : 0));
+      return text_of(one.find("path"));
+    }
+    return Error{ErrorCode::kInternal, "data versions: no current version of wishes"};
+  }
 
   Status make_candidate() {
     if (!tunes_) {
       step("A candidate: the same model thinks before it answers");
-      say("this program has no 'tune dpo', so the candidate differs by its settings; with it, it is tuned on the pairs");
-      return make_variant({"--set", "thinking=true", "--set", "max_tokens=400", "--dataset", "pairs.jsonl", "--note", "thinks first"});
+      say("it differs by its settings; without --no-tune it is tuned on the pairs");
+      return make_variant({"--set", "thinking=true", "--set", "max_tokens=400", "--note", "thinks first"});
     }
+    std::string version;
+    FS_TRY(const std::string folder, dataset(&version));
     step("A candidate: DPO on the pairs");
-    FS_TRY_VOID(command({"tune", "dpo", "--data", pairs_path(), "--out", options_.folder + "/adapter"}));
-    return make_variant({"--adapter", options_.folder + "/adapter/adapter.gguf", "--set", "thinking=false", "--set", "max_tokens=120", "--dataset", "pairs.jsonl", "--note", "DPO on ratings"});
+    FS_TRY_VOID(command({"tune", "dpo", "--data", folder, "--out", options_.folder + "/adapter"}));
+    return make_variant({"--adapter", options_.folder + "/adapter/adapter.gguf", "--set", "thinking=false", "--set", "max_tokens=120", "--dataset", version, "--note", "DPO on ratings"});
   }
   Status make_variant(const std::vector<std::string>& flags) {
     std::vector<std::string> words = {"release", "create", kName};

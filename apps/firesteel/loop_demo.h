@@ -16,7 +16,7 @@ struct DemoOptions {
   int64_t n_ratings = 240;     // answers that people look at before the first dataset
   int64_t n_suite = 120;       // sealed items
   int64_t n_answers_max = 2500;  // of each rollout
-  bool tune = true;            // DPO where this program can; otherwise the candidate thinks before it answers
+  bool tune = true;            // DPO on a dataset of the pairs; otherwise the candidate thinks before it answers
 };
 
 // Prints each step as it goes; report.md and report.json in the folder tell it again. kInternal when a step ended otherwise than it should.
