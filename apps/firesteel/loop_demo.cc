@@ -279,7 +279,7 @@ class Demo {
     std::string version;
     FS_TRY(const std::string folder, dataset(&version));
     step("A candidate: DPO on the pairs");
-    FS_TRY_VOID(command({"tune", "dpo", "--data", folder, "--out", options_.folder + "/adapter"}));
+    FS_TRY_VOID(command({"tune", "dpo", "--data", folder, "--epochs", "4", "--out", options_.folder + "/adapter"}));
     return make_variant({"--adapter", options_.folder + "/adapter/adapter.gguf", "--set", "thinking=false", "--set", "max_tokens=120", "--dataset", version, "--note", "DPO on ratings"});
   }
   Status make_variant(const std::vector<std::string>& flags) {
