@@ -226,9 +226,18 @@ TEST_F(ConfirmationsTest, OneLaneThatIsCancelledStopsWaiting) {
   std::get<ChatPrompt>(request.prompt).tools = Json();  // lanes are offered them by the run
   request.agents = AgentParams{.mode = AnswerMode::kContemplating, .strategy = AgentStrategy::kVote, .n_agents = 2, .error_bound = 0, .n_at_once = 2, .reports_lanes = true};
   auto stream = agents_->submit(std::move(request)).value();
+  // A no holds for the whole run, so the other lane hears it only when both have asked.
+  std::optional<int64_t> other;
+  bool is_cancelled = false;
   const Heard heard = read(stream.get(), [&](const Json& question) -> std::optional<ConfirmWord> {
-    if (question.find("lane")->as_int() != 0) return ConfirmWord::kDeny;
-    EXPECT_TRUE(stream->cancel_lane(0));
+    if (question.find("lane")->as_int() == 0) {
+      EXPECT_TRUE(stream->cancel_lane(0));
+      is_cancelled = true;
+      if (other) EXPECT_TRUE(stream->confirm(*other, ConfirmWord::kDeny));
+      return std::nullopt;
+    }
+    if (is_cancelled) return ConfirmWord::kDeny;
+    other = question.find("confirm")->as_int();
     return std::nullopt;
   });
   EXPECT_EQ(heard.outcomes.size(), 2u);
