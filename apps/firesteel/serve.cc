@@ -333,10 +333,12 @@ Status serve(const ServeOptions& options, const Command& command) {
   std::vector<std::string> notes;
   FS_TRY(agent_options.more_tools, server_tools(installation.store.get(), options.sandbox, options.mcp_file, &notes));
   PassageMeaning meaning(engine.get(), installation.store.get(), &log);
+  MeaningFn query_meaning;
   if (options.embeddings != "off") {
     meaning.start();
+    query_meaning = [&meaning](std::string_view text) { return meaning.of(text); };
     for (auto& tool : agent_options.more_tools) {
-      if (tool->name() == "documents") tool = make_documents(installation.store.get(), [&meaning](std::string_view text) { return meaning.of(text); });
+      if (tool->name() == "documents") tool = make_documents(installation.store.get(), query_meaning);
     }
   }
   for (const std::string& note : notes) fmt::print(stderr, "firesteel: {}\n", note);
@@ -344,6 +346,7 @@ Status serve(const ServeOptions& options, const Command& command) {
   AgentGenerator agents(engine.get(), std::move(agent_options));
   server_options.answer_key = [](std::string_view answer) { return answer_key(answer).key; };
   ServerContext context(&agents, installation.tenants.get(), installation.store.get(), &log, std::move(server_options));
+  context.meaning = std::move(query_meaning);
 
   if (*exporter != nullptr) {
     context.metrics.registry().add_collector([&context, spans = *exporter] {

@@ -39,6 +39,7 @@ class AppTest : public ::testing::Test {
   // After options_ were set as the test wants them.
   void start(HttpServerOptions http = {}) {
     context_ = std::make_unique<ServerContext>(&generator_, tenants_.get(), store_.get(), &log_, options_);
+    context_->meaning = meaning_;
     app_ = std::make_shared<App>(context_.get());
     server_ = HttpServer::start(app_, std::move(http)).value();
     context_->attach(server_.get());
@@ -87,6 +88,7 @@ class AppTest : public ::testing::Test {
   TenantId tenant_, other_tenant_;
   Log log_{[](const std::string&) {}};
   ServerOptions options_;
+  MeaningFn meaning_;
   std::unique_ptr<ServerContext> context_;
   std::shared_ptr<App> app_;
   std::unique_ptr<HttpServer> server_;

@@ -109,7 +109,9 @@ HttpReply search(ServerContext* context, Call& call) {
   if (query.size() > 1000) return own_error(call, bad_field("q", "longer than 1,000 bytes"));
   const Result<int64_t> limit = int_query(call.request, "limit", 1, kHitsMax, 5);
   if (!limit.ok()) return own_error(call, own_api_error(limit.error()));
-  const Result<std::vector<PassageHit>> hits = DocumentIndex(context->store).search(call.principal->tenant, query, static_cast<size_t>(*limit));
+  const std::optional<QueryMeaning> meaning = context->meaning && !query.empty() ? context->meaning(query) : std::nullopt;
+  const Result<std::vector<PassageHit>> hits =
+      DocumentIndex(context->store).search(call.principal->tenant, query, static_cast<size_t>(*limit), meaning ? &*meaning : nullptr);
   if (!hits.ok()) return refuse(call, hits.error());
   Json::Array data;
   for (const PassageHit& hit : *hits) {

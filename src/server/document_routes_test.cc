@@ -54,5 +54,25 @@ TEST_F(DocumentRoutesTest, RefusalsSayWhy) {
   EXPECT_EQ(ask("GET", "/firesteel/v1/documents/search?q=x&limit=1000", key_).status, 400);
 }
 
+// The route and the tool go the same way: by words and, where a query's meaning is known, by meaning.
+TEST_F(AppTest, DocumentsAreSearchedByMeaningWhereItIsKnown) {
+  const PassageVector vector = passage_vector(std::vector<float>{1, 0});
+  meaning_ = [vector](std::string_view query) {
+    return query == "hounds" ? std::optional<QueryMeaning>({.model = "model-a", .vector = vector, .floor = 0.5}) : std::nullopt;
+  };
+  start();
+  const std::string own = key(Scope::kFiles);
+  ASSERT_EQ(ask("POST", "/firesteel/v1/documents?name=pets.md", own, "# Pets\n\nDogs are allowed.\n").status, 201);
+  const auto n_found = [&](const char* query, const std::string& secret) { return json(ask("GET", std::string("/firesteel/v1/documents/search?q=") + query, secret)).find("data")->as_array().size(); };
+  EXPECT_EQ(n_found("hounds", own), 0u);  // no word of it, and no vector yet
+  DocumentIndex index(*store_);
+  const auto passages = index.without_vector("model-a", 10).value();
+  ASSERT_EQ(passages.size(), 1u);
+  ASSERT_TRUE(index.put_vectors("model-a", {{passages.front().id, vector}}).ok());
+  EXPECT_EQ(n_found("hounds", own), 1u);
+  EXPECT_EQ(n_found("cats", own), 0u);
+  EXPECT_EQ(n_found("hounds", key(Scope::kFiles, {}, other_tenant_)), 0u);
+}
+
 }  // namespace
 }  // namespace firesteel

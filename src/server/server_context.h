@@ -17,6 +17,7 @@
 #include "server/confirm_desk.h"
 #include "server/credentials.h"
 #include "server/server_metrics.h"
+#include "store/document_index.h"
 #include "store/store.h"
 #include "telemetry/log.h"
 #include "telemetry/trace.h"
@@ -65,6 +66,7 @@ struct ServerContext {
   ServerMetrics metrics;
   std::atomic<bool> draining{false};
   ReleaseDesk* releases = nullptr;   // set before serving, outlives it; nullptr: names are answered as they are
+  MeaningFn meaning = {};            // what a query means, as the tool `documents` asks it; set before serving. Empty: documents are searched by words
   AdapterNames adapters;
   ConfirmDesk confirmations;
 
