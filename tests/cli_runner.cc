@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -15,6 +16,18 @@
 
 namespace firesteel {
 
+std::vector<std::string> program_words() {
+  std::vector<std::string> words;
+  std::string_view left = FS_EMULATOR;  // separated by ';', as CMake has them
+  while (!left.empty()) {
+    const size_t end = std::min(left.find(';'), left.size());
+    words.emplace_back(left.substr(0, end));
+    left.remove_prefix(std::min(end + 1, left.size()));
+  }
+  words.emplace_back(FS_BINARY);
+  return words;
+}
+
 CliResult run_cli(const std::vector<std::string>& arguments, const std::string& stdin_text, const std::vector<std::string>& environment) {
   // Files, not pipes: nobody waits for anybody.
   const TemporaryFile in("in", stdin_text), out("out"), err("err");
@@ -24,7 +37,7 @@ CliResult run_cli(const std::vector<std::string>& arguments, const std::string& 
   posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, out.path().c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
   posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, err.path().c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
 
-  std::vector<std::string> words = {"firesteel"};
+  std::vector<std::string> words = program_words();
   words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
@@ -38,7 +51,7 @@ CliResult run_cli(const std::vector<std::string>& arguments, const std::string& 
   envp.push_back(nullptr);
 
   pid_t child = 0;
-  CHECK(posix_spawn(&child, FS_BINARY, &actions, nullptr, argv.data(), envp.data()) == 0);
+  CHECK(posix_spawnp(&child, argv[0], &actions, nullptr, argv.data(), envp.data()) == 0);
   posix_spawn_file_actions_destroy(&actions);
   int status = 0;
   while (waitpid(child, &status, 0) < 0) {

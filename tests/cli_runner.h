@@ -11,6 +11,9 @@ struct CliResult {
   std::string out, err;
 };
 
+// What runs the program: its path, behind an emulator's words where it was built for another machine.
+std::vector<std::string> program_words();
+
 // stdin_text is written and closed; environment entries ("NAME=value") are added to this process's, without FIRESTEEL_* of it.
 CliResult run_cli(const std::vector<std::string>& arguments, const std::string& stdin_text = {},
                   const std::vector<std::string>& environment = {});

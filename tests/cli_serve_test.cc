@@ -29,7 +29,9 @@ class Served {
     int out[2];
     if (pipe(out) != 0) return;
     std::vector<char*> words;
-    arguments.insert(arguments.begin(), {FS_BINARY, "serve", "--model", tiny_model(), "--listen", "127.0.0.1:0"});
+    arguments.insert(arguments.begin(), {"serve", "--model", tiny_model(), "--listen", "127.0.0.1:0"});
+    const std::vector<std::string> program = program_words();
+    arguments.insert(arguments.begin(), program.begin(), program.end());
     for (std::string& word : arguments) words.push_back(word.data());
     words.push_back(nullptr);
     pid_ = fork();
@@ -37,7 +39,7 @@ class Served {
       dup2(out[1], STDOUT_FILENO);
       dup2(open("/dev/null", O_WRONLY), STDERR_FILENO);
       ::close(out[0]);
-      execv(words[0], words.data());
+      execvp(words[0], words.data());
       _exit(127);
     }
     ::close(out[1]);
