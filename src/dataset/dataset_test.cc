@@ -482,5 +482,16 @@ TEST(Csv, RecordsReadBackWhatWasWritten) {
   }
 }
 
+// Found by reading: such a row lost its user, and no erasure could find it.
+TEST(Origin, WhatIsTooLongOrNoTextIsRefusedAndNotDropped) {
+  Lineage lineage;
+  EXPECT_TRUE(read_origin(Json::Object{{"user", std::string(256, 'u')}, {"tenant", nullptr}}, &lineage).ok());
+  EXPECT_EQ(lineage.user.size(), 256U);
+  EXPECT_TRUE(read_origin(Json::Object{{"user", int64_t{4711}}}, &lineage).ok());
+  EXPECT_EQ(lineage.user, "4711");
+  EXPECT_EQ(read_origin(Json::Object{{"user", std::string(257, 'u')}}, &lineage).error().message, "user: expected a text of at most 256 bytes or a whole number, found 257 bytes");
+  EXPECT_EQ(read_origin(Json::Object{{"tenant", Json::Array{}}}, &lineage).error().message, "tenant: expected a text of at most 256 bytes or a whole number");
+}
+
 }  // namespace
 }  // namespace firesteel

@@ -10,6 +10,8 @@
 namespace firesteel {
 namespace {
 
+constexpr size_t kOriginBytesMax = 256;
+
 Error bad(std::string message) { return Error{ErrorCode::kInvalidArgument, std::move(message)}; }
 
 // The first of these members that is a text.
@@ -171,14 +173,25 @@ Status read_origin(const Json& json, Lineage* lineage) {
   if (const Json* const consent = json.find("consent"); consent != nullptr && consent->is_bool() && !consent->as_bool()) {
     return Error{ErrorCode::kFailedPrecondition, "no consent"};
   }
-  const auto take = [&](std::string_view name, std::string* out) {
-    if (const Json* const value = json.find(name); value != nullptr && value->is_string() && value->as_string().size() <= 256) *out = value->as_string();
+  // A row whose origin was dropped could not be found by an erasure: it is refused instead.
+  const auto take = [&](std::string_view name, std::string* out) -> Status {
+    const Json* const value = json.find(name);
+    if (value == nullptr || value->is_null()) return {};
+    if (value->is_int()) {
+      *out = std::to_string(value->as_int());
+    } else if (value->is_string() && value->as_string().size() <= kOriginBytesMax) {
+      *out = value->as_string();
+    } else {
+      return Error{ErrorCode::kInvalidArgument, fmt::format("{}: expected a text of at most {} bytes or a whole number{}", name, kOriginBytesMax,
+                                                            value->is_string() ? fmt::format(", found {} bytes", value->as_string().size()) : "")};
+    }
+    return {};
   };
-  take("tenant", &lineage->tenant);
-  take("user", &lineage->user);
-  take("variant", &lineage->variant);
-  take("prompt_digest", &lineage->prompt_digest);
-  take("feedback", &lineage->feedback);
+  FS_TRY_VOID(take("tenant", &lineage->tenant));
+  FS_TRY_VOID(take("user", &lineage->user));
+  FS_TRY_VOID(take("variant", &lineage->variant));
+  FS_TRY_VOID(take("prompt_digest", &lineage->prompt_digest));
+  FS_TRY_VOID(take("feedback", &lineage->feedback));
   if (const Json* const at = json.find("at"); at != nullptr && at->is_int() && at->as_int() > 0) {
     lineage->at_us = at->as_int() < 100'000'000'000 ? at->as_int() * 1'000'000 : at->as_int();
   }

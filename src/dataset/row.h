@@ -54,7 +54,7 @@ Result<DatasetRow> parse_row(const Json& json);
 Json row_json(const DatasetRow& row);
 
 // Members of the same object that are about its origin: tenant, user, variant, prompt_digest, feedback, at (Unix seconds or microseconds).
-// kFailedPrecondition when it says "consent": false.
+// kFailedPrecondition when it says "consent": false; kInvalidArgument when one is neither a text of at most 256 bytes nor a whole number.
 Status read_origin(const Json& json, Lineage* lineage);
 Result<Lineage> parse_lineage(const Json& json);
 Json lineage_json(const Lineage& lineage);

@@ -269,8 +269,8 @@ StepResult decontaminate_rows(std::vector<LineageRow> rows, const ContaminationI
   size_t n_whole = 0, n_shared = 0;
   for (size_t i = 0; i < rows.size(); ++i) {
     dropped[i] = found[i] != Found::kNothing;
-    n_whole += found[i] == Found::kWhole ? 1 : 0;
-    n_shared += found[i] == Found::kShared ? 1 : 0;
+    n_whole += found[i] == Found::kWhole ? 1U : 0U;
+    n_shared += found[i] == Found::kShared ? 1U : 0U;
   }
   StepResult out;
   out.rows = without(std::move(rows), dropped);

@@ -235,10 +235,10 @@ void mark_rows_against(const std::vector<LineageRow>& rows, const std::vector<ui
 size_t n_common(const std::vector<uint32_t>& a, const std::vector<uint32_t>& b) {
   size_t i = 0, k = 0, n = 0;
   while (i < a.size() && k < b.size()) {
-    n += a[i] == b[k] ? 1 : 0;
+    n += a[i] == b[k] ? 1U : 0U;
     const bool left = a[i] <= b[k], right = b[k] <= a[i];
-    i += left ? 1 : 0;
-    k += right ? 1 : 0;
+    i += left ? 1U : 0U;
+    k += right ? 1U : 0U;
   }
   return n;
 }
