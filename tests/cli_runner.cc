@@ -18,9 +18,9 @@ namespace firesteel {
 
 std::vector<std::string> program_words() {
   std::vector<std::string> words;
-  std::string_view left = FS_EMULATOR;  // separated by ';', as CMake has them
+  std::string_view left = FS_EMULATOR;  // its words, with '|' between them
   while (!left.empty()) {
-    const size_t end = std::min(left.find(';'), left.size());
+    const size_t end = std::min(left.find('|'), left.size());
     words.emplace_back(left.substr(0, end));
     left.remove_prefix(std::min(end + 1, left.size()));
   }
