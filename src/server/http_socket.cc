@@ -73,7 +73,8 @@ void Connection::handle_event(SocketEvent event) {
     if (pending_ != nullptr) pending_->cancel();
     return;
   }
-  if (socket.waiting.size() >= kWaitingMax) return close_socket(kSocketPolicy, "too many messages wait");
+  const size_t n_begins = phase_ == Phase::kHead ? 1 : 0;  // nothing runs: the first of those that wait begins after this read
+  if (socket.waiting.size() >= kWaitingMax + n_begins) return close_socket(kSocketPolicy, "too many messages wait");
   socket.waiting_bytes += event.payload.size();
   socket.waiting.push_back(std::move(event.payload));
 }
