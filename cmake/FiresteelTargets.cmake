@@ -63,6 +63,12 @@ function(fs_add_cross_test name label)
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES LABELS ${label} TIMEOUT ${timeout})
 endfunction()
 
+# Seconds for a quick test; an emulator takes twenty times as long (a tuning run from the command line over five minutes).
+set(FS_QUICK_TIMEOUT 300)
+if(CMAKE_CROSSCOMPILING)
+  set(FS_QUICK_TIMEOUT 1800)
+endif()
+
 # fs_unity(VARIABLE NAME FILES...): what is compiled for FILES. With FS_UNITY sources go through the compiler in groups, which takes half the time
 # of one by one when all are built and longer when one has changed; without it they are FILES themselves. Files with flags of their own stay alone.
 function(fs_unity variable name)
@@ -163,7 +169,7 @@ function(fs_add_layer name)
     add_executable(${name}_test ${tests})
     fs_test_options(${name}_test)
     target_link_libraries(${name}_test PRIVATE fs_${name} fs_fmt GTest::gtest GTest::gtest_main)
-    gtest_discover_tests(${name}_test DISCOVERY_MODE PRE_TEST PROPERTIES LABELS quick TIMEOUT 300)
+    gtest_discover_tests(${name}_test DISCOVERY_MODE PRE_TEST PROPERTIES LABELS quick TIMEOUT ${FS_QUICK_TIMEOUT})
   endif()
   if(FS_TESTS AND FS_SLOW_TESTS AND slow_tests)
     add_executable(${name}_slow_test ${slow_tests})
