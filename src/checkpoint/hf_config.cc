@@ -34,7 +34,7 @@ constexpr Family kFamilies[] = {
     {"phi3", HfFamily::kPhi3, "phi3", "silu", false, 1e4, 1e-5, 4096, 0, 0, 0},
 };
 
-constexpr int64_t kMaxLayers = 1024, kMaxSize = int64_t{1} << 24, kMaxContext = int64_t{1} << 30, kMaxExperts = 1024;
+constexpr int64_t kMaxLayers = 1024, kMaxSize = int64_t{1} << 24, kMaxContext = int64_t{1} << 30, kMaxExperts = 1024, kMaxHeadDim = 8192;
 
 // Members of the configuration, typed and within ranges.
 class Reader {
@@ -142,6 +142,7 @@ class Translator {
     }
     FS_TRY(const int64_t n_kv_heads, in_.int_or("num_key_value_heads", family_.n_kv_heads == 0 ? n_heads : family_.n_kv_heads, 1, kMaxSize));
     FS_TRY(head_dim_, in_.int_or("head_dim", family_.head_dim == 0 ? hidden_ / n_heads : family_.head_dim, 1, kMaxSize));
+    if (head_dim_ > kMaxHeadDim) return in_.unsupported(fmt::format("a head of {} numbers (more than {})", head_dim_, kMaxHeadDim));
     FS_TRY(context_, in_.int_or("max_position_embeddings", family_.context, 1, kMaxContext));
     FS_TRY(const double eps, in_.number_or("rms_norm_eps", family_.norm_eps, 0, 1));
     set_int("block_count", config_.n_layers);

@@ -103,7 +103,7 @@ class SchedulerSim {
         ADD_FAILURE() << "work is waiting and nothing runs";
         return false;
       }
-      if (++n_steps_ > 200'000) {
+      if (++n_steps_ > 2'000'000) {  // background work may get one row in 40 steps here, and a world of it takes over 200,000
         ADD_FAILURE() << "no end";
         return false;
       }
