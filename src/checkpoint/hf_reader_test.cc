@@ -110,8 +110,11 @@ TEST_F(HfFolder, YarnAndUnknownScaling) {
   EXPECT_EQ(checkpoint->metadata().get_int("qwen2.rope.scaling.original_context_length").value(), 32);
   EXPECT_SAYS(refusal(config_of("qwen2", R"("rope_scaling":{"type":"dynamic","factor":4.0})"), dense()), "\"dynamic\" is not supported");
   // A few bytes asked for a table of megabytes (one factor for each pair of a head).
-  EXPECT_SAYS(refusal(config_of("llama", R"("head_dim":16777216,"rope_scaling":{"rope_type":"llama3","factor":8.0,"low_freq_factor":1.0,"high_freq_factor":4.0})"), dense()),
-              "a head of 16777216 numbers");
+  std::string config = config_of("llama", R"("rope_scaling":{"rope_type":"llama3","factor":8.0,"low_freq_factor":1.0,"high_freq_factor":4.0})");
+  const size_t at = config.find("\"head_dim\":");
+  ASSERT_NE(at, std::string::npos);
+  config.insert(at + 11, "16777");
+  EXPECT_SAYS(refusal(config, dense()), "a head of 1677716 numbers");
 }
 
 TEST_F(HfFolder, Qwen3MoeExpertsAreSlices) {
