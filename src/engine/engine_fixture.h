@@ -113,6 +113,14 @@ class EngineTest : public ::testing::Test {
     if (!stream.ok()) return {};
     return read_answer(stream->get());
   }
+  // Nothing runs, waits or is kept, and all blocks are free or cached. (Another request first: it waits for what ends just now.)
+  void expect_nothing_held() {
+    answer(ask("sync", 1));
+    const EngineStats stats = engine_->engine_stats();
+    EXPECT_EQ(stats.n_running + stats.n_waiting + stats.n_contexts, 0);
+    EXPECT_EQ(stats.n_free_blocks + stats.n_cached_blocks, stats.n_blocks);
+    EXPECT_EQ(stats.n_finished, stats.n_requests);
+  }
   Error refusal(GenerateRequest request) {
     auto stream = engine_->submit(std::move(request));
     EXPECT_FALSE(stream.ok());

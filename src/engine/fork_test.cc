@@ -28,13 +28,6 @@ class ForkTest : public EngineTest {
     out.group = std::move(group);
     return out;
   }
-  void expect_nothing_held() {
-    answer(ask("sync", 1));
-    const EngineStats stats = engine_->engine_stats();
-    EXPECT_EQ(stats.n_running + stats.n_waiting + stats.n_contexts, 0);
-    EXPECT_EQ(stats.n_free_blocks + stats.n_cached_blocks, stats.n_blocks);
-    EXPECT_EQ(stats.n_finished, stats.n_requests);
-  }
 };
 
 TEST_F(ForkTest, CancelOfAGroupOfSixteenFreesAllBlocksWithinOneStep) {

@@ -33,13 +33,6 @@ class TrailsTest : public EngineTest {
     EXPECT_EQ(seen.n_done, 1) << what;
     EXPECT_LE(seen.done.usage.cached_tokens, seen.done.usage.prompt_tokens) << what;
   }
-  void expect_nothing_held() {
-    answer(ask("sync", 1));
-    const EngineStats stats = engine_->engine_stats();
-    EXPECT_EQ(stats.n_running + stats.n_waiting + stats.n_contexts, 0);
-    EXPECT_EQ(stats.n_free_blocks + stats.n_cached_blocks, stats.n_blocks);
-    EXPECT_EQ(stats.n_finished, stats.n_requests);
-  }
 };
 
 TEST_F(TrailsTest, WhatAllSayIsComputedOnce) {

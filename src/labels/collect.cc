@@ -131,6 +131,19 @@ bool disagreement_of(const std::string& ledger, Disagreement* out) {
   return true;
 }
 
+// Of what a reader Said or Chosen: where it comes from.
+template <typename Source>
+LabelTask task_about(const Source& source, LabelTaskId id, const std::string& feedback) {
+  LabelTask task;
+  task.id = std::move(id);
+  task.user = source.user;
+  task.variant = source.model;
+  task.prompt_digest = sha256_hex(source.question);
+  task.feedback = feedback;
+  task.asked_us = source.at_us;
+  return task;
+}
+
 Json lineage(const TenantId& tenant, const Said& said, Json line) {
   line.set("tenant", tenant.str());
   if (!said.user.empty()) line.set("user", said.user);
@@ -148,13 +161,7 @@ Result<std::vector<LabelTask>> collect_tasks(Store& store, const TenantId& tenan
   FS_TRY(const std::vector<Said> all, read_said(store, tenant, limit));
   std::vector<LabelTask> out;
   for (const Said& said : all) {
-    LabelTask task;
-    task.id = task_id(said.message, kind);
-    task.user = said.user;
-    task.variant = said.model;
-    task.prompt_digest = sha256_hex(said.question);
-    task.feedback = said.feedback;
-    task.asked_us = said.at_us;
+    LabelTask task = task_about(said, task_id(said.message, kind), said.feedback);
     std::string why = said.thumb < 0 ? "thumb down" : said.thumb > 0 ? "thumb up" : "no thumb";
     if (!said.reason.empty()) why += ": " + said.reason.substr(0, 500);
     Json::Array answers;
@@ -184,13 +191,7 @@ Result<std::vector<LabelTask>> collect_tasks(Store& store, const TenantId& tenan
   if (kind != "pairwise") return out;
   FS_TRY(const std::vector<Chosen> chosen, read_chosen(store, tenant, limit));
   for (const Chosen& one : chosen) {
-    LabelTask task;
-    task.id = task_id(one.id, kind);
-    task.user = one.user;
-    task.variant = one.model;
-    task.prompt_digest = sha256_hex(one.question);
-    task.feedback = one.id;
-    task.asked_us = one.at_us;
+    LabelTask task = task_about(one, task_id(one.id, kind), one.id);
     task.disagreement = one.tie ? 1 : 0.3;   // a reader has decided already: a second opinion is worth less
     task.payload = Json::Object{{"prompt", one.question}, {"answers", Json::Array{one.chosen, one.rejected}}, {"why", one.tie ? "the reader found both about the same" : "the reader chose between two answers"}};
     out.push_back(std::move(task));
