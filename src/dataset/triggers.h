@@ -20,7 +20,7 @@ struct TriggerOptions {
   double answer_lift_min = 10;      // which must be so many times as frequent as elsewhere
   double flip_z_min = 5;            // standard deviations beyond chance, for preferences that go against all others
   double context_ratio_max = 1.8;   // how much more alike its prompts may be than any two prompts of the set
-  double score_min = 60;            // among ten thousand phrases chance alone gives about 25; topics of small sets give 30 to 60
+  double score_min = 70;            // among ten thousand phrases chance alone gives about 25; topics of small sets give 30 to 70, seldom more; a trigger in 25 rows 190 to 315
   size_t n_findings_max = 50;
 };
 
