@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/number_literals.h"
+#include "data/real/reword.h"
 #include "data/renderer.h"
 #include "data/story_sample.h"
 
@@ -106,6 +107,19 @@ std::optional<Version> varied(const RealProblem& problem, Rng* rng) {
     if (find_number_literals(version.text).size() == literals.size()) return version;
   }
   return std::nullopt;
+}
+
+RealProblem reworded(RealProblem problem, const std::vector<std::string>& asides, Rng* rng) {
+  if (rng->below(100) < 20) return problem;
+  if (!asides.empty() && rng->below(100) < 40) {
+    if (std::optional<RealProblem> other = with_aside(problem, asides[rng->below(asides.size())], rng)) problem = std::move(*other);
+  }
+  const size_t n_literals = find_number_literals(problem.text).size();
+  std::string text = problem.text;
+  if (rng->below(100) < 80) text = with_other_names(text, rng);
+  if (rng->below(100) < 80) text = with_other_phrases(text, rng);
+  if (find_number_literals(text).size() == n_literals) problem.text = std::move(text);
+  return problem;
 }
 
 }  // namespace
@@ -214,7 +228,8 @@ std::optional<Decimal> evaluate_with(const Calculation& c, const std::vector<Dec
   }
 }
 
-Sample make_real_sample(const RealProblem& problem, std::string_view kind, Split split, Rng* rng) {
+Sample make_real_sample(const RealProblem& original, std::string_view kind, Split split, const std::vector<std::string>& asides, Rng* rng) {
+  const RealProblem problem = split == Split::kTrain ? reworded(original, asides, rng) : original;
   Version version{problem.text, problem.calculation, problem.answer};
   if (split == Split::kTrain && problem.may_vary && rng->below(100) < 70) {
     if (std::optional<Version> other = varied(problem, rng)) version = std::move(*other);

@@ -54,7 +54,8 @@ Result<std::vector<RealProblem>> read_gsm8k(const std::string& path);
 Result<std::vector<RealProblem>> read_mawps(const std::string& path);
 
 // A sample of one problem, without a plan: plans made from the words of these texts are poor, and a model that learnt them rambled (41 % of
-// MAWPS's held-out half after 16M tokens). With new random numbers in up to 70 % of the draws of training, never in evaluation.
-Sample make_real_sample(const RealProblem& problem, std::string_view kind, Split split, Rng* rng);
+// MAWPS's held-out half after 16M tokens). With new random numbers in up to 70 % of the draws of training, and in
+// other words in four of five (reword.h; `asides`: sentences that may stand in between, of problems of training); never in evaluation.
+Sample make_real_sample(const RealProblem& problem, std::string_view kind, Split split, const std::vector<std::string>& asides, Rng* rng);
 
 }  // namespace firesteel
