@@ -233,7 +233,9 @@ TEST_F(ConfirmationsTest, OneLaneThatIsCancelledStopsWaiting) {
     if (question.find("lane")->as_int() == 0) {
       EXPECT_TRUE(stream->cancel_lane(0));
       is_cancelled = true;
-      if (other) EXPECT_TRUE(stream->confirm(*other, ConfirmWord::kDeny));
+      if (other) {
+        EXPECT_TRUE(stream->confirm(*other, ConfirmWord::kDeny));
+      }
       return std::nullopt;
     }
     if (is_cancelled) return ConfirmWord::kDeny;

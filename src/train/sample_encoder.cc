@@ -24,7 +24,7 @@ std::vector<ShardTarget> seen_in_patches(const Sample& sample, size_t image, Pat
   for (const auto& [patch, here] : marks) {
     std::vector<TokenId> tokens;
     if (!tokenizer.encode(here[rng.below(here.size())]->text, {}, &tokens).ok() || tokens.empty()) continue;
-    seen.push_back({first_position + patch, static_cast<int32_t>(tokens[rng.below(tokens.size())])});
+    seen.push_back({first_position + patch, tokens[rng.below(tokens.size())]});
   }
   return seen;
 }

@@ -106,7 +106,7 @@ TEST(SampleEncoder, MarksAreAskedAtTheirPatches) {
   const auto token = [&](const char* text) {
     std::vector<TokenId> ids;
     EXPECT_TRUE(encoder->tokenizer().encode(text, {}, &ids).ok());
-    return static_cast<int32_t>(ids.at(0));
+    return ids.at(0);
   };
   EXPECT_EQ(encoded.seen[0].position, encoded.patches[1].position);
   EXPECT_TRUE(encoded.seen[0].next == token("1") || encoded.seen[0].next == token("2"));
