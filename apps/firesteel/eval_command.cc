@@ -132,10 +132,10 @@ Result<Answerer> own_engine(const RunArguments& arguments, const std::optional<V
   if (loaded.tokenizer == nullptr) return Error{ErrorCode::kNotFound, loaded.path + ": has no tokenizer"};
   if (loaded.chat_template == nullptr) return Error{ErrorCode::kFailedPrecondition, loaded.path + ": this model has no chat template"};
   Engine::Options engine_options;
-  engine_options.max_sequences = static_cast<int>(arguments.n_parallel);
-  // Of several agents a few items at a time fill the batch.
+  // Of several agents a few items at a time fill the batch, and the lanes of an item are to advance together.
   const bool several = !arguments.agents.agents.empty() || !arguments.agents.strategy.empty();
   out.n_at_once = static_cast<int>(several ? std::min<int64_t>(arguments.n_parallel, 4) : arguments.n_parallel);
+  engine_options.max_sequences = std::max(static_cast<int>(arguments.n_parallel), several ? out.n_at_once * kFanOutMax : 0);
   FS_TRY(out.engine, create_engine(loaded, arguments.model, engine_options));
   FS_TRY(settings->agents, agent_params(arguments.agents, {}));
   FS_TRY(settings->adapter, use_adapter(out.engine.get(), arguments.model));

@@ -318,6 +318,17 @@ TEST(Split, APlanThatCopiesANumberWronglyIsRefused) {
   EXPECT_EQ(answer.ledger.to_json().find("details")->find("plan_refused")->as_string(), "plan: it says 8 and leaves out 7");
 }
 
+TEST(Split, APlanThatAsksWhatNobodyAskedIsRefused) {
+  FakeGenerator fake([](const Question& question) -> Result<std::string> {
+    if (has(question.prompt, "Split into questions")) return std::string(R"({"questions": ["Which bus is late?", "What is the SI unit of absorbed dose?", "So [1]?"]})");
+    return std::string("the whole answer");
+  });
+  Heard heard;
+  const AgentAnswer answer = run(&fake, ask("I take the bus, or I weigh a train.", split()), &heard);
+  EXPECT_EQ(answer.text, "the whole answer");
+  EXPECT_TRUE(has(answer.ledger.to_json().find("details")->find("plan_refused")->as_string(), "nobody asked for question 2"));
+}
+
 // ---- refine ---------------------------------------------------------------------------------------------------------
 
 TEST(Refine, DraftsAreDistilledAndRefined) {

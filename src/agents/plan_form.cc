@@ -43,11 +43,11 @@ bool is_one_of(std::string_view word, const std::array<std::string_view, n>& lis
   return std::find(list.begin(), list.end(), word) != list.end();
 }
 
-constexpr std::array<std::string_view, 58> kAskWords = {
+constexpr std::array<std::string_view, 61> kAskWords = {
     "what", "how", "which", "who", "when", "where", "why", "is", "are", "does", "do", "did", "can", "was", "were", "has", "have", "will", "find", "calculate", "compute",
     "give", "name", "work", "convert", "tell", "add", "subtract", "multiply", "divide", "solve", "explain", "describe", "list", "write", "determine", "evaluate", "round",
     "estimate", "express", "simplify", "say", "figure", "look", "state", "identify", "count", "show", "turn", "put", "decide", "choose", "compare", "check", "translate", "summarise",
-    "summarize", "complete"};
+    "summarize", "complete", "change", "increase", "reduce"};
 constexpr std::array<std::string_view, 3> kPoliteWords = {"please", "kindly", "now"};  // before a command
 
 // Words that mean something that was said before, unless the part says it itself.
@@ -226,20 +226,75 @@ std::string_view first_sentence(std::string_view part) {
   return part;
 }
 
+// Words before which "that" begins no relative clause ("the number that times 7 gives 42").
+constexpr std::array<std::string_view, 24> kBeforePointer = {"is", "are", "was", "of", "to", "from", "by", "does", "do", "and", "much", "many", "if", "with", "add", "subtract", "multiply", "divide", "double", "for", "in", "than", "at", "what"};
+
+// "The first is 6 and each next is 5 times that": what is meant was told in the words before the pointer at `end`.
+bool tells_before(const std::vector<std::string>& words, size_t end) {
+  constexpr std::array<std::string_view, 3> kConditions = {"if", "when", "where"};
+  constexpr std::array<std::string_view, 6> kTells = {"is", "are", "was", "were", "has", "have"};
+  bool conditional = false;
+  for (size_t i = 0; i + 1 < end; ++i) {
+    conditional = conditional || is_one_of(words[i], kConditions);
+    if (conditional && is_one_of(words[i], kTells) && is_digit(words[i + 1].front())) return true;
+  }
+  return false;
+}
+
+// "Is it right to say that ...", "is it possible to ...": this "it" means nothing.
+bool is_expletive(const std::vector<std::string>& words, size_t i) {
+  constexpr std::array<std::string_view, 10> kJudgements = {"right", "true", "correct", "false", "wrong", "possible", "safe", "allowed", "fair", "known"};
+  return words[i] == "it" && i + 2 < words.size() && is_one_of(words[i + 1], kJudgements) && (words[i + 2] == "to" || words[i + 2] == "that");
+}
+
 // Whether a part means what another one found: "what is that plus 5", "how long does it take" (with a number of its own, "it" is taken for
-// something in the part). Behind a sentence of its own "that" means what this one told: "155 volts are applied. How many watts is that?"
+// something in the part). Behind a sentence of its own "that" means what this one told: "155 volts are applied. How many watts is that?",
+// and so it does before one: "How many watts is that? 155 volts are applied."
 bool points_back(std::string_view part) {
   const std::string_view sentence = first_sentence(part);
   const std::vector<std::string> words = words_of(sentence);
   // "If 65 % of 1680 J are useful, how many joules is that?"
   const bool tells_first = std::any_of(sentence.begin(), sentence.begin() + static_cast<ptrdiff_t>(std::min(sentence.rfind(", "), sentence.size())), is_digit) && sentence.find(", ") != std::string_view::npos;
+  const std::string_view behind = part.substr(sentence.size());
+  const bool counts = std::any_of(words.begin(), words.end(), [](const std::string& word) { return is_digit(word.front()); });  // "m2" does not
+  const bool tells_behind = !counts && std::any_of(behind.begin(), behind.end(), is_digit) && !looks_like_question(trim(behind.substr(std::min<size_t>(1, behind.size()))));
   for (size_t i = 0; i < words.size(); ++i) {
     if (!is_one_of(words[i], kPointers)) continue;
-    if (i + 1 == words.size() ? !tells_first : is_one_of(words[i + 1], kAfterPointer)) return true;
+    if (i + 1 < words.size() && words[i] == "that" && i > 0 && !is_one_of(words[i - 1], kBeforePointer)) continue;
+    if (i + 1 == words.size() ? !tells_first && !tells_behind && !tells_before(words, i) : is_one_of(words[i + 1], kAfterPointer)) return true;
   }
   if (std::any_of(part.begin(), part.end(), is_digit) || trim(part).find(". ") != std::string_view::npos) return false;
-  const std::vector<std::string> all = words_of(part);
-  return std::any_of(all.begin(), all.end(), [](const std::string& word) { return is_one_of(word, kPronouns); });
+  // "The column of lithium: which group is it?" says itself what it asks about.
+  const size_t colon = part.find(": ");
+  const std::vector<std::string> all = words_of(part), named = words_of(part.substr(0, colon == std::string_view::npos ? 0 : colon));
+  for (size_t i = 0; i < all.size(); ++i) {
+    if (is_one_of(all[i], kPronouns) && !is_expletive(all, i) && (named.empty() || i < named.size())) return true;
+  }
+  return false;
+}
+
+std::string_view last_word(std::string_view text) {
+  size_t end = text.size();
+  while (end > 0 && !is_alnum(text[end - 1])) --end;
+  size_t begin = end;
+  while (begin > 0 && is_alnum(text[begin - 1])) --begin;
+  return text.substr(begin, end - begin);
+}
+
+// "What is that plus 5?" with the number of the answer it means, "what is [2] plus 5?"; other words stay as they are.
+std::string with_pointer(std::string_view part, size_t step) {
+  constexpr std::array<std::string_view, 4> kReckonsBehind = {" plus ", " minus ", " times ", " divided "};
+  const std::string low = lower_ascii(part);
+  for (const std::string_view pointer : {"that result", "this result", "that number", "this number", "that", "this", "it"}) {
+    for (size_t at = low.find(pointer); at != std::string::npos; at = low.find(pointer, at + 1)) {
+      const size_t end = at + pointer.size();
+      const bool whole = (at == 0 || !is_alnum(low[at - 1])) && (end >= low.size() || !is_alnum(low[end]));
+      const std::string_view before = last_word(std::string_view(low).substr(0, at));
+      if (!whole || (!before.empty() && !is_one_of(before, kBeforePointer)) || std::none_of(kReckonsBehind.begin(), kReckonsBehind.end(), [&](std::string_view word) { return low.compare(end, word.size(), word) == 0; })) continue;
+      return std::string(part.substr(0, at)) + "[" + std::to_string(step) + "]" + std::string(part.substr(end));
+    }
+  }
+  return std::string(part);
 }
 
 std::string capital(std::string_view text) {
@@ -253,8 +308,8 @@ struct Parts {
   std::vector<std::string> texts, labels;
 };
 
-std::optional<Parts> parts_of(std::string_view text, const std::vector<Cut>& cuts, bool must_ask) {
-  if (cuts.size() < 2) return std::nullopt;
+std::optional<Parts> parts_of(std::string_view text, const std::vector<Cut>& cuts, bool must_ask, size_t n_max) {
+  if (cuts.size() < 2 || cuts.size() > n_max) return std::nullopt;
   Parts out;
   const std::string_view before = trim(text.substr(0, cuts.front().begin));
   if (!is_lead_in(before)) {
@@ -275,10 +330,11 @@ std::optional<Parts> parts_of(std::string_view text, const std::vector<Cut>& cut
 }
 
 // Question after question: what stands between two question marks belongs to the second.
-std::optional<Parts> by_question_marks(std::string_view text) {
+std::optional<Parts> by_question_marks(std::string_view text, size_t n_max) {
   std::vector<Cut> cuts;
   size_t begin = 0;
   for (size_t at = text.find('?'); at != std::string_view::npos; at = text.find('?', at + 1)) {
+    if (cuts.size() == n_max) return std::nullopt;
     if (at + 1 < text.size() && text[at + 1] != ' ' && text[at + 1] != '\n') return std::nullopt;  // quoted, or part of a word
     cuts.push_back({begin, begin, std::to_string(cuts.size() + 1) + ")"});
     begin = at + 1;
@@ -295,8 +351,6 @@ std::optional<Parts> by_question_marks(std::string_view text) {
     for (const std::string_view joint : {"and ", "And ", "also, ", "Also, "}) {
       if (part.starts_with(joint)) part = trim(part.substr(joint.size()));
     }
-    // Only a part that says itself what it is about stands alone.
-    if (i > 0 && points_back(with_references(part, i, cuts.size()))) return std::nullopt;
     out.texts.push_back(capital(part));
     out.labels.push_back(cuts[i].label);
   }
@@ -306,15 +360,17 @@ std::optional<Parts> by_question_marks(std::string_view text) {
   const size_t full_stop = first.rfind(". ");
   if (full_stop != std::string::npos) {
     const std::string told_text = first.substr(0, full_stop + 1);
+    std::vector<std::string> told_words = words_of(told_text);
+    std::sort(told_words.begin(), told_words.end());
     for (size_t i = 1; i < out.texts.size(); ++i) {
       const std::vector<std::string> words = words_of(out.texts[i]);
-      const std::vector<std::string> told_words = words_of(told_text);
       const bool tells = trim(out.texts[i]).find(". ") != std::string_view::npos;
       const bool shares = std::any_of(words.begin(), words.end(), [&](const std::string& word) {
-        return word.size() > 2 && word != "the" && word != "and" && word != "for" && !is_one_of(word, kAskWords) && std::find(told_words.begin(), told_words.end(), word) != told_words.end();
+        return word.size() > 2 && word != "the" && word != "and" && word != "for" && !is_one_of(word, kAskWords) && std::binary_search(told_words.begin(), told_words.end(), word);
       });
       const bool bare = words.size() <= 5 && std::none_of(out.texts[i].begin(), out.texts[i].end(), is_digit);
-      if (!tells && (shares || bare)) out.texts[i] = told_text + " " + out.texts[i];
+      const bool means = std::any_of(words.begin(), words.end(), [](const std::string& word) { return is_one_of(word, kPronouns); });
+      if (!tells && (shares || bare || means)) out.texts[i] = told_text + " " + out.texts[i];
     }
   }
   return out;
@@ -327,20 +383,28 @@ std::optional<FormPlan> plan_by_form(std::string_view question, const PlanLimits
   if (text.empty() || text.size() > kQuestionBytesMax) return std::nullopt;
   // The first form that is there decides: where its parts are not clear, cutting the same text in another way would lose some.
   std::optional<Parts> parts;
-  if (const std::vector<Cut> numbers = labelled(text, /*letters=*/false); numbers.size() >= 2) parts = parts_of(text, numbers, /*must_ask=*/false);
-  else if (const std::vector<Cut> letters = labelled(text, /*letters=*/true); letters.size() >= 2) parts = parts_of(text, letters, /*must_ask=*/true);
-  else if (const std::vector<Cut> bullets = bulleted(text); bullets.size() >= 2) parts = parts_of(text, bullets, /*must_ask=*/true);
-  else if (const std::vector<Cut> order = ordered(text); order.size() >= 2) parts = parts_of(text, order, /*must_ask=*/false);
-  else parts = by_question_marks(text);
-  if (!parts || parts->texts.size() > static_cast<size_t>(limits.n_steps_max)) return std::nullopt;
+  const auto n_max = static_cast<size_t>(std::max(limits.n_steps_max, 0));
+  if (const std::vector<Cut> numbers = labelled(text, /*letters=*/false); numbers.size() >= 2) parts = parts_of(text, numbers, /*must_ask=*/false, n_max);
+  else if (const std::vector<Cut> letters = labelled(text, /*letters=*/true); letters.size() >= 2) parts = parts_of(text, letters, /*must_ask=*/true, n_max);
+  else if (const std::vector<Cut> bullets = bulleted(text); bullets.size() >= 2) parts = parts_of(text, bullets, /*must_ask=*/true, n_max);
+  else if (const std::vector<Cut> order = ordered(text); order.size() >= 2) parts = parts_of(text, order, /*must_ask=*/false, n_max);
+  else parts = by_question_marks(text, n_max);
+  if (!parts) return std::nullopt;
 
   // Through the parser of models' plans, so that one place knows the bounds.
   Json::Array questions;
+  Json::Array leans;  // the parts whose answers the last part leant on, itself included
   for (size_t i = 0; i < parts->texts.size(); ++i) {
-    const std::string part = with_references(parts->texts[i], i, parts->texts.size());
-    // A part of a list may point at what stands before the list, not at a neighbour.
-    if (parts->context.empty() && i > 0 && part.find('[') == std::string::npos && points_back(part)) return std::nullopt;
-    questions.emplace_back(parts->context.empty() ? part : parts->context + " " + part);
+    std::string part = with_references(parts->texts[i], i, parts->texts.size());
+    // A part of a list may point at what stands before the list, not at a neighbour. What means its neighbour in words waits for it, and for
+    // what that one leant on: it is told their questions and answers.
+    const bool leaning = parts->context.empty() && i > 0 && part.find('[') == std::string::npos && points_back(part);
+    if (leaning) part = with_pointer(part, i);
+    else leans.clear();
+    Json item = Json::Object{{"question", parts->context.empty() ? part : parts->context + " " + part}};
+    if (leaning && part.find('[') == std::string::npos) item.set("needs", leans);
+    leans.emplace_back(static_cast<int64_t>(i) + 1);
+    questions.push_back(std::move(item));
   }
   Result<Plan> plan = parse_plan(Json(Json::Object{{"questions", std::move(questions)}}).dump(), limits);
   if (!plan.ok()) return std::nullopt;

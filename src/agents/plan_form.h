@@ -2,7 +2,8 @@
 //
 // Numbered or lettered parts ("1) ... 2) ...", "(a) ..."), bullets, "First, ... Then, ... Finally, ...", and question after question. What
 // stands before the first part belongs to every part, unless it only announces them ("Answer these questions:"). "The answer to question 2"
-// becomes the reference [2]. Rules for English, bounded and linear; they cut the words that are there and never write others.
+// becomes the reference [2]; a part that leans on its neighbour in words ("how long does it take?", "what is that plus 5?") needs its answer.
+// Rules for English, bounded; they cut the words that are there and write no others but references.
 #pragma once
 
 #include <optional>
@@ -19,8 +20,7 @@ struct FormPlan {
   std::vector<std::string> labels;  // how the question names its parts: "1)", "b)"; one for each step
 };
 
-// nullopt: no such form, fewer than two parts, or parts that lean on each other in words ("how long does it take for that?") that no rule
-// resolves; then a model has to plan.
+// nullopt: no such form, fewer than two parts, or more, or deeper, than the limits; then a model has to plan.
 std::optional<FormPlan> plan_by_form(std::string_view question, const PlanLimits& limits = {});
 
 }  // namespace firesteel

@@ -1,7 +1,11 @@
 // split: a plan of questions, those that are ready at once, and an answer that cites them.
 #include <algorithm>
+#include <array>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -98,6 +102,42 @@ std::string miscopied_number(const Plan& plan, const std::string& question) {
     if (lost.empty() && !holds_number(all, one.value)) lost = one.value;
   }
   return foreign.empty() || lost.empty() ? std::string() : "it says " + foreign + " and leaves out " + lost;
+}
+
+// Words of three letters and more, in lower case, without those that say nothing of what is asked about.
+std::vector<std::string> content_words(std::string_view text) {
+  constexpr std::array<std::string_view, 36> kEmpty = {"what", "which", "when", "where", "many", "much", "that", "this", "does", "have", "with", "from", "there", "answer", "question", "will", "the", "and",
+                                                       "how", "who", "why", "are", "was", "were", "for", "its", "has", "can", "did", "you", "one", "all", "any", "not", "would", "should"};
+  std::vector<std::string> out;
+  std::string word;
+  for (size_t i = 0; i <= text.size(); ++i) {
+    const char c = i < text.size() ? text[i] : ' ';
+    const auto lower = static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+    if ((lower >= 'a' && lower <= 'z') || static_cast<unsigned char>(c) >= 0x80) {
+      word.push_back(lower);
+    } else if (const std::string whole = std::exchange(word, {}); whole.size() >= 3 && std::find(kEmpty.begin(), kEmpty.end(), whole) == kEmpty.end()) {
+      out.push_back(whole);
+    }
+  }
+  return out;
+}
+
+// A planned question that shares neither a word nor a number with what was asked, nor refers to another, was made up. 0 when there is none.
+size_t made_up(const Plan& plan, const std::string& question) {
+  const std::vector<std::string> asked = content_words(question);
+  for (size_t i = 0; i < plan.steps.size(); ++i) {
+    const PlanStep& step = plan.steps[i];
+    const std::vector<std::string> words = content_words(step.question);
+    if (!step.needs.empty() || words.empty() || asked.empty()) continue;
+    // The same beginning will do: "weighs" and "weight".
+    const bool shares = std::any_of(words.begin(), words.end(), [&](const std::string& word) {
+      return std::any_of(asked.begin(), asked.end(), [&](const std::string& other) { return word.compare(0, 4, other, 0, 4) == 0; });
+    });
+    const std::vector<NumberLiteral> numbers = find_number_literals(step.question);
+    const bool counts = std::any_of(numbers.begin(), numbers.end(), [&](const NumberLiteral& one) { return holds_number(question, one.value); });
+    if (!shares && !counts) return i + 1;
+  }
+  return 0;
 }
 
 class Split {
@@ -279,6 +319,7 @@ AgentAnswer run_split(AgentRun* run, const StrategyInput& input) {
   if (!plan.ok()) return alone(plan.error().message);
   if (plan->steps.size() < 2) return alone("plan: there is nothing to split");
   if (const std::string miscopied = miscopied_number(*plan, question); !miscopied.empty()) return alone("plan: " + miscopied);
+  if (const size_t step = made_up(*plan, question); step > 0) return alone(fmt::format("plan: nobody asked for question {} ({})", step, cut_text(plan->steps[step - 1].question, 80)));
   run->note(fmt::format("{} questions", plan->steps.size()));
   set_detail(run, "planned_by", "model");
   return Split(run, input, std::move(*plan), {}, plan_lane).go();
