@@ -160,10 +160,10 @@ double Bench::kernel_gmacs() const {
   const ActKind kind = act_kind(*dtype, options_.model.precision == "high" ? Precision::kHigh : Precision::kFast);
   constexpr int64_t kFloatSteps = 64;
   struct alignas(64) Memory {
-    QTile tile{};
+    QTile tiles[2]{};
     float floats[size_t{kFloatSteps} * kPanelRows] = {};
     float acts[size_t{kTileK} * kMaxCols] = {};
-    float sums[size_t{kMaxCols} * kPanelRows] = {};
+    float sums[size_t{2} * kMaxCols * kPanelRows] = {};
   };
   const auto n_threads = static_cast<size_t>(n_threads_);
   std::vector<Memory> memory(n_threads);
@@ -177,7 +177,8 @@ double Bench::kernel_gmacs() const {
       int64_t n_k = kTileK;
       for (int64_t i = 0; i < kCalls; ++i) {
         if (kind == ActKind::kInt8) {
-          kernels.qdot[tile_kind(*dtype)](own.sums, kMaxCols, &own.tile, kTileK / kActBlock, own.acts);
+          kernels.qdot[tile_kind(*dtype)](own.sums, kMaxCols, 2, own.tiles, kTileK / kActBlock, own.acts);
+          n_k = 2 * kTileK;
         } else if (kind == ActKind::kF32) {
           kernels.fdot(own.sums, kMaxCols, 1, own.floats, n_k = kFloatSteps, own.acts);
         } else {

@@ -96,4 +96,11 @@ uint64_t read_into_large_pages(const std::string& path, const std::function<bool
   return done;
 }
 
+void ask_for_large_pages(void* data, size_t n_bytes) {
+  const auto begin = reinterpret_cast<uintptr_t>(data);
+  const uintptr_t second = (begin + 2 * kLargePage - 1) / kLargePage * kLargePage;  // at least one large page away from the first byte
+  const uintptr_t end = (begin + n_bytes) / kLargePage * kLargePage;
+  if (second < end) ::madvise(reinterpret_cast<void*>(second), end - second, MADV_HUGEPAGE);  // best effort: only speed depends on it
+}
+
 }  // namespace firesteel

@@ -103,16 +103,17 @@ std::vector<QTile> random_tiles(size_t n, int kind, Rng* rng) {
 TEST_P(DotIsa, QuantisedProductsEqualGenericAtEveryWidthAndLength) {
   Rng rng(kSeed + 1);
   for (int kind = 0; kind < 4; ++kind) {
-    const std::vector<QTile> tiles = random_tiles(3, kind, &rng);
+    const std::vector<QTile> tiles = random_tiles(9, kind, &rng);
     for (int w = 1; w <= kMaxCols; ++w) {
       for (const int n_blocks : {1, 2, 3, 8, 9, 16, 20, 24}) {
+        const int n_panels = 1 + (w + n_blocks) % 3;
         if (n_blocks % 8 != 0 && (kind == kBiased16 || kind == kMin16)) continue;
         const std::vector<float> x = random_floats(static_cast<size_t>(w * n_blocks * 32), &rng);
         std::vector<uint8_t> acts(static_cast<size_t>(n_blocks * kActBlockColBytes * w));
         generic_.pack_acts_int8(x.data(), n_blocks * 32, nullptr, w, n_blocks * 32, acts.data());
-        std::vector<float> expected = random_floats(static_cast<size_t>(w * kPanelRows), &rng), actual = expected;
-        generic_.qdot[kind](expected.data(), w, tiles.data(), n_blocks, acts.data());
-        table_.qdot[kind](actual.data(), w, tiles.data(), n_blocks, acts.data());
+        std::vector<float> expected = random_floats(static_cast<size_t>(n_panels * kMaxCols * kPanelRows), &rng), actual = expected;
+        generic_.qdot[kind](expected.data(), w, n_panels, tiles.data(), n_blocks, acts.data());
+        table_.qdot[kind](actual.data(), w, n_panels, tiles.data(), n_blocks, acts.data());
         EXPECT_TRUE(same_bytes(actual, expected)) << "kind " << kind << " w " << w << " blocks " << n_blocks;
       }
     }
@@ -138,7 +139,7 @@ TEST_P(DotIsa, DecodingAndMultiplyingInOnePassEqualsTiles) {
         for (int t = 0; t * 8 < n_blocks; ++t) {
           generic_.unpack_q[type](src.data, row_bytes(dtype, k), kPanelRows, t, std::min(8, n_blocks - 8 * t), &tiles[static_cast<size_t>(t)]);
         }
-        generic_.qdot[tile_kind(dtype)](expected.data(), w, tiles.data(), n_blocks, acts.data());
+        generic_.qdot[tile_kind(dtype)](expected.data(), w, 1, tiles.data(), n_blocks, acts.data());
         table_.qmul[type](actual.data(), w, src.data, row_bytes(dtype, k), n_blocks, acts.data(), src.data);
         EXPECT_TRUE(same_bytes(actual, expected)) << dtype_info(dtype).name << " w " << w << " blocks " << n_blocks;
       }
@@ -185,8 +186,8 @@ TEST_P(DotIsa, ExtremeCodesDoNotSaturate) {
       std::vector<uint8_t> acts(8 * kActBlockColBytes);
       generic_.pack_acts_int8(x.data(), 256, nullptr, 1, 256, acts.data());
       std::vector<float> expected(kPanelRows, 0.0f), actual(kPanelRows, 0.0f);
-      generic_.qdot[kind](expected.data(), 1, tiles.data(), 8, acts.data());
-      table_.qdot[kind](actual.data(), 1, tiles.data(), 8, acts.data());
+      generic_.qdot[kind](expected.data(), 1, 1, tiles.data(), 8, acts.data());
+      table_.qdot[kind](actual.data(), 1, 1, tiles.data(), 8, acts.data());
       EXPECT_TRUE(same_bytes(actual, expected)) << kind;
     }
   }
@@ -201,13 +202,13 @@ TEST_P(DotIsa, ColumnsDoNotInfluenceEachOtherAndChunksAddUp) {
     std::vector<float> together(kMaxCols * kPanelRows, 0.0f);
     std::vector<uint8_t> acts(kBlocks * kActBlockColBytes * kMaxCols);
     table_.pack_acts_int8(x.data(), kBlocks * 32, nullptr, kMaxCols, kBlocks * 32, acts.data());
-    table_.qdot[kind](together.data(), kMaxCols, tiles.data(), kBlocks, acts.data());
+    table_.qdot[kind](together.data(), kMaxCols, 1, tiles.data(), kBlocks, acts.data());
     for (int n = 0; n < kMaxCols; ++n) {
       std::vector<float> alone(kPanelRows, 0.0f);
       std::vector<uint8_t> column(kBlocks * kActBlockColBytes);
       table_.pack_acts_int8(x.data() + n * kBlocks * 32, 0, nullptr, 1, kBlocks * 32, column.data());
       for (int first = 0; first < kBlocks; first += 8) {  // a tile at a time
-        table_.qdot[kind](alone.data(), 1, tiles.data() + first / 8, 8, column.data() + first * kActBlockColBytes);
+        table_.qdot[kind](alone.data(), 1, 1, tiles.data() + first / 8, 8, column.data() + first * kActBlockColBytes);
       }
       EXPECT_EQ(std::memcmp(alone.data(), together.data() + n * kPanelRows, kPanelRows * 4), 0) << kind << " column " << n;
     }

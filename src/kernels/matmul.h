@@ -3,8 +3,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <new>
 #include <span>
-#include <vector>
 
 #include "kernels/exec.h"
 #include "kernels/table.h"
@@ -55,11 +56,15 @@ class Activations {
   int64_t n_tiles() const { return (n_ + kMaxCols - 1) / kMaxCols; }
   int tile_width(int64_t tile) const;
   const std::byte* tile(int64_t tile) const;  // first byte of a column tile
-  size_t n_bytes() const { return storage_.size(); }  // reserved
+  size_t n_bytes() const { return n_reserved_; }
 
  private:
-  std::vector<std::byte> storage_;
-  size_t storage_offset_ = 0;  // to 64-byte alignment
+  struct Free {
+    void operator()(std::byte* p) const { ::operator delete(p, std::align_val_t{64}); }
+  };
+  // Uninitialised: what a small batch never touches costs neither memory nor time at start.
+  std::unique_ptr<std::byte, Free> storage_;
+  size_t n_reserved_ = 0;
   ActKind kind_ = ActKind::kF32;
   int64_t n_ = 0;
   int64_t k_ = 0;
@@ -78,5 +83,17 @@ struct MatmulJob {
 // n == 0 does nothing. Order per output: k ascending, then bias, then the residual. `then`: a hint, the weights of the product that
 // comes next.
 void matmul(Exec* exec, const KernelTable& table, const Activations& x, std::span<const MatmulJob> jobs, std::span<const WeightView> then = {});
+
+// glu(gate x + bias, up x + bias), 32 rows of both at a time, packed at once as the next product's activations: what lies between is never in
+// memory as floats. The same bytes as two products, glu and a pack.
+struct GluJob {
+  WeightView gate, up;
+  const float* gate_bias = nullptr;  // [n_rows] or null
+  const float* up_bias = nullptr;
+  GluFn glu = nullptr;
+  Activations* out = nullptr;  // begun: n columns of gate.n_rows values
+};
+bool can_pair(const WeightView& gate, const WeightView& up);  // of one type and shape, n_rows a multiple of 32
+void matmul_glu(Exec* exec, const KernelTable& table, const Activations& x, const GluJob& job, std::span<const WeightView> then = {});
 
 }  // namespace firesteel

@@ -154,6 +154,36 @@ TEST_P(MatmulIsa, FusedJobsOfMixedTypesEqualSingleOnes) {
   }
 }
 
+// What matmul_glu packs, for each kind of activations that the next product may want.
+TEST_P(MatmulIsa, PairedProductsPackTheBytesOfTwoProductsAndAPack) {
+  Exec one(1), two(2);
+  for (const DType dtype : {DType::kQ4_0, DType::kQ4_K, DType::kQ6_K, DType::kF16, DType::kBF16}) {
+    for (const int64_t n : {1, 8, 12, 16, 17, 44 * kMaxCols + 5}) {
+      if (n > 100 && dtype != DType::kQ4_0) continue;
+      const Problem gate(dtype, 96, 256, n, kSeed + 300), up(dtype, 96, 256, n, kSeed + 301);
+      ASSERT_TRUE(can_pair(gate.view(), up.view()));
+      Activations acts, expected, actual;
+      acts.set(&two, table_, act_kind(dtype, Precision::kFast), gate.x.data(), gate.k, nullptr, n, gate.k);
+      std::vector<float> g(static_cast<size_t>(n * 96)), u = g;
+      const MatmulJob jobs[2] = {{gate.view(), g.data(), 96, gate.bias.data(), false}, {up.view(), u.data(), 96, nullptr, false}};
+      matmul(&two, table_, acts, jobs);
+      table_.silu_mul(g.data(), g.data(), u.data(), n * 96);
+      for (const ActKind kind : {ActKind::kInt8, ActKind::kF32, ActKind::kBF16}) {
+        expected.set(&two, table_, kind, g.data(), 96, nullptr, n, 96);
+        for (Exec* exec : {&one, &two}) {
+          actual.begin(kind, n, 96);
+          matmul_glu(exec, table_, acts, {.gate = gate.view(), .up = up.view(), .gate_bias = gate.bias.data(), .glu = table_.silu_mul, .out = &actual});
+          for (int64_t tile = 0; tile < actual.n_tiles(); ++tile) {
+            const int64_t values = actual.tile_width(tile) * 96;
+            const auto n_bytes = static_cast<size_t>(kind == ActKind::kInt8 ? values / kActBlock * kActBlockColBytes : kind == ActKind::kF32 ? values * 4 : values * 2);
+            ASSERT_EQ(std::memcmp(actual.tile(tile), expected.tile(tile), n_bytes), 0) << dtype_info(dtype).name << " n " << n << " tile " << tile;
+          }
+        }
+      }
+    }
+  }
+}
+
 TEST_P(MatmulIsa, ManyColumnsEqualOneByOne) {
   Exec exec(2);
   const Problem p(DType::kQ4_0, 20, 96, 44 * kMaxCols + 5, 9);  // more than one pass of the driver

@@ -62,13 +62,14 @@ static constexpr int kActBlockColBytes = 60;  // 7 words + 32 values
 typedef void (*PackActsFn)(const float* x, int64_t ldx, const int32_t* index, int w, int64_t k, void* out);
 
 // ---- Dot products ---------------------------------------------------------------------------------------------------
-// acc [w][16] f32, in and out: acc[n][r] += sum over the blocks, in order of k:
+// Several panels at once, so that what is loaded of the activations serves more than one: sums of panel p at acc + p * kMaxCols * 16,
+// acc[n][r] += sum over the blocks, in order of k:
 //   kBiased: acc = fma(float(isum(q*a) + corr), d * scale, acc) per sub-block
 //   kMin:    acc = fma(float(isum(q*a)), d * scale, acc); acc = fma(-m, sum, acc) per sub-block
-// tiles: consecutive QTiles covering n_blocks blocks of 32. acts: the column tile at the first of these blocks.
+// tiles: [n_panels][QTiles that cover n_blocks blocks of 32]. acts: the column tile at the first of these blocks.
 // With sub-blocks of 16, those of each half of a tile (128 k) come in the order 0, 2, 4, 6, 1, 3, 5, 7: the order in which the
 // file's types decode best. n_blocks is a multiple of 8 then.
-typedef void (*QDotFn)(float* acc, int w, const QTile* tiles, int64_t n_blocks, const void* acts);
+typedef void (*QDotFn)(float* acc, int w, int n_panels, const QTile* tiles, int64_t n_blocks, const void* acts);
 // Unpacking and multiplying in one pass without a tile in between, for one column tile of int8 activations (types f32 and f16: f32,
 // bf16: bf16): the same bytes. 16 whole rows; n_blocks blocks of 32 k, for quantised types a multiple of 4. `next`: 16 * row_bytes
 // bytes that will be read soon, or null.

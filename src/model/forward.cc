@@ -63,41 +63,46 @@ class Step {
   // different representations: the rows are then made once for each.
   template <typename Fill, size_t n_jobs>
   void project_made(int64_t n, int64_t k, int64_t piece, Fill&& fill, const std::array<MatmulJob, n_jobs>& jobs) {
+    project(ws_.acts, jobs, [&](ActKind kind) { pack_made(&ws_.acts, kind, n, k, piece, fill); });
+  }
+
+  template <typename Fill>
+  void pack_made(Activations* acts, ActKind kind, int64_t n, int64_t k, int64_t piece, Fill&& fill) {
     const int64_t ld = (piece + 15) / 16 * 16 + 16;
     const int64_t n_pieces = (k + piece - 1) / piece;
-    project(jobs, [&](ActKind kind) {
-      ws_.acts.begin(kind, n, k);
-      const auto make = [&](int64_t task, int thread) {
-        const int64_t tile = task / n_pieces;
-        const int64_t k0 = task % n_pieces * piece;
-        const int64_t n_k = std::min(piece, k - k0);
-        auto* values = reinterpret_cast<float*>(exec_->scratch(thread, static_cast<size_t>(kMaxCols * ld) * sizeof(float)));
-        for (int i = 0; i < ws_.acts.tile_width(tile); ++i) fill(tile * kMaxCols + i, k0, n_k, values + i * ld);
-        ws_.acts.pack(table_, tile, k0, n_k, values, ld, nullptr);
-      };
-      run_tasks(ws_.acts.n_tiles() * n_pieces, n * k, make);
-    });
+    acts->begin(kind, n, k);
+    const auto make = [&](int64_t task, int thread) {
+      const int64_t tile = task / n_pieces;
+      const int64_t k0 = task % n_pieces * piece;
+      const int64_t n_k = std::min(piece, k - k0);
+      auto* values = reinterpret_cast<float*>(exec_->scratch(thread, static_cast<size_t>(kMaxCols * ld) * sizeof(float)));
+      for (int i = 0; i < acts->tile_width(tile); ++i) fill(tile * kMaxCols + i, k0, n_k, values + i * ld);
+      acts->pack(table_, tile, k0, n_k, values, ld, nullptr);
+    };
+    run_tasks(acts->n_tiles() * n_pieces, n * k, make);
   }
 
   // The same for rows in memory: x[i], or x[index[i]].
   template <size_t n_jobs>
   void project_rows(const float* x, int64_t ldx, const int32_t* index, int64_t n, int64_t k, const std::array<MatmulJob, n_jobs>& jobs) {
+    project(ws_.acts, jobs, [&](ActKind kind) { pack_rows(kind, x, ldx, index, n, k); });
+  }
+
+  void pack_rows(ActKind kind, const float* x, int64_t ldx, const int32_t* index, int64_t n, int64_t k) {
     constexpr int64_t kPiece = 1024;
     const int64_t n_pieces = (k + kPiece - 1) / kPiece;
-    project(jobs, [&](ActKind kind) {
-      ws_.acts.begin(kind, n, k);
-      run_tasks(ws_.acts.n_tiles() * n_pieces, n * k, [&](int64_t task, int) {
-        const int64_t tile = task / n_pieces;
-        const int64_t k0 = task % n_pieces * kPiece;
-        const float* rows = index != nullptr ? x : x + tile * kMaxCols * ldx;
-        ws_.acts.pack(table_, tile, k0, std::min(kPiece, k - k0), rows + k0, ldx, index);
-      });
+    ws_.acts.begin(kind, n, k);
+    run_tasks(ws_.acts.n_tiles() * n_pieces, n * k, [&](int64_t task, int) {
+      const int64_t tile = task / n_pieces;
+      const int64_t k0 = task % n_pieces * kPiece;
+      const float* rows = index != nullptr ? x : x + tile * kMaxCols * ldx;
+      ws_.acts.pack(table_, tile, k0, std::min(kPiece, k - k0), rows + k0, ldx, index);
     });
   }
 
-  // pack(kind) prepares the activations once for each kind that the jobs' weights want.
+  // pack(kind) prepares the activations `acts` once for each kind that the jobs' weights want.
   template <size_t n_jobs, typename Pack>
-  void project(const std::array<MatmulJob, n_jobs>& jobs, Pack&& pack) {
+  void project(const Activations& acts, const std::array<MatmulJob, n_jobs>& jobs, Pack&& pack) {
     uint32_t done = 0;
     for (size_t i = 0; i < n_jobs; ++i) {
       if ((done >> i & 1) != 0) continue;
@@ -110,7 +115,7 @@ class Step {
         done |= 1u << j;
       }
       pack(kind);
-      matmul(exec_, table_, ws_.acts, std::span(same.data(), n_same), std::span(then_.data(), n_then_));
+      matmul(exec_, table_, acts, std::span(same.data(), n_same), std::span(then_.data(), n_then_));
     }
   }
 
@@ -133,10 +138,24 @@ class Step {
   template <size_t n_jobs>
   void project_activated(const float* gate_up, int64_t ld, int64_t n, int64_t ffn_dim, const std::array<MatmulJob, n_jobs>& jobs) {
     const GluFn glu = config_.activation == Activation::kSilu ? table_.silu_mul : table_.gelu_mul;
-    project_made(n, ffn_dim, 1024, [=](int64_t i, int64_t k0, int64_t n_k, float* out) {
-      const float* gate = gate_up + i * ld + k0;
-      glu(out, gate, gate + ffn_dim, n_k);
-    }, jobs);
+    project(ws_.acts_wide, jobs, [&](ActKind kind) {
+      pack_made(&ws_.acts_wide, kind, n, ffn_dim, 1024, [=](int64_t i, int64_t k0, int64_t n_k, float* out) {
+        const float* gate = gate_up + i * ld + k0;
+        glu(out, gate, gate + ffn_dim, n_k);
+      });
+    });
+  }
+
+  // act(gate) * up of rows that pack(kind) packs into ws_.acts, into ws_.acts_wide as what `down` wants. False where the two products cannot be made together.
+  template <typename Pack>
+  bool activate(const Linear& gate, const Linear& up, const Linear& down, int64_t n, Pack&& pack) {
+    if (!can_pair(gate.weights, up.weights)) return false;
+    pack(act_kind(gate.weights.dtype, precision_));
+    ws_.acts_wide.begin(act_kind(down.weights.dtype, precision_), n, gate.weights.n_rows);
+    const GluJob job{.gate = gate.weights, .up = up.weights, .gate_bias = gate.bias, .up_bias = up.bias,
+                     .glu = config_.activation == Activation::kSilu ? table_.silu_mul : table_.gelu_mul, .out = &ws_.acts_wide};
+    matmul_glu(exec_, table_, ws_.acts, job, std::span(then_.data(), n_then_));
+    return true;
   }
 
   static MatmulJob job(const Linear& map, float* out, int64_t ldo, bool add = false) {
@@ -168,6 +187,7 @@ class Step {
     static_assert(n_deltas <= 3);
     for (const AdapterRows& group : ws_.adapter_groups) {
       std::array<MatmulJob, n_deltas> downs;
+      std::array<const LoraPair*, n_deltas> pairs{};
       std::array<size_t, n_deltas> of{};
       size_t n_jobs = 0;
       int64_t at = 0;
@@ -175,20 +195,21 @@ class Step {
         const LoraPair* pair = group.adapter->find(layer, deltas[i].target);
         if (pair == nullptr) continue;
         of[n_jobs] = i;
+        pairs[n_jobs] = pair;
         downs[n_jobs++] = {.weights = pair->a_view(), .out = ws_.lora_mid.data() + at, .ldo = ws_.ld_ranks};
         at += pair->rank;
       }
       if (n_jobs == 0) continue;
       const int32_t* rows = ws_.adapter_rows.data() + group.first;
       for_rows(group.n, k, [&](int64_t i) { make(int64_t{rows[i]}, ws_.lora_in.data() + i * ws_.ld_wide); });
-      ws_.acts.set(exec_, table_, ActKind::kF32, ws_.lora_in.data(), ws_.ld_wide, nullptr, group.n, k);
-      matmul(exec_, table_, ws_.acts, std::span(downs.data(), n_jobs));
+      ws_.acts_wide.set(exec_, table_, ActKind::kF32, ws_.lora_in.data(), ws_.ld_wide, nullptr, group.n, k);
+      matmul(exec_, table_, ws_.acts_wide, std::span(downs.data(), n_jobs));
       for (size_t j = 0; j < n_jobs; ++j) {
         const Delta& delta = deltas[of[j]];
-        const LoraPair& pair = *group.adapter->find(layer, delta.target);
-        ws_.acts.set(exec_, table_, ActKind::kF32, downs[j].out, ws_.ld_ranks, nullptr, group.n, pair.rank);
+        const LoraPair& pair = *pairs[j];
+        ws_.acts_wide.set(exec_, table_, ActKind::kF32, downs[j].out, ws_.ld_ranks, nullptr, group.n, pair.rank);
         const MatmulJob up{.weights = pair.b_view(), .out = ws_.lora_out.data(), .ldo = ws_.ld_wide};
-        matmul(exec_, table_, ws_.acts, std::span(&up, 1));
+        matmul(exec_, table_, ws_.acts_wide, std::span(&up, 1));
         for_rows(group.n, 2 * delta.n_out, [&](int64_t i) { table_.add(delta.out + rows[i] * delta.ldo, ws_.lora_out.data() + i * ws_.ld_wide, delta.n_out); });
       }
     }
@@ -354,8 +375,16 @@ void Step::feed_forward(int layer) {
   float* gate = ws_.inner.data();  // [n_rows][gate | up]
 
   announce(w.down);
-  project_normed(n_rows_, w.ffn_norm, [](int64_t row) { return row; },
-                 std::array{job(w.gate, gate, ws_.ld_ffn), job(w.up, gate + ffn_dim, ws_.ld_ffn)});
+  // Adapters add to gate and up what they make of single rows: only without them can the two become activations at once.
+  const bool activated = ws_.adapter_groups.empty() && activate(w.gate, w.up, w.down, n_rows_, [&](ActKind kind) {
+    pack_made(&ws_.acts, kind, n_rows_, config_.dim, config_.dim, [&](int64_t row, int64_t, int64_t, float* out) {
+      table_.rms_norm(out, x_row(row), w.ffn_norm, config_.dim, norm_eps());
+    });
+  });
+  if (!activated) {
+    project_normed(n_rows_, w.ffn_norm, [](int64_t row) { return row; },
+                   std::array{job(w.gate, gate, ws_.ld_ffn), job(w.up, gate + ffn_dim, ws_.ld_ffn)});
+  }
   adapt(layer, config_.dim, normed(w.ffn_norm),
         std::array{Delta{AdapterTarget::kGate, gate, ws_.ld_ffn, ffn_dim}, Delta{AdapterTarget::kUp, gate + ffn_dim, ws_.ld_ffn, ffn_dim}});
   const auto adapt_output = [&](float* out) {
@@ -369,14 +398,15 @@ void Step::feed_forward(int layer) {
   } else {
     announce(Linear{.weights = weights_.output});
   }
-  if (config_.post_norms) {
-    project_activated(gate, ws_.ld_ffn, n_rows_, ffn_dim, std::array{job(w.down, ws_.h.data(), ws_.ld_dim)});
-    adapt_output(ws_.h.data());
-    add_normed(w.post_ffn_norm);
+  float* const out = config_.post_norms ? ws_.h.data() : ws_.x.data();
+  const MatmulJob down = job(w.down, out, ws_.ld_dim, /*add=*/!config_.post_norms);
+  if (activated) {
+    matmul(exec_, table_, ws_.acts_wide, std::span(&down, 1), std::span(then_.data(), n_then_));
   } else {
-    project_activated(gate, ws_.ld_ffn, n_rows_, ffn_dim, std::array{job(w.down, ws_.x.data(), ws_.ld_dim, true)});
-    adapt_output(ws_.x.data());
+    project_activated(gate, ws_.ld_ffn, n_rows_, ffn_dim, std::array{down});
   }
+  adapt_output(out);
+  if (config_.post_norms) add_normed(w.post_ffn_norm);
 }
 
 // x += sum over the chosen experts of weight * ffn_e(h), h = rms_norm(x). The experts run in ascending order over the rows that
@@ -411,9 +441,14 @@ void Step::feed_experts(int layer) {
     const Linear gate_map{.weights = w.expert_gate[e]};
     const Linear up_map{.weights = w.expert_up[e]};
     const Linear down_map{.weights = w.expert_down[e]};
-    project_rows(ws_.h.data(), ws_.ld_dim, rows, n, config_.dim,
-                 std::array{job(gate_map, gate, ws_.ld_expert), job(up_map, gate + ffn_dim, ws_.ld_expert)});
-    project_activated(gate, ws_.ld_expert, n, ffn_dim, std::array{job(down_map, out, ws_.ld_dim)});
+    const MatmulJob down = job(down_map, out, ws_.ld_dim);
+    if (activate(gate_map, up_map, down_map, n, [&](ActKind kind) { pack_rows(kind, ws_.h.data(), ws_.ld_dim, rows, n, config_.dim); })) {
+      matmul(exec_, table_, ws_.acts_wide, std::span(&down, 1));
+    } else {
+      project_rows(ws_.h.data(), ws_.ld_dim, rows, n, config_.dim,
+                   std::array{job(gate_map, gate, ws_.ld_expert), job(up_map, gate + ffn_dim, ws_.ld_expert)});
+      project_activated(gate, ws_.ld_expert, n, ffn_dim, std::array{down});
+    }
     for_rows(n, 2 * config_.dim, [=, this](int64_t i) { table_.axpy(x_row(rows[i]), out + i * ws_.ld_dim, row_weights[i], config_.dim); });
   }
 }

@@ -36,7 +36,8 @@ ForwardWorkspace::ForwardWorkspace(const ModelConfig& config, int max_rows, int 
   attn_rows = Buffer<AttnRow>(static_cast<size_t>(n));
   wanted = Buffer<int32_t>(static_cast<size_t>(max_logit_rows));
   const int64_t ffn_dim = config.moe.n_experts > 0 ? config.moe.ffn_dim : config.ffn_dim;
-  acts.reserve(n, std::max({config.dim, q_dim, ffn_dim}));
+  acts.reserve(n, std::max(config.dim, q_dim));
+  acts_wide.reserve(n, std::max({ffn_dim, ld_wide, ld_ranks}));
   adapter_groups.reserve(static_cast<size_t>(n));
   adapter_rows = Buffer<int32_t>(static_cast<size_t>(n));
   lora_in = Buffer<float>(floats(n, ld_wide));
@@ -55,7 +56,7 @@ ForwardWorkspace::ForwardWorkspace(const ModelConfig& config, int max_rows, int 
 }
 
 size_t ForwardWorkspace::n_bytes() const {
-  return x.n_bytes() + h.n_bytes() + inner.n_bytes() + cs.n_bytes() + cs_window.n_bytes() + attn_rows.n_bytes() + wanted.n_bytes() + acts.n_bytes() +
+  return x.n_bytes() + h.n_bytes() + inner.n_bytes() + cs.n_bytes() + cs_window.n_bytes() + attn_rows.n_bytes() + wanted.n_bytes() + acts.n_bytes() + acts_wide.n_bytes() +
          adapter_rows.n_bytes() + lora_in.n_bytes() + lora_mid.n_bytes() + lora_out.n_bytes() +
          router.n_bytes() + chosen.n_bytes() + chosen_weights.n_bytes() + expert_first.n_bytes() + place_rows.n_bytes() +
          place_weights.n_bytes() + expert_out.n_bytes();

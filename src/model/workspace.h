@@ -8,6 +8,7 @@
 
 #include <vector>
 
+#include "base/large_pages.h"
 #include "kernels/attention.h"
 #include "kernels/matmul.h"
 #include "model/config.h"
@@ -20,7 +21,9 @@ template <typename T>
 class Buffer {
  public:
   Buffer() = default;
-  explicit Buffer(size_t n) : data_(static_cast<T*>(::operator new(n * sizeof(T), std::align_val_t{64}))), n_(n) {}
+  explicit Buffer(size_t n) : data_(static_cast<T*>(::operator new(n * sizeof(T), std::align_val_t{64}))), n_(n) {
+    ask_for_large_pages(data_.get(), n_bytes());
+  }
   T* data() { return data_.get(); }
   T& operator[](size_t i) { return data_.get()[i]; }
   size_t n_bytes() const { return n_ * sizeof(T); }
@@ -59,7 +62,8 @@ class ForwardWorkspace final : public Workspace {
   Buffer<float> cs_window;
   Buffer<AttnRow> attn_rows;
   Buffer<int32_t> wanted;  // [max_logit_rows], rows that want logits
-  Activations acts;
+  Activations acts;       // a product's input, up to max(dim, n_heads * head_dim) long
+  Activations acts_wide;  // the input of a feed-forward block's last product
 
   // Adapters. Memory is touched only as far as rows have one.
   std::vector<AdapterRows> adapter_groups;

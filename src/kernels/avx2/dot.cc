@@ -92,13 +92,20 @@ void qdot(float* acc, int w, const QTile* tiles, int64_t n_blocks, const void* a
   }
 }
 
+template <bool sub16, bool with_min>
+void qdot_panels(float* acc, int w, int n_panels, const QTile* tiles, int64_t n_blocks, const void* acts) {
+  for (int p = 0; p < n_panels; ++p, acc += kMaxCols * kPanelRows, tiles += (n_blocks + 7) / 8) {
+    qdot<sub16, with_min>(acc, w, tiles, n_blocks, acts);
+  }
+}
+
 }  // namespace
 
 void fill_avx2_dot(KernelTable* table) {
-  table->qdot[kBiased32] = qdot<false, false>;
-  table->qdot[kBiased16] = qdot<true, false>;
-  table->qdot[kMin32] = qdot<false, true>;
-  table->qdot[kMin16] = qdot<true, true>;
+  table->qdot[kBiased32] = qdot_panels<false, false>;
+  table->qdot[kBiased16] = qdot_panels<true, false>;
+  table->qdot[kMin32] = qdot_panels<false, true>;
+  table->qdot[kMin16] = qdot_panels<true, true>;
 }
 
 }  // namespace firesteel

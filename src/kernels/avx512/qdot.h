@@ -1,7 +1,8 @@
 // Quantised tile products for one kind of tile; each dot_*.cc instantiates one kind, to keep compile times low.
 //
-// w integer and w float accumulators live in registers (24 of 32 at w = 12). Peak is one vpdpbusd a cycle; per block of 32 and
-// column there are 8 of them, and conversion, scale and fma besides (10 slots in all: at most 80 % of peak; 11 with minima).
+// Two panels at a time and up to 6 columns: 12 integer and 12 float accumulators live in registers. Per block of 32 and column there are 8
+// products, and a multiplication and a fused multiply-add for the scales besides (10 slots in all: at most 80 % of peak; 11 with minima). Loads
+// would be as scarce as products (two a cycle on family 26) if each product loaded its activation; here one load serves both panels.
 #pragma once
 
 #include <immintrin.h>
@@ -11,31 +12,58 @@
 namespace firesteel {
 namespace {
 
-template <bool sub16, bool with_min, int w>
-void qdot(float* acc, const QTile* tiles, int64_t n_blocks, const unsigned char* acts) {
-  __m512 sum[size_t{w}];
+// The panel `p` panels on, at the same place of its tile.
+template <typename T>
+[[gnu::always_inline]] inline const T* in_panel(const T* at, int p, int64_t panel_bytes) {
+  return reinterpret_cast<const T*>(reinterpret_cast<const char*>(at) + p * panel_bytes);
+}
+
+// `count` columns of a column tile of w: `acts` and `acc` at the first of them. Tiles of the second panel are panel_bytes further on.
+template <bool sub16, bool with_min, int n_panels, int count>
+void qdot(float* acc, const QTile* tiles, int64_t panel_bytes, int64_t n_blocks, const unsigned char* acts, int64_t w) {
+  __m512 sum[size_t{n_panels * count}];
 #pragma GCC unroll 12
-  for (int n = 0; n < w; ++n) sum[n] = _mm512_loadu_ps(acc + n * kPanelRows);
+  for (int i = 0; i < n_panels * count; ++i) sum[i] = _mm512_loadu_ps(acc + (i / count * kMaxCols + i % count) * kPanelRows);
 
   // One sub-block: its codes [n_groups][16][4], its scales, and its words among the activations.
-  const auto sub_block = [&sum](const uint8_t* q, const float* d, const float* m, const unsigned char* block, const unsigned char* a,
-                                const unsigned char* sums, const unsigned char* corr) __attribute__((always_inline)) {
-    __m512i isum[size_t{w}];
+  const auto sub_block = [&sum, panel_bytes, w](const uint8_t* q, const float* d, const float* m, const unsigned char* block, const unsigned char* a,
+                                                const unsigned char* sums, const unsigned char* corr) __attribute__((always_inline)) {
+    __m512i isum[size_t{n_panels * count}];
 #pragma GCC unroll 12
-    for (int n = 0; n < w; ++n) isum[n] = with_min ? _mm512_setzero_si512() : broadcast_i32(corr + 4 * n);
+    for (int i = 0; i < n_panels * count; ++i) isum[i] = with_min ? _mm512_setzero_si512() : broadcast_i32(corr + 4 * (i % count));
 #pragma GCC unroll 8
-    for (int g = 0; g < (sub16 ? 4 : 8); ++g) {
-      const __m512i weights = _mm512_load_si512(q + 64 * g);
-#pragma GCC unroll 12
-      for (int n = 0; n < w; ++n) isum[n] = _mm512_dpbusd_epi32(isum[n], weights, broadcast_i32(a + 4 * (g * w + n)));
+    for (int g = 0; g < (sub16 ? 4 : 8); ++g, a += 4 * w) {
+      __m512i weights[size_t{n_panels}];
+#pragma GCC unroll 2
+      for (int p = 0; p < n_panels; ++p) weights[p] = _mm512_load_si512(in_panel(q + 64 * g, p, panel_bytes));
+#pragma GCC unroll 6
+      for (int n = 0; n < count; ++n) {
+        const __m512i act = broadcast_i32(a + 4 * n);
+#pragma GCC unroll 2
+        for (int p = 0; p < n_panels; ++p) isum[p * count + n] = _mm512_dpbusd_epi32(isum[p * count + n], weights[p], act);
+      }
     }
-    const __m512 dv = _mm512_load_ps(d);
-#pragma GCC unroll 12
-    for (int n = 0; n < w; ++n) sum[n] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(isum[n]), _mm512_mul_ps(dv, broadcast_f32(block + 4 * n)), sum[n]);
+    __m512 dv[size_t{n_panels}];
+#pragma GCC unroll 2
+    for (int p = 0; p < n_panels; ++p) dv[p] = _mm512_load_ps(in_panel(d, p, panel_bytes));
+#pragma GCC unroll 6
+    for (int n = 0; n < count; ++n) {
+      const __m512 scale = broadcast_f32(block + 4 * n);
+#pragma GCC unroll 2
+      for (int p = 0; p < n_panels; ++p) {
+        __m512& s = sum[p * count + n];
+        s = _mm512_fmadd_ps(_mm512_cvtepi32_ps(isum[p * count + n]), _mm512_mul_ps(dv[p], scale), s);
+      }
+    }
     if (with_min) {
-      const __m512 mv = _mm512_load_ps(m);
-#pragma GCC unroll 12
-      for (int n = 0; n < w; ++n) sum[n] = _mm512_fnmadd_ps(mv, broadcast_f32(sums + 4 * n), sum[n]);
+#pragma GCC unroll 2
+      for (int p = 0; p < n_panels; ++p) dv[p] = _mm512_load_ps(in_panel(m, p, panel_bytes));
+#pragma GCC unroll 6
+      for (int n = 0; n < count; ++n) {
+        const __m512 act_sum = broadcast_f32(sums + 4 * n);
+#pragma GCC unroll 2
+        for (int p = 0; p < n_panels; ++p) sum[p * count + n] = _mm512_fnmadd_ps(dv[p], act_sum, sum[p * count + n]);
+      }
     }
   };
 
@@ -59,25 +87,36 @@ void qdot(float* acc, const QTile* tiles, int64_t n_blocks, const unsigned char*
     }
   }
 #pragma GCC unroll 12
-  for (int n = 0; n < w; ++n) _mm512_storeu_ps(acc + n * kPanelRows, sum[n]);
+  for (int i = 0; i < n_panels * count; ++i) _mm512_storeu_ps(acc + (i / count * kMaxCols + i % count) * kPanelRows, sum[i]);
+}
+
+template <bool sub16, bool with_min, int n_panels>
+void qdot_columns(float* acc, int count, const QTile* tiles, int64_t panel_bytes, int64_t n_blocks, const unsigned char* acts, int64_t w) {
+  switch (count) {
+    case 1: return qdot<sub16, with_min, n_panels, 1>(acc, tiles, panel_bytes, n_blocks, acts, w);
+    case 2: return qdot<sub16, with_min, n_panels, 2>(acc, tiles, panel_bytes, n_blocks, acts, w);
+    case 3: return qdot<sub16, with_min, n_panels, 3>(acc, tiles, panel_bytes, n_blocks, acts, w);
+    case 4: return qdot<sub16, with_min, n_panels, 4>(acc, tiles, panel_bytes, n_blocks, acts, w);
+    case 5: return qdot<sub16, with_min, n_panels, 5>(acc, tiles, panel_bytes, n_blocks, acts, w);
+    default: return qdot<sub16, with_min, n_panels, 6>(acc, tiles, panel_bytes, n_blocks, acts, w);
+  }
 }
 
 template <bool sub16, bool with_min>
-void qdot_any(float* acc, int w, const QTile* tiles, int64_t n_blocks, const void* acts) {
+void qdot_any(float* acc, int w, int n_panels, const QTile* tiles, int64_t n_blocks, const void* acts) {
+  const int64_t n_tiles = (n_blocks + 7) / 8;
+  const int64_t panel_bytes = n_tiles * static_cast<int64_t>(sizeof(QTile));
   const unsigned char* a = static_cast<const unsigned char*>(acts);
-  switch (w) {
-    case 1: return qdot<sub16, with_min, 1>(acc, tiles, n_blocks, a);
-    case 2: return qdot<sub16, with_min, 2>(acc, tiles, n_blocks, a);
-    case 3: return qdot<sub16, with_min, 3>(acc, tiles, n_blocks, a);
-    case 4: return qdot<sub16, with_min, 4>(acc, tiles, n_blocks, a);
-    case 5: return qdot<sub16, with_min, 5>(acc, tiles, n_blocks, a);
-    case 6: return qdot<sub16, with_min, 6>(acc, tiles, n_blocks, a);
-    case 7: return qdot<sub16, with_min, 7>(acc, tiles, n_blocks, a);
-    case 8: return qdot<sub16, with_min, 8>(acc, tiles, n_blocks, a);
-    case 9: return qdot<sub16, with_min, 9>(acc, tiles, n_blocks, a);
-    case 10: return qdot<sub16, with_min, 10>(acc, tiles, n_blocks, a);
-    case 11: return qdot<sub16, with_min, 11>(acc, tiles, n_blocks, a);
-    default: return qdot<sub16, with_min, 12>(acc, tiles, n_blocks, a);
+  const int n_parts = (w + 5) / 6;
+  for (int p = 0; p < n_panels; p += 2, acc += 2 * kMaxCols * kPanelRows, tiles += 2 * n_tiles) {
+    for (int part = 0; part < n_parts; ++part) {
+      const int first = w * part / n_parts, count = w * (part + 1) / n_parts - first;
+      if (p + 1 < n_panels) {
+        qdot_columns<sub16, with_min, 2>(acc + first * kPanelRows, count, tiles, panel_bytes, n_blocks, a + 4 * first, w);
+      } else {
+        qdot_columns<sub16, with_min, 1>(acc + first * kPanelRows, count, tiles, panel_bytes, n_blocks, a + 4 * first, w);
+      }
+    }
   }
 }
 

@@ -68,6 +68,13 @@ void qdot(float* acc, int w, const QTile* tiles, int64_t n_blocks, const void* a
   }
 }
 
+template <bool sub16, bool with_min>
+void qdot_panels(float* acc, int w, int n_panels, const QTile* tiles, int64_t n_blocks, const void* acts) {
+  for (int p = 0; p < n_panels; ++p, acc += kMaxCols * kPanelRows, tiles += (n_blocks + 7) / 8) {
+    qdot<sub16, with_min>(acc, w, tiles, n_blocks, acts);
+  }
+}
+
 void fdot_panel(float* acc, int w, const float* tile, int64_t n_k, const float* acts) {
   for (int64_t k = 0; k < n_k; ++k) {
     for (int n = 0; n < w; ++n) {
@@ -103,10 +110,10 @@ void bdot(float* acc, int w, int n_panels, const uint16_t* tiles, int64_t n_pair
 }  // namespace
 
 void fill_generic_dot(KernelTable* table) {
-  table->qdot[kBiased32] = qdot<false, false>;
-  table->qdot[kBiased16] = qdot<true, false>;
-  table->qdot[kMin32] = qdot<false, true>;
-  table->qdot[kMin16] = qdot<true, true>;
+  table->qdot[kBiased32] = qdot_panels<false, false>;
+  table->qdot[kBiased16] = qdot_panels<true, false>;
+  table->qdot[kMin32] = qdot_panels<false, true>;
+  table->qdot[kMin16] = qdot_panels<true, true>;
   table->fdot = fdot;
   table->bdot = bdot;
 }
