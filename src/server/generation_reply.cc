@@ -248,21 +248,22 @@ void GenerationReply::name_question(size_t choice, GenerateEvent* event) {
   const Json *type = event->report->find("type"), *number = event->report->find("confirm");
   if (type == nullptr || number == nullptr || !number->is_int()) return;
   const bool is_over = *type == Json("confirmed");
-  ConfirmationId& id = asked_[{choice, number->as_int()}];
+  const std::pair<size_t, int64_t> place = {choice, number->as_int()};  // the report is replaced below
+  ConfirmationId& id = asked_[place];
   if (is_over) {
     work_.context->confirmations.close(id);
   } else {
     const Json* call = event->report->find("call");
     const Json* name = call == nullptr ? nullptr : call->find("name");
     ConfirmDesk::Question question{.tenant = work_.tenant, .user = work_.user};
-    question.answer = [handle = work_.cancel, choice, n = number->as_int()](ConfirmWord word) { return handle->confirm(choice, n, word); };
+    question.answer = [handle = work_.cancel, choice, n = place.second](ConfirmWord word) { return handle->confirm(choice, n, word); };
     if (work_.allow_always && name != nullptr) question.always = [allow = work_.allow_always, tool = name->as_string()] { allow(tool); };
     id = work_.context->confirmations.open(std::move(question));
   }
   Json named = *event->report;
   named.set("confirm", id.str());
   event->report = std::make_shared<const Json>(std::move(named));
-  if (is_over) asked_.erase({choice, number->as_int()});
+  if (is_over) asked_.erase(place);
 }
 
 GenerationOutcome GenerationReply::outcome(bool client_left) const {
