@@ -45,17 +45,20 @@ Status add_real(const std::string& kind, double weight, Result<std::vector<RealP
   FS_TRY(std::vector<RealProblem> all, std::move(read));
   struct Parts {
     std::vector<RealProblem> train, eval;
-    std::vector<std::string> asides;  // of train
+    OtherStories others;  // of train
   };
   auto parts = std::make_shared<Parts>();
   for (RealProblem& problem : all) {
     (is_held_out_skeleton(problem.text, held_out_percent) ? parts->eval : parts->train).push_back(std::move(problem));
   }
   if (parts->train.empty() || parts->eval.empty()) return Error{ErrorCode::kInvalidArgument, kind + ": no problem of the file can be used"};
-  parts->asides = asides(parts->train);
+  parts->others.asides = asides(parts->train);
+  for (const RealProblem& problem : parts->train) {
+    if (std::string facts = facts_of(problem); !facts.empty()) parts->others.facts.push_back(std::move(facts));
+  }
   generators->push_back({kind, weight, [parts, kind](Split split, Rng* rng) -> Result<Sample> {
                            const std::vector<RealProblem>& problems = split == Split::kTrain ? parts->train : parts->eval;
-                           return make_real_sample(problems[rng->below(problems.size())], kind, split, parts->asides, rng);
+                           return make_real_sample(problems[rng->below(problems.size())], kind, split, parts->others, rng);
                          }});
   return {};
 }

@@ -109,16 +109,24 @@ std::optional<Version> varied(const RealProblem& problem, Rng* rng) {
   return std::nullopt;
 }
 
-RealProblem reworded(RealProblem problem, const std::vector<std::string>& asides, Rng* rng) {
-  if (rng->below(100) < 20) return problem;
-  if (!asides.empty() && rng->below(100) < 40) {
-    if (std::optional<RealProblem> other = with_aside(problem, asides[rng->below(asides.size())], rng)) problem = std::move(*other);
+RealProblem reworded(RealProblem problem, const OtherStories& others, Rng* rng) {
+  if (rng->below(100) < 15) return problem;
+  const uint64_t what = rng->below(100);
+  std::optional<RealProblem> among;
+  if (what < 30 && !others.asides.empty()) {
+    among = with_aside(problem, others.asides[rng->below(others.asides.size())], rng);
+  } else if (what < 45 && !others.facts.empty()) {
+    among = with_other_story(problem, others.facts[rng->below(others.facts.size())], rng);
   }
-  const size_t n_literals = find_number_literals(problem.text).size();
+  if (among) problem = *std::move(among);
+  const std::vector<NumberLiteral> before = find_number_literals(problem.text);
   std::string text = problem.text;
+  if (rng->below(100) < 50) text = with_other_sentences(text, rng);
   if (rng->below(100) < 80) text = with_other_names(text, rng);
   if (rng->below(100) < 80) text = with_other_phrases(text, rng);
-  if (find_number_literals(text).size() == n_literals) problem.text = std::move(text);
+  const std::vector<NumberLiteral> after = find_number_literals(text);
+  const auto same = [](const NumberLiteral& a, const NumberLiteral& b) { return a.value == b.value; };
+  if (std::equal(before.begin(), before.end(), after.begin(), after.end(), same)) problem.text = std::move(text);
   return problem;
 }
 
@@ -228,8 +236,8 @@ std::optional<Decimal> evaluate_with(const Calculation& c, const std::vector<Dec
   }
 }
 
-Sample make_real_sample(const RealProblem& original, std::string_view kind, Split split, const std::vector<std::string>& asides, Rng* rng) {
-  const RealProblem problem = split == Split::kTrain ? reworded(original, asides, rng) : original;
+Sample make_real_sample(const RealProblem& original, std::string_view kind, Split split, const OtherStories& others, Rng* rng) {
+  const RealProblem problem = split == Split::kTrain ? reworded(original, others, rng) : original;
   Version version{problem.text, problem.calculation, problem.answer};
   if (split == Split::kTrain && problem.may_vary && rng->below(100) < 70) {
     if (std::optional<Version> other = varied(problem, rng)) version = std::move(*other);

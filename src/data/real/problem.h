@@ -55,7 +55,10 @@ Result<std::vector<RealProblem>> read_mawps(const std::string& path);
 
 // A sample of one problem, without a plan: plans made from the words of these texts are poor, and a model that learnt them rambled (41 % of
 // MAWPS's held-out half after 16M tokens). With new random numbers in up to 70 % of the draws of training, and in
-// other words in four of five (reword.h; `asides`: sentences that may stand in between, of problems of training); never in evaluation.
-Sample make_real_sample(const RealProblem& problem, std::string_view kind, Split split, const std::vector<std::string>& asides, Rng* rng);
+// other words in most (reword.h; `others`: what may stand in between, from problems of training); never in evaluation.
+struct OtherStories {
+  std::vector<std::string> asides, facts;
+};
+Sample make_real_sample(const RealProblem& problem, std::string_view kind, Split split, const OtherStories& others, Rng* rng);
 
 }  // namespace firesteel

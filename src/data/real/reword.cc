@@ -70,7 +70,7 @@ std::vector<std::string_view> split(std::string_view text, char separator) {
 
 template <typename List>
 auto drawn(const List& list, Rng* rng) {
-  return list[static_cast<size_t>(rng->below(list.size()))];
+  return list[static_cast<size_t>(rng->below(std::size(list)))];
 }
 
 // Another first name of the same list that `text` has not.
@@ -185,44 +185,154 @@ std::vector<std::string> asides(const std::vector<RealProblem>& problems) {
   return found;
 }
 
-std::optional<RealProblem> with_aside(const RealProblem& problem, std::string_view aside, Rng* rng) {
-  const std::string_view text = problem.text;
-  const std::vector<size_t> starts = sentence_starts(text);
-  // The first question's sentence, and before which of the sentences up to it something may stand.
-  const size_t mark = text.find('?');
-  if (mark == std::string_view::npos) return std::nullopt;
-  std::vector<size_t> places;
+std::string facts_of(const RealProblem& problem) {
+  const std::vector<size_t> starts = sentence_starts(problem.text);
+  const size_t mark = problem.text.find('?');
   size_t question = 0;
   for (const size_t start : starts) {
-    if (start > mark) break;
-    question = start;
-    if (start > 0 && !begins_with_pronoun(text.substr(start))) places.push_back(start);
+    if (start < mark) question = start;
   }
-  // A question by itself ("How many has he left?") may have something before it as well.
-  if (question > 0 && (text.substr(question).starts_with("How") || text.substr(question).starts_with("What"))) places.push_back(question);
-  places.push_back(0);
-  const std::string asked = lowered(text.substr(question));
+  const std::string facts = problem.text.substr(0, question == 0 ? 0 : question - 1);
+  const size_t n = find_number_literals(facts).size();
+  const bool told = mark != std::string::npos && facts.size() <= 200 && n >= 1 && n <= 4 && !people_in(facts).empty() && !begins_with_pronoun(facts);
+  return told ? facts : std::string();
+}
+
+std::string with_other_sentences(std::string_view text, Rng* rng) {
+  std::vector<std::string> sentences;
+  const std::vector<size_t> starts = sentence_starts(text);
+  for (size_t i = 0; i < starts.size(); ++i) {
+    sentences.emplace_back(text.substr(starts[i], i + 1 < starts.size() ? starts[i + 1] - 1 - starts[i] : std::string_view::npos));
+  }
+  const std::vector<std::string> people = people_in(text);
+  const auto decapitalised = [&](std::string sentence) {
+    const std::string_view first = std::string_view(sentence).substr(0, sentence.find_first_of(" ,'."));
+    static constexpr std::string_view kWords[] = {"He", "She", "They", "It", "His", "Her", "Their", "The", "There", "Each", "Then", "Later", "After", "A", "An", "In", "On", "At", "One", "Some", "How", "What", "Now", "During", "Today", "This", "For", "When"};
+    if (std::find(std::begin(kWords), std::end(kWords), first) != std::end(kWords)) sentence[0] = lower(sentence[0]);
+    return sentence;
+  };
+  const auto is_question = [](std::string_view sentence) { return sentence.ends_with("?") && (sentence.starts_with("How ") || sentence.starts_with("What ")); };
+  const auto is_fact = [](std::string_view sentence) { return sentence.ends_with(".") && sentence.size() < 90 && !sentence.starts_with("If ") && !sentence.starts_with("When "); };
+  // "He" of the only person.
+  if (people.size() == 1 && rng->below(2) == 0) {
+    for (size_t i = 1; i < sentences.size(); ++i) {
+      for (const std::string_view pronoun : {"He ", "She "}) {
+        if (sentences[i].starts_with(pronoun) && rng->below(2) == 0) sentences[i] = people[0] + sentences[i].substr(pronoun.size() - 1);
+      }
+    }
+  }
+  // "If F, how many ...?" is "F. How many ...?", and the other way round.
+  std::string& last = sentences.back();
+  const size_t comma = last.find(", how ");
+  if (last.starts_with("If ") && comma != std::string::npos && last.find(", ") == comma && rng->below(2) == 0) {
+    std::string fact = last.substr(3, comma - 3) + ".", question = "H" + last.substr(comma + 3);
+    if (fact[0] >= 'a' && fact[0] <= 'z') fact[0] = static_cast<char>(fact[0] - 'a' + 'A');
+    sentences.back() = std::move(fact);
+    sentences.push_back(std::move(question));
+  } else if (sentences.size() >= 2 && is_question(last) && is_fact(sentences[sentences.size() - 2]) && rng->below(3) == 0) {
+    std::string fact = decapitalised(sentences[sentences.size() - 2]);
+    fact.pop_back();
+    const bool first = rng->below(3) != 0;
+    std::string question = last;
+    if (first) {
+      question = fmt::format("If {}, {}", fact, decapitalised(question));
+    } else {
+      question.pop_back();
+      question += fmt::format(" if {}?", fact);
+    }
+    // Behind the question the order of the literals would change.
+    if (first || find_number_literals(last).empty()) {
+      sentences.pop_back();
+      sentences.back() = std::move(question);
+    }
+  }
+  for (size_t i = 0; i + 1 < sentences.size(); ++i) {
+    if (!is_fact(sentences[i]) || !is_fact(sentences[i + 1]) || rng->below(3) != 0) continue;
+    static constexpr std::string_view kJoints[] = {" and ", ", and ", "; ", ", while ", ", then "};
+    sentences[i].pop_back();
+    sentences[i] += std::string(drawn(kJoints, rng)) + decapitalised(sentences[i + 1]);
+    sentences.erase(sentences.begin() + static_cast<std::ptrdiff_t>(i) + 1);
+  }
+  return fmt::format("{}", fmt::join(sentences, " "));
+}
+
+namespace {
+
+// Where the sentence of the first question begins; npos without one.
+size_t question_start(std::string_view text) {
+  const size_t mark = text.find('?');
+  if (mark == std::string_view::npos) return mark;
+  size_t question = 0;
+  for (const size_t start : sentence_starts(text)) {
+    if (start < mark) question = start;
+  }
+  return question;
+}
+
+// Whether what others have might count, too.
+bool asks_for_total(std::string_view question) {
   for (const std::string_view total : {"total", "all", "altogether", "together", "they", "combined", "both", "everyone", "there", "sum", "we", "people"}) {
-    if (has_phrase(asked, total)) return std::nullopt;
+    if (has_phrase(question, total)) return true;
   }
-  std::string added(aside);
-  for (const std::string& person : people_in(aside)) {
-    if (has_phrase(text, person)) added = replaced(added, person, another_name(person, std::string(text) + " " + added, rng));
-  }
-  // The same things, of somebody else: only where the question says whose.
-  const bool named = has_phrase(asked, "he") || has_phrase(asked, "she") || !people_in(text.substr(question)).empty();
-  const std::vector<Thing> theirs = things_in(added), ours = things_in(text);
-  if (named && !theirs.empty() && !ours.empty() && rng->below(2) == 0) {
-    const Thing from = drawn(theirs, rng), to = drawn(ours, rng);
-    added = replaced(replaced(added, from.many, to.many), from.one, to.one);
+  return false;
+}
+
+bool is_independent_question(std::string_view question) { return question.starts_with("How") || question.starts_with("What"); }
+
+// `text` put into `problem` at `at`, its people under names that the problem has not.
+std::optional<RealProblem> inserted(const RealProblem& problem, std::string added, size_t at, Rng* rng) {
+  const std::string_view text = problem.text;
+  for (const std::string& person : people_in(added)) {
+    if (has_phrase(text, person)) added = replaced(added, person, another_name(person, fmt::format("{} {}", text, added), rng));
   }
   const size_t n_added = find_number_literals(added).size();
-  const size_t at = drawn(places, rng);
   if (n_added == 0 || n_added + find_number_literals(text).size() > kMaxLiterals) return std::nullopt;
   RealProblem result = problem;
   result.text = fmt::format("{}{} {}", text.substr(0, at), added, text.substr(at));
   move_tokens(&result.calculation, static_cast<int>(find_number_literals(text.substr(0, at)).size()), static_cast<int>(n_added));
   return result;
+}
+
+// The same things, of somebody else.
+std::string about_same_things(std::string added, std::string_view text, Rng* rng) {
+  const std::vector<Thing> theirs = things_in(added), ours = things_in(text);
+  if (theirs.empty() || ours.empty()) return added;
+  const Thing from = drawn(theirs, rng), to = drawn(ours, rng);
+  return replaced(replaced(added, from.many, to.many), from.one, to.one);
+}
+
+}  // namespace
+
+std::optional<RealProblem> with_aside(const RealProblem& problem, std::string_view aside, Rng* rng) {
+  const std::string_view text = problem.text;
+  const size_t question = question_start(text);
+  if (question == std::string_view::npos) return std::nullopt;
+  const std::string asked = lowered(text.substr(question));
+  if (asks_for_total(asked)) return std::nullopt;
+  std::vector<size_t> places = {0};
+  for (const size_t start : sentence_starts(text)) {
+    if (start > 0 && start <= question && !begins_with_pronoun(text.substr(start))) places.push_back(start);
+  }
+  // A question by itself ("How many has he left?") may have something before it as well.
+  if (question > 0 && is_independent_question(text.substr(question))) places.push_back(question);
+  std::string added(aside);
+  // Only where the question says whose.
+  const bool named = has_phrase(asked, "he") || has_phrase(asked, "she") || !people_in(text.substr(question)).empty();
+  if (named && rng->below(2) == 0) added = about_same_things(std::move(added), text, rng);
+  return inserted(problem, std::move(added), drawn(places, rng), rng);
+}
+
+std::optional<RealProblem> with_other_story(const RealProblem& problem, std::string_view facts, Rng* rng) {
+  const std::string_view text = problem.text;
+  const size_t question = question_start(text);
+  if (question == std::string_view::npos || facts.empty()) return std::nullopt;
+  if (asks_for_total(lowered(text.substr(question)))) return std::nullopt;
+  const bool named = !people_in(text.substr(question)).empty();
+  std::string added(facts);
+  if (named && rng->below(2) == 0) added = about_same_things(std::move(added), text, rng);
+  const bool behind = named && question > 0 && is_independent_question(text.substr(question)) && rng->below(2) == 0;
+  if (!behind && begins_with_pronoun(text) && !text.starts_with("The ") && !text.starts_with("If ") && !text.starts_with("Each ")) return std::nullopt;
+  return inserted(problem, std::move(added), behind ? question : 0, rng);
 }
 
 }  // namespace firesteel

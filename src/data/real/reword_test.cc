@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "base/number_literals.h"
 
 namespace firesteel {
@@ -82,6 +84,43 @@ TEST(Reword, AsideMovesTheTokensAndNotTheAnswer) {
   Rng rng(1);
   const RealProblem total = problem("Tom had 12 books. Ann had 5 books. How many books do they have in all?", number(0, 12), Formula::Op::kAdd, number(1, 5));
   EXPECT_FALSE(with_aside(total, "Sally saw 88 birds.", &rng));
+}
+
+TEST(Reword, SentencesAreJoinedAndPartedAroundTheSameNumbers) {
+  std::set<std::string> seen;
+  for (uint64_t seed = 0; seed < 300; ++seed) {
+    Rng rng(seed);
+    const std::string parted = with_other_sentences("Tom had 12 pens. He lost 3 of them. How many has he left?", &rng);
+    EXPECT_EQ(literals(parted), (std::vector<std::string>{"12", "3"})) << parted;
+    seen.insert(parted);
+    seen.insert(with_other_sentences("Tom had 12 pens. If he lost 3 of them, how many has he left?", &rng));
+  }
+  for (const char* form : {"Tom had 12 pens. If he lost 3 of them, how many has he left?", "Tom had 12 pens. How many has he left if he lost 3 of them?",
+                           "Tom had 12 pens, and he lost 3 of them. How many has he left?", "Tom had 12 pens. Tom lost 3 of them. How many has he left?",
+                           "Tom had 12 pens. He lost 3 of them. How many has he left?"}) {
+    EXPECT_TRUE(seen.contains(form)) << form;
+  }
+}
+
+TEST(Reword, AnotherStoryIsToldAsAWhole) {
+  const RealProblem original = problem("Tom had 12 books. He gave 5 books to Ann. How many books does Tom have?", number(0, 12), Formula::Op::kSubtract, number(1, 5));
+  RealProblem other;
+  other.text = "Tom baked 8 pies. He ate 2. How many are left?";
+  EXPECT_EQ(facts_of(other), "Tom baked 8 pies. He ate 2.");
+  int n_before = 0, n_behind = 0;
+  for (uint64_t seed = 0; seed < 60; ++seed) {
+    Rng rng(seed);
+    const std::optional<RealProblem> both = with_other_story(original, facts_of(other), &rng);
+    ASSERT_TRUE(both);
+    std::vector<Decimal> values;
+    for (const std::string& value : literals(both->text)) values.push_back(*Decimal::parse(value));
+    ASSERT_EQ(values.size(), 4u);
+    EXPECT_EQ(*evaluate_with(both->calculation, values), Decimal(7)) << both->text;
+    (values[0] == Decimal(8) ? n_before : n_behind) += 1;
+    EXPECT_EQ(values[2], values[0] == Decimal(8) ? Decimal(12) : Decimal(8)) << both->text;
+  }
+  EXPECT_GT(n_before, 10);
+  EXPECT_GT(n_behind, 10);
 }
 
 TEST(Reword, AsidesHaveAPersonAndANumberAndStandAlone) {
