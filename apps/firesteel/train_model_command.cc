@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/mapped_file.h"
 #include "commands.h"
+#include "data/shards.h"
 #include "data/synth.h"
 #include "kernels/dispatch.h"
 #include "terminal.h"
@@ -55,18 +56,36 @@ class LiveLine {
   int64_t last_us_ = 0;
 };
 
+struct Sources {
+  std::unique_ptr<const SampleSource> train, eval;  // eval: may be none
+};
+
+// Sets the digest of what is read from files.
+Result<Sources> open_sources(TrainConfig* config) {
+  Sources sources;
+  if (config->source == "files") {
+    FS_TRY(std::unique_ptr<ShardFolders> files, ShardFolders::open(config->files));
+    config->files_digest = files->digest();
+    sources.train = std::move(files);
+    if (!config->eval_files.empty()) {
+      FS_TRY(sources.eval, ShardFolders::open(config->eval_files));
+    }
+    return sources;
+  }
+  SynthOptions synth{.seed = config->seed, .mixture = config->mixture, .generators = {.gsm8k_train = config->real_gsm8k, .mawps = config->real_mawps}};
+  FS_TRY(sources.train, SynthSource::create(synth));
+  synth.split = Split::kEval;
+  FS_TRY(sources.eval, SynthSource::create(synth));
+  return sources;
+}
+
 Status train_model(const TrainModelOptions& given) {
   FS_TRY(const std::string text, read_file(given.config, kConfigBytesMax));
   TrainerOptions options;
   FS_TRY(options.config, parse_train_config(text, given.config));
   FS_TRY(const std::unique_ptr<const SampleEncoder> encoder, SampleEncoder::open(options.config.tokenizer));
   options.config.shape.n_vocab = encoder->n_vocab();
-  if (options.config.source != "synth") return Error{ErrorCode::kUnsupported, "data.source: only \"synth\" so far"};
-  SynthOptions synth{.seed = options.config.seed, .mixture = options.config.mixture,
-                     .generators = {.gsm8k_train = options.config.real_gsm8k, .mawps = options.config.real_mawps}};
-  FS_TRY(const std::unique_ptr<SynthSource> source, SynthSource::create(synth));
-  synth.split = Split::kEval;
-  FS_TRY(const std::unique_ptr<SynthSource> eval_source, SynthSource::create(synth));
+  FS_TRY(const Sources sources, open_sources(&options.config));
   FS_TRY(options.table, default_kernel_table());
   options.folder = given.out;
   options.n_threads = static_cast<int>(given.n_threads > 0 ? given.n_threads : n_usable_cpus());
@@ -81,7 +100,7 @@ Status train_model(const TrainModelOptions& given) {
   options.note = [&line](const std::string& note) { line.note(note); };
   std::signal(SIGINT, request_stop);
   std::signal(SIGTERM, request_stop);
-  FS_TRY(const TrainResult result, train(options, *source, eval_source.get(), *encoder));
+  FS_TRY(const TrainResult result, train(options, *sources.train, sources.eval.get(), *encoder));
   line.note(result.finished ? "finished: " + given.out + "/model.gguf" : "stopped; go on with --resume");
   return {};
 }

@@ -238,4 +238,28 @@ Result<Sample> ShardSource::sample(uint64_t index) const {
   return sample;
 }
 
+Result<std::unique_ptr<ShardFolders>> ShardFolders::open(const std::vector<std::string>& folders) {
+  if (folders.empty()) return Error{ErrorCode::kInvalidArgument, "expected at least one folder of shards"};
+  std::unique_ptr<ShardFolders> all(new ShardFolders);
+  for (const std::string& folder : folders) {
+    FS_TRY(std::unique_ptr<ShardSource> source, ShardSource::open(folder));
+    all->starts_.push_back(all->starts_.back() + source->size());
+    all->folders_.push_back(std::move(source));
+  }
+  return all;
+}
+
+Result<Sample> ShardFolders::sample(uint64_t index) const {
+  const uint64_t wrapped = index % size();
+  const auto next = std::upper_bound(starts_.begin(), starts_.end(), wrapped);
+  const auto k = static_cast<size_t>(next - starts_.begin()) - 1;
+  return folders_[k]->sample(wrapped - starts_[k]);
+}
+
+std::string ShardFolders::digest() const {
+  std::string hashes;
+  for (const auto& folder : folders_) hashes += fmt::format("{}\n", fmt::join(folder->card().shard_hashes, "\n"));
+  return hash_text(hashes);
+}
+
 }  // namespace firesteel

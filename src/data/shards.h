@@ -59,4 +59,22 @@ class ShardSource : public SampleSource {
   std::unique_ptr<Impl> impl_;
 };
 
+// Several such folders as one source: the samples of the first, then those of the second ...; thread-safe.
+class ShardFolders : public SampleSource {
+ public:
+  // kInvalidArgument without a folder; else as ShardSource::open.
+  static Result<std::unique_ptr<ShardFolders>> open(const std::vector<std::string>& folders);
+
+  // kDataLoss names shard and offset.
+  Result<Sample> sample(uint64_t index) const override;
+  uint64_t size() const { return starts_.back(); }
+  // Of all shards' hashes in order: what was trained on, wherever it lies.
+  std::string digest() const;
+
+ private:
+  ShardFolders() = default;
+  std::vector<std::unique_ptr<ShardSource>> folders_;
+  std::vector<uint64_t> starts_ = {0};  // of each folder, and the end
+};
+
 }  // namespace firesteel

@@ -73,6 +73,7 @@ Result<TrainConfig> parse_train_config(std::string_view text, const std::string&
   real.text("mawps", &c.real_mawps);
 
   TomlTable eval = root.table("eval");
+  eval.texts("files", &c.eval_files);
   eval.integer("samples", &c.eval_samples, 0, 100000);
   eval.integer("every_tokens", &c.eval_every_tokens, 1, int64_t{1} << 50);
 
@@ -82,6 +83,13 @@ Result<TrainConfig> parse_train_config(std::string_view text, const std::string&
 
   for (TomlTable* table : {&root, &model, &train, &data, &real, &eval, &save}) FS_TRY_VOID(table->finish());
   if (c.tokenizer.empty()) return Error{ErrorCode::kInvalidArgument, name + ": tokenizer: expected the path of a tokenizer's .gguf file"};
+  if ((c.source == "files") == c.files.empty()) {
+    return Error{ErrorCode::kInvalidArgument, name + ": data.files: expected folders of shards with source = \"files\" and none with \"synth\", found " + std::to_string(c.files.size())};
+  }
+  if (c.source == "files" && (!c.mixture.empty() || !c.real_gsm8k.empty() || !c.real_mawps.empty())) {
+    return Error{ErrorCode::kInvalidArgument, name + ": data.mixture and data.real: only for source = \"synth\" (data synth has them for shards)"};
+  }
+  if (!c.eval_files.empty() && c.source != "files") return Error{ErrorCode::kInvalidArgument, name + ": eval.files: only with data.source = \"files\""};
   if (c.n_lanes > c.n_shards) c.n_lanes = c.n_shards;
   return c;
 }
@@ -110,7 +118,7 @@ std::string TrainConfig::digest() const {
   if (mark_weight != 0) number(mark_weight);
   word(precision);
   word(source);
-  for (const std::string& file : files) word(file);
+  word(files_digest);
   word(real_gsm8k);
   word(real_mawps);
   for (const auto& [kind, weight] : mixture) {

@@ -36,12 +36,14 @@ struct TrainConfig {
   double mark_weight = 0.5;        // of what is to be seen in single patches, against a token of an answer; 0: it is not asked
 
   // [data]
-  std::string source = "synth";    // or paths of shards
-  std::vector<std::string> files;
+  std::string source = "synth";    // or files
+  std::vector<std::string> files;  // folders of shards (data synth), one after the other, again and again
+  std::string files_digest;        // what lies there, set by who opens them: their paths do not count
   std::string real_gsm8k, real_mawps;  // [data.real]: paths of real problems that synthesis mixes in as real/...; empty: none
   std::vector<std::pair<std::string, double>> mixture;
 
   // [eval]
+  std::vector<std::string> eval_files;  // of source "files": folders of held-out samples; none: no evaluation
   int64_t eval_samples = 256;
   int64_t eval_every_tokens = 1'000'000;
   int64_t save_every_tokens = 1'000'000;
