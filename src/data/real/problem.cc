@@ -113,9 +113,9 @@ RealProblem reworded(RealProblem problem, const OtherStories& others, Rng* rng) 
   if (rng->below(100) < 15) return problem;
   const uint64_t what = rng->below(100);
   std::optional<RealProblem> among;
-  if (what < 30 && !others.asides.empty()) {
+  if (what < 18 && !others.asides.empty()) {
     among = with_aside(problem, others.asides[rng->below(others.asides.size())], rng);
-  } else if (what < 45 && !others.facts.empty()) {
+  } else if (what < 26 && !others.facts.empty()) {
     among = with_other_story(problem, others.facts[rng->below(others.facts.size())], rng);
   }
   if (among) problem = *std::move(among);
