@@ -31,6 +31,19 @@ class CliAgents : public testing::Test {
   TemporaryFile template_;
 };
 
+TEST_F(CliAgents, AChatAnswersBySubagentsUntilItIsToldNotTo) {
+  std::vector<std::string> chat = {"chat", "--max-tokens", "6", "--seed", "7", "--agents", "3", "--strategy", "vote"};
+  for (const std::string& one : model()) chat.push_back(one);
+  const CliResult talked = run_cli(chat, "How many are 2 and 2?\n/agents off\nAnd 3?\n/agents 40\n/agents auto\n");
+  EXPECT_EQ(talked.exit_code, 1) << talked.err;  // 40 are too many
+  EXPECT_NE(talked.err.find("vote of 3"), std::string::npos) << talked.err;
+  EXPECT_EQ(talked.err.find("vote of 3"), talked.err.rfind("vote of 3")) << talked.err;
+  EXPECT_NE(talked.err.find("/agents 40: expected auto, off, or 2 to 16"), std::string::npos) << talked.err;
+  EXPECT_NE(talked.err.find("A router chooses"), std::string::npos) << talked.err;
+  chat[6] = "many";
+  EXPECT_EQ(run_cli(chat).exit_code, 2);
+}
+
 TEST_F(CliAgents, AVoteHasALedgerAndIsReplayed) {
   const CliResult run = run_cli(ask({"--agents", "4", "--strategy", "vote", "--json"}));
   ASSERT_EQ(run.exit_code, 0) << run.err;

@@ -3,18 +3,21 @@
 
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "answering.h"
+#include "ask_agents.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/mapped_file.h"
 #include "commands.h"
 #include "generation.h"
 #include "interrupt.h"
+#include "lanes_view.h"
 #include "line_editor.h"
 #include "load_model.h"
 #include "terminal.h"
@@ -31,6 +34,7 @@ constexpr std::string_view kHelp =
     "/clear          forget the conversation (the system message stays)\n"
     "/save FILE      write the conversation as JSON\n"
     "/load FILE      go on with a saved conversation\n"
+    "/agents N|auto  several subagents answer from now on, their lanes shown live; off: one again; without a word: show it\n"
     "/stats          show counts and speed after every answer, or stop that\n"
     "/exit           leave; so does Ctrl-D\n"
     "More than one line: end a line with \\ , or put the text between two lines of \"\"\".\n"
@@ -42,14 +46,15 @@ struct ChatOptions {
   std::string system;
   std::string load_file;
   ToolOptions tools;
+  AgentOptions agents;
   bool stats = false;
   int64_t start_us = 0;
 };
 
 class Chat {
  public:
-  Chat(const ChatOptions& options, const LoadedModel& loaded, Engine* engine, InterruptWatcher* interrupt, std::string adapter)
-      : options_(options), loaded_(loaded), engine_(engine), adapter_(std::move(adapter)), interrupt_(interrupt), system_(options.system), stats_(options.stats) {}
+  Chat(const ChatOptions& options, const LoadedModel& loaded, Engine* engine, InterruptWatcher* interrupt, std::string adapter, std::optional<AgentParams> agents)
+      : options_(options), loaded_(loaded), engine_(engine), adapter_(std::move(adapter)), interrupt_(interrupt), agents_(std::move(agents)), system_(options.system), stats_(options.stats) {}
 
   // Until the end of input or /exit. False when an answer failed and no person is there to read about it.
   bool run();
@@ -70,6 +75,7 @@ class Chat {
   bool answer();
   Json messages_json() const;
   Status show(const std::string& path);
+  Status set_agents(const std::string& words);
   void note(const std::string& text) const { fmt::print(stderr, "{}\n", text); }
 
   const ChatOptions& options_;
@@ -77,6 +83,7 @@ class Chat {
   Engine* engine_;
   const std::string adapter_;  // digest; empty: the base model
   InterruptWatcher* interrupt_;
+  std::optional<AgentParams> agents_;  // nullopt: one
   LineEditor editor_;
   std::string system_;
   std::vector<Message> messages_;
@@ -163,6 +170,10 @@ bool Chat::command(const std::string& line) {
     failed_ = failed_ || !status.ok();
     note(status.ok() ? fmt::format("Picture for the next message: {} ({} x {})", argument, pictures_.back().image->width, pictures_.back().image->height)
                      : status.error().message);
+  } else if (name == "/agents") {
+    const Status status = set_agents(argument);
+    failed_ = failed_ || !status.ok();
+    note(!status.ok() ? status.error().message : !agents_ ? "One agent answers." : agents_->n_agents == 0 ? "A router chooses whether subagents answer, and how many." : fmt::format("Up to {} subagents answer.", agents_->n_agents));
   } else if (name == "/stats") {
     stats_ = !stats_;
     note(stats_ ? "Statistics after every answer." : "No statistics.");
@@ -189,7 +200,7 @@ bool Chat::command(const std::string& line) {
       answer();
     }
   } else {
-    const std::string near = nearest(name, {"/help", "/image", "/system", "/retry", "/clear", "/save", "/load", "/stats", "/exit"});
+    const std::string near = nearest(name, {"/help", "/image", "/system", "/retry", "/clear", "/save", "/load", "/agents", "/stats", "/exit"});
     note("No command " + name + (near.empty() ? "; see /help" : "; did you mean " + near + "?"));
   }
   return true;
@@ -200,6 +211,22 @@ Status Chat::show(const std::string& path) {
   if (loaded_.vision == nullptr) return cannot_see(loaded_.path);
   FS_TRY(ImagePtr image, read_image(path));
   pictures_.push_back({path, std::move(image)});
+  return {};
+}
+
+// The strategy, bounds and mode of the command line hold on.
+Status Chat::set_agents(const std::string& words) {
+  if (words.empty()) return {};
+  if (words == "off" || words == "1") {
+    agents_.reset();
+    return {};
+  }
+  AgentOptions options = options_.agents;
+  options.agents = words;
+  const std::string& mode = options_.generation.mode;
+  Result<std::optional<AgentParams>> agents = agent_params(options, mode == "instant" || mode == "thinking" ? "" : mode);
+  if (!agents.ok()) return Error{agents.error().code, fmt::format("/agents {}: expected auto, off, or 2 to {}", words, kFanOutMax)};
+  agents_ = std::move(*agents);
   return {};
 }
 
@@ -283,8 +310,17 @@ bool Chat::answer() {
   const bool on_terminal = editor_.on_terminal();
   const auto on_stream = [this](TokenStream* stream) { stream != nullptr ? interrupt_->arm(stream) : interrupt_->disarm(); };
   const Result<AgentTools> tools = tools_to_offer(options_.tools, options_.generation, loaded_);
-  const Result<ConversationAnswer> given =
-      tools.ok() ? answer_conversation(engine_, std::move(request), *tools, /*quiet=*/false, on_stream) : Result<ConversationAnswer>(tools.error());
+  Result<ConversationAnswer> given = Error{ErrorCode::kInternal, ""};
+  if (!tools.ok()) {
+    given = tools.error();
+  } else if (agents_) {
+    request.agents = agents_;
+    Result<Answer> joined = answer_by_agents(engine_, std::move(request), *tools, /*quiet=*/false, interrupt_);
+    if (joined.ok()) given = ConversationAnswer{.answer = std::move(*joined), .calls = {}};
+    else given = std::move(joined).error();
+  } else {
+    given = answer_conversation(engine_, std::move(request), *tools, /*quiet=*/false, on_stream);
+  }
   if (!given.ok()) {
     note(given.error().message + (given.error().code == ErrorCode::kInvalidArgument ? " (/clear forgets the conversation)" : ""));
     failed_ = true;
@@ -293,6 +329,7 @@ bool Chat::answer() {
   const Answer& answer = given->answer;
   std::fputc('\n', stdout);
   std::fflush(stdout);
+  if (agents_ && answer.done.report != nullptr) note(describe_run(*answer.done.report));
   switch (answer.done.reason) {
     case FinishReason::kError:
       note(answer.done.error.message);
@@ -308,7 +345,7 @@ bool Chat::answer() {
   return true;
 }
 
-int chat(const ChatOptions& options) {
+int chat(const ChatOptions& options, const std::optional<AgentParams>& agents) {
   InterruptWatcher interrupt;  // before every other thread
   Result<LoadedModel> loaded = load_model(options.model, /*want_template=*/true);
   if (!loaded.ok()) return fail(loaded.error());
@@ -319,7 +356,7 @@ int chat(const ChatOptions& options) {
                                                           "--chat-template FILE"});
   }
   Engine::Options engine_options;
-  engine_options.max_sequences = 1;
+  engine_options.max_sequences = kFanOutMax;  // of /agents
   Result<std::unique_ptr<Engine>> engine = create_engine(*loaded, options.model, engine_options);
   if (!engine.ok()) return fail(engine.error());
   std::string note;
@@ -327,7 +364,7 @@ int chat(const ChatOptions& options) {
   if (!note.empty()) fmt::print(stderr, "firesteel: {}\n", note);
   const Result<std::string> adapter = use_adapter(engine->get(), options.model);
   if (!adapter.ok()) return fail(adapter.error());
-  Chat chat(options, *loaded, engine->get(), &interrupt, *adapter);
+  Chat chat(options, *loaded, engine->get(), &interrupt, *adapter, agents);
   if (!options.load_file.empty()) {
     if (const Status status = chat.load(options.load_file); !status.ok()) return fail(status.error());
   }
@@ -348,17 +385,18 @@ void add_chat(Command root) {
   add_adapter_option(&command, &options->model);
   add_generation_options(&command, &options->generation);
   add_tool_options(&command, &options->tools);
+  add_agent_options(&command, &options->agents);
   add_engine_options(&command, &options->model);
   command.flag("--stats", &options->stats, "Counts and speed after every answer");
   command.examples(
       "  firesteel chat --model MODEL.gguf\n"
       "  firesteel chat --model MODEL.gguf --system \"You are a patient teacher.\" --temperature 0.3\n"
+      "  firesteel chat --agents auto\n"
       "  printf 'Hello\\nAnd in French?\\n' | firesteel chat --model MODEL.gguf\n"
       "Inside: /help lists the commands.");
   command.run([options] {
-    const std::string& mode = options->generation.mode;
-    if (mode == "contemplating" || mode == "auto") return fail_usage("--mode " + mode + " is for ask and for the web app; chat has instant and thinking");
-    return chat(*options);
+    const Result<std::optional<AgentParams>> agents = agent_params(options->agents, options->generation.mode);
+    return agents.ok() ? chat(*options, *agents) : fail_usage(agents.error().message);
   });
 }
 
