@@ -20,6 +20,7 @@
 #include "base/rng.h"
 #include "build_info.h"
 #include "commands.h"
+#include "generation.h"
 #include "kernels/dispatch.h"
 #include "kernels/exec.h"
 #include "kernels/matmul.h"
@@ -35,6 +36,7 @@ struct BenchOptions {
   int64_t n_streams = 0, n_stream_prompt = 32;
   int64_t n_prompt = 512, n_generate = 128, depth = 0, n_branch_tokens = 64, n_startup = 16, n_repetitions = 5;
   std::vector<int64_t> branches, prefixes;
+  ConstraintOptions form;
   bool json = false;
 };
 
@@ -51,6 +53,7 @@ class Bench {
   Status prefill();
   double kernel_gmacs() const;
   Status decode(int64_t depth);
+  Result<double> decode_rate(const std::shared_ptr<Context>& context, int64_t round, const std::optional<Constraint>& constraint) const;
   Status branch(int64_t prefix, int64_t n_branches);
   Status streams();
   Status startup();
@@ -161,7 +164,7 @@ double Bench::kernel_gmacs() const {
   constexpr int64_t kFloatSteps = 64;
   struct alignas(64) Memory {
     QTile tiles[2]{};
-    float floats[size_t{kFloatSteps} * kPanelRows] = {};
+    float floats[size_t{2} * kFloatSteps * kPanelRows] = {};
     float acts[size_t{kTileK} * kMaxCols] = {};
     float sums[size_t{2} * kMaxCols * kPanelRows] = {};
   };
@@ -180,10 +183,11 @@ double Bench::kernel_gmacs() const {
           kernels.qdot[tile_kind(*dtype)](own.sums, kMaxCols, 2, own.tiles, kTileK / kActBlock, own.acts);
           n_k = 2 * kTileK;
         } else if (kind == ActKind::kF32) {
-          kernels.fdot(own.sums, kMaxCols, 1, own.floats, n_k = kFloatSteps, own.acts);
-        } else {
-          kernels.bdot(own.sums, kMaxCols, 1, reinterpret_cast<const uint16_t*>(own.floats), kFloatSteps, reinterpret_cast<const uint16_t*>(own.acts));
+          kernels.fdot(own.sums, kMaxCols, 2, own.floats, kFloatSteps, own.acts);
           n_k = 2 * kFloatSteps;
+        } else {
+          kernels.bdot(own.sums, kMaxCols, 2, reinterpret_cast<const uint16_t*>(own.floats), kFloatSteps, reinterpret_cast<const uint16_t*>(own.acts));
+          n_k = 4 * kFloatSteps;
         }
       }
       const double seconds = seconds_since(begin_us);
@@ -218,24 +222,37 @@ Status Bench::prefill() {
   return {};
 }
 
+// Tokens per second of one branch, without its first token.
+Result<double> Bench::decode_rate(const std::shared_ptr<Context>& context, int64_t round, const std::optional<Constraint>& constraint) const {
+  std::vector<BranchRequest> branches(1);
+  branches[0].suffix = TokenPrompt{random_tokens(1, static_cast<uint64_t>(round + 2))};
+  branches[0].sampling.temperature = 0;
+  branches[0].stop = exactly(options_.n_generate);
+  branches[0].constraint = constraint;
+  FS_TRY(const std::vector<std::unique_ptr<TokenStream>> streams, engine_->fork(context, std::move(branches)));
+  FS_TRY(const GenerateEvent done, drain(streams.front().get()));
+  if (constraint && done.usage.generated_tokens < options_.n_generate / 2) {
+    return Error{ErrorCode::kInvalidArgument, fmt::format("a text of this form ended after {} tokens, expected at least {}: ask for a longer one (\"minItems\")", done.usage.generated_tokens, options_.n_generate / 2)};
+  }
+  return static_cast<double>(done.usage.generated_tokens - 1) / (static_cast<double>(done.usage.total_us - done.usage.first_token_us) * 1e-6);
+}
+
 Status Bench::decode(int64_t depth) {
-  std::vector<double> samples, bandwidths;
+  std::vector<double> samples, bandwidths, constrained, costs;
+  FS_TRY(const std::optional<Constraint> constraint, read_constraint(options_.form));
   GenerateRequest prefix;
   prefix.prompt = TokenPrompt{random_tokens(std::max<int64_t>(depth, 1), 1)};
   prefix.use_prefix_cache = false;
   FS_TRY(const std::shared_ptr<Context> context, engine_->prefill(std::move(prefix)));
   for (int64_t i = -1; i < options_.n_repetitions; ++i) {
     bandwidths.push_back(probe_.measure(3));
-    BranchRequest branch;
-    branch.suffix = TokenPrompt{random_tokens(1, static_cast<uint64_t>(i + 2))};
-    branch.sampling.temperature = 0;
-    branch.stop = exactly(options_.n_generate);
-    std::vector<BranchRequest> branches;
-    branches.push_back(std::move(branch));
-    FS_TRY(const std::vector<std::unique_ptr<TokenStream>> streams, engine_->fork(context, std::move(branches)));
-    FS_TRY(const GenerateEvent done, drain(streams.front().get()));
-    const double seconds = static_cast<double>(done.usage.total_us - done.usage.first_token_us) * 1e-6;
-    if (i >= 0) samples.push_back(static_cast<double>(done.usage.generated_tokens - 1) / seconds);
+    FS_TRY(const double rate, decode_rate(context, i, std::nullopt));
+    if (i >= 0) samples.push_back(rate);
+    if (!constraint) continue;
+    FS_TRY(const double with_form, decode_rate(context, i, constraint));
+    if (i < 0) continue;
+    constrained.push_back(with_form);
+    costs.push_back(rate / with_form - 1);
   }
   // Bytes that one token must read: the weights, and the keys and values of the positions before it.
   const KvLayout layout = engine_->kv_layout();
@@ -249,6 +266,11 @@ Status Bench::decode(int64_t depth) {
   if (bandwidth > 0) extra.set("share_of_bandwidth", gb_per_s / bandwidth);
   report(fmt::format("decode/n={}/depth={}", options_.n_generate, depth), "tok/s", samples, std::move(extra),
          fmt::format("{:.1f} GB/s, {:.0f} % of {:.1f} GB/s", gb_per_s, bandwidth > 0 ? gb_per_s / bandwidth * 100 : 0, bandwidth));
+  if (!constraint) return {};
+  const double cost = spread_of(costs).median;
+  Json of_form;
+  of_form.set("cost", cost);  // more time per token than the run without it just before
+  report(fmt::format("decode/n={}/depth={}/constrained", options_.n_generate, depth), "tok/s", constrained, std::move(of_form), fmt::format("{:+.1f} % time per token", cost * 100));
   return {};
 }
 
@@ -489,11 +511,14 @@ void add_bench(Command root) {
   command.integer("-r,--repetitions", &options->n_repetitions, 1, 1000, "Counted runs of each measure, after one that is not (default 5)");
   options->model.n_draft = 0;  // a model with random weights repeats itself, which would flatter its decoding
   add_engine_options(&command, &options->model);
+  add_constraint_options(&command, &options->form);
   command.flag("--json", &options->json, "One JSON object per line and measure, with commit, CPU and flags");
   command.examples(
       "  firesteel bench --model MODEL.gguf\n"
       "  firesteel bench --model MODEL.gguf --threads 2 --depth 2048 --json\n"
       "  firesteel bench --model MODEL.gguf --prompt 0 --generate 0 --branches 1,2,4,8,16 --prefix 512,1024\n"
+      "  firesteel bench --model MODEL.gguf --prompt 0 --json-schema '{\"type\":\"array\",\"items\":{\"type\":\"number\"},\"minItems\":500}'\n"
+      "With a form (--json-schema, --regex, --grammar) each decode run has one beside it whose answer must have it: what forms cost.\n"
       "The model file is read once first, so that it is in the page cache. Bandwidth is probed beside every decode run.");
   command.run([options] {
     if (options->branches.empty() != options->prefixes.empty()) return fail_usage("--branches and --prefix belong together");

@@ -27,51 +27,54 @@ struct Bf16Step {
   }
 };
 
-// Sums of `panels` panels and w columns in registers. The latency of a step is 4 (bf16: 6) cycles, so w * panels should be at least
-// that; also a broadcast from memory then serves several panels.
-template <typename Step, int w, int panels>
-void dot(float* acc, const typename Step::Weight* tiles, int64_t n_steps, const typename Step::Act* acts) {
+// Sums of `panels` panels and `count` columns (of the column tile's w) in registers, up to 20 of them: with 24 the compiler begins to spill. The latency
+// of a step is 4 (bf16: 6) cycles and one or two begin in a cycle, so there should be 12; a broadcast from memory serves several panels,
+// where loads are as scarce as products (family 26: 125 GMAC/s of f32 with one panel, 135 with two, of 143 that a core could do).
+template <typename Step, int count, int panels>
+void dot(float* acc, const typename Step::Weight* tiles, int64_t n_steps, const typename Step::Act* acts, int64_t w) {
   constexpr int kUnit = kPanelRows * Step::kPerRow;
-  __m512 sum[size_t{panels * w}];
-#pragma GCC unroll 12
-  for (int i = 0; i < panels * w; ++i) sum[i] = _mm512_loadu_ps(acc + (i / w * kMaxCols + i % w) * kPanelRows);
+  __m512 sum[size_t{panels * count}];
+#pragma GCC unroll 20
+  for (int i = 0; i < panels * count; ++i) sum[i] = _mm512_loadu_ps(acc + (i / count * kMaxCols + i % count) * kPanelRows);
   const typename Step::Weight* tile = tiles;
 #pragma GCC unroll 2
   for (int64_t j = 0; j < n_steps; ++j, tile += kUnit, acts += w * Step::kPerRow) {
     __m512i weights[size_t{panels}];
 #pragma GCC unroll 4
     for (int p = 0; p < panels; ++p) weights[p] = _mm512_loadu_si512(tile + p * n_steps * kUnit);
-#pragma GCC unroll 12
-    for (int i = 0; i < panels * w; ++i) sum[i] = Step::add(sum[i], weights[i / w], acts + i % w * Step::kPerRow);
+#pragma GCC unroll 20
+    for (int i = 0; i < panels * count; ++i) sum[i] = Step::add(sum[i], weights[i / count], acts + i % count * Step::kPerRow);
   }
-#pragma GCC unroll 12
-  for (int i = 0; i < panels * w; ++i) _mm512_storeu_ps(acc + (i / w * kMaxCols + i % w) * kPanelRows, sum[i]);
+#pragma GCC unroll 20
+  for (int i = 0; i < panels * count; ++i) _mm512_storeu_ps(acc + (i / count * kMaxCols + i % count) * kPanelRows, sum[i]);
 }
 
-template <typename Step, int w>
-void dot_panels(float* acc, int n_panels, const typename Step::Weight* tiles, int64_t n_steps, const typename Step::Act* acts) {
-  constexpr int kPanels = w <= 2 ? 4 : w <= 6 ? 2 : 1;
+template <typename Step, int count>
+void dot_panels(float* acc, int n_panels, const typename Step::Weight* tiles, int64_t n_steps, const typename Step::Act* acts, int64_t w) {
+  constexpr int kPanels = count <= 2 ? 4 : 2;
   const int64_t tile = n_steps * kPanelRows * Step::kPerRow;
   int p = 0;
-  for (; p + kPanels <= n_panels; p += kPanels) dot<Step, w, kPanels>(acc + p * kMaxCols * kPanelRows, tiles + p * tile, n_steps, acts);
-  for (; p < n_panels; ++p) dot<Step, w, 1>(acc + p * kMaxCols * kPanelRows, tiles + p * tile, n_steps, acts);
+  for (; p + kPanels <= n_panels; p += kPanels) dot<Step, count, kPanels>(acc + p * kMaxCols * kPanelRows, tiles + p * tile, n_steps, acts, w);
+  for (; p < n_panels; ++p) dot<Step, count, 1>(acc + p * kMaxCols * kPanelRows, tiles + p * tile, n_steps, acts, w);
 }
 
 template <typename Step>
 void dot_any(float* acc, int w, int n_panels, const typename Step::Weight* tiles, int64_t n_steps, const typename Step::Act* acts) {
   switch (w) {
-    case 1: return dot_panels<Step, 1>(acc, n_panels, tiles, n_steps, acts);
-    case 2: return dot_panels<Step, 2>(acc, n_panels, tiles, n_steps, acts);
-    case 3: return dot_panels<Step, 3>(acc, n_panels, tiles, n_steps, acts);
-    case 4: return dot_panels<Step, 4>(acc, n_panels, tiles, n_steps, acts);
-    case 5: return dot_panels<Step, 5>(acc, n_panels, tiles, n_steps, acts);
-    case 6: return dot_panels<Step, 6>(acc, n_panels, tiles, n_steps, acts);
-    case 7: return dot_panels<Step, 7>(acc, n_panels, tiles, n_steps, acts);
-    case 8: return dot_panels<Step, 8>(acc, n_panels, tiles, n_steps, acts);
-    case 9: return dot_panels<Step, 9>(acc, n_panels, tiles, n_steps, acts);
-    case 10: return dot_panels<Step, 10>(acc, n_panels, tiles, n_steps, acts);
-    case 11: return dot_panels<Step, 11>(acc, n_panels, tiles, n_steps, acts);
-    default: return dot_panels<Step, 12>(acc, n_panels, tiles, n_steps, acts);
+    case 1: return dot_panels<Step, 1>(acc, n_panels, tiles, n_steps, acts, 1);
+    case 2: return dot_panels<Step, 2>(acc, n_panels, tiles, n_steps, acts, 2);
+    case 3: return dot_panels<Step, 3>(acc, n_panels, tiles, n_steps, acts, 3);
+    case 4: return dot_panels<Step, 4>(acc, n_panels, tiles, n_steps, acts, 4);
+    case 5: return dot_panels<Step, 5>(acc, n_panels, tiles, n_steps, acts, 5);
+    case 6: return dot_panels<Step, 6>(acc, n_panels, tiles, n_steps, acts, 6);
+    case 7: return dot_panels<Step, 7>(acc, n_panels, tiles, n_steps, acts, 7);
+    case 8: return dot_panels<Step, 8>(acc, n_panels, tiles, n_steps, acts, 8);
+    case 9: return dot_panels<Step, 9>(acc, n_panels, tiles, n_steps, acts, 9);
+    case 10: return dot_panels<Step, 10>(acc, n_panels, tiles, n_steps, acts, 10);
+    case 11: dot_panels<Step, 6>(acc, n_panels, tiles, n_steps, acts, 11);
+      return dot_panels<Step, 5>(acc + 6 * kPanelRows, n_panels, tiles, n_steps, acts + 6 * Step::kPerRow, 11);
+    default: dot_panels<Step, 6>(acc, n_panels, tiles, n_steps, acts, 12);
+      return dot_panels<Step, 6>(acc + 6 * kPanelRows, n_panels, tiles, n_steps, acts + 6 * Step::kPerRow, 12);
   }
 }
 
