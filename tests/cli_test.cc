@@ -58,6 +58,22 @@ TEST(Cli, EveryCommandHasHelpWithExamples) {
   }
 }
 
+// A command that is named is added alone: its name in the table has to be the one that it gives itself.
+TEST(Cli, EveryCommandOfTheHelpIsFoundByItsName) {
+  const CliResult all = run_cli({"--help"});
+  size_t at = all.out.find("Subcommands:\n");
+  ASSERT_NE(at, std::string::npos);
+  int n_commands = 0;
+  for (at += 13; all.out.compare(at, 2, "  ") == 0; at = all.out.find('\n', at) + 1) {
+    const std::string name = all.out.substr(at + 2, all.out.find(' ', at + 2) - at - 2);
+    const CliResult one = run_cli({name, "--help"});
+    EXPECT_EQ(one.exit_code, 0) << name;
+    EXPECT_TRUE(contains(one.out, "Usage: firesteel " + name)) << one.out;
+    ++n_commands;
+  }
+  EXPECT_GE(n_commands, 20);
+}
+
 TEST(Cli, VersionNamesCommit) {
   const CliResult result = run_cli({"--version"});
   EXPECT_EQ(result.exit_code, 0);

@@ -1,6 +1,7 @@
 #include "tokenizer/text_index.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstring>
 
@@ -52,19 +53,29 @@ void TextIndex::build(std::span<const std::string_view> texts, size_t max_bytes)
   // Where the table and the stack happen to lie is different in every process.
   seed_ = reinterpret_cast<uintptr_t>(slots_.get()) * 0xA0761D6478BD642F ^ reinterpret_cast<uintptr_t>(&n_slots);
   longest_ = 0;
-  for (size_t i = 0; i < texts.size(); ++i) {
-    const std::string_view text = texts[i];
-    if (text.empty() || text.size() > max_bytes) continue;
-    longest_ = std::max(longest_, text.size());
-    const uint64_t h = hash(text);
-    const uint32_t tag = static_cast<uint32_t>(h >> 56) | 1;
-    for (uint64_t slot = h & mask_;; slot = (slot + 1) & mask_) {
-      const uint32_t entry = slots_[slot];
-      if (entry == 0) {
-        slots_[slot] = (tag << 24) | static_cast<uint32_t>(i);
-        break;
+  // A hundred thousand places in a table that no cache holds yet: those of a group are asked for together, then used.
+  constexpr size_t kGroup = 64;
+  std::array<uint64_t, kGroup> hashes;
+  for (size_t begin = 0; begin < texts.size(); begin += kGroup) {
+    const size_t end = std::min(texts.size(), begin + kGroup);
+    for (size_t i = begin; i < end; ++i) {
+      hashes[i - begin] = hash(texts[i]);
+      __builtin_prefetch(&slots_[hashes[i - begin] & mask_], 1);
+    }
+    for (size_t i = begin; i < end; ++i) {
+      const std::string_view text = texts[i];
+      if (text.empty() || text.size() > max_bytes) continue;
+      longest_ = std::max(longest_, text.size());
+      const uint64_t h = hashes[i - begin];
+      const uint32_t tag = static_cast<uint32_t>(h >> 56) | 1;
+      for (uint64_t slot = h & mask_;; slot = (slot + 1) & mask_) {
+        const uint32_t entry = slots_[slot];
+        if (entry == 0) {
+          slots_[slot] = (tag << 24) | static_cast<uint32_t>(i);
+          break;
+        }
+        if (entry >> 24 == tag && texts[entry & 0xFFFFFF] == text) break;
       }
-      if (entry >> 24 == tag && texts[entry & 0xFFFFFF] == text) break;
     }
   }
 }
