@@ -233,7 +233,8 @@ class QuestionWriter {
   void tool_target(const Calculation& calculation, const std::string& digits, bool think, Sample* sample) {
     const std::string expression = calculator_text(calculation);
     if (chance(rng_, 75)) {
-      sample->target = (think ? think_block(thoughts(plan(calculation))) : std::string()) + calculator_call(expression);
+      const std::string counted = sample->kind.starts_with("everyday/") ? numbers_that_count(text_, expression) : std::string();
+      sample->target = (think ? think_block(counted + thoughts(plan(calculation))) : std::string()) + calculator_call(expression);
       return;
     }
     // After the result: the call stands in the history with plain digits, and the result is the next literal.
@@ -339,6 +340,14 @@ Attempt chat_attempt(const Story& story, Split split, Rng* rng) {
 
 std::string think_block(std::string_view thinking) {
   return thinking.empty() ? std::string("<think>\n</think>\n\n") : fmt::format("<think>\n{}\n</think>\n\n", thinking);
+}
+
+std::string numbers_that_count(std::string_view text, std::string_view expression) {
+  const size_t n = find_number_literals(text).size();
+  if (n < 3 || n > 12) return {};
+  std::string lines;
+  for (size_t k = 0; k < n; ++k) lines += fmt::format("{} {}\n", marker(k), expression.find(marker(k)) == std::string_view::npos ? "no" : "yes");
+  return lines;
 }
 
 std::string calculator_call(std::string_view expression) {

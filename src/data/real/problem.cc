@@ -109,13 +109,18 @@ std::optional<Version> varied(const RealProblem& problem, Rng* rng) {
   return std::nullopt;
 }
 
+std::string without_line_end(std::string text) {
+  if (text.ends_with('\n')) text.pop_back();
+  return text;
+}
+
 RealProblem reworded(RealProblem problem, const OtherStories& others, Rng* rng) {
   if (rng->below(100) < 15) return problem;
   const uint64_t what = rng->below(100);
   std::optional<RealProblem> among;
-  if (what < 18 && !others.asides.empty()) {
+  if (what < 22 && !others.asides.empty()) {
     among = with_aside(problem, others.asides[rng->below(others.asides.size())], rng);
-  } else if (what < 26 && !others.facts.empty()) {
+  } else if (what < 32 && !others.facts.empty()) {
     among = with_other_story(problem, others.facts[rng->below(others.facts.size())], rng);
   }
   if (among) problem = *std::move(among);
@@ -259,7 +264,7 @@ Sample make_real_sample(const RealProblem& original, std::string_view kind, Spli
     sample.tools = true;
     const std::string expression = calculator_text(version.calculation);
     if (rng->below(100) < 85) {
-      sample.target = (sample.thinking ? think_block("") : std::string()) + calculator_call(expression);
+      sample.target = (sample.thinking ? think_block(without_line_end(numbers_that_count(version.text, expression))) : std::string()) + calculator_call(expression);
       return sample;
     }
     const std::vector<NumberLiteral> literals = find_number_literals(version.text);
