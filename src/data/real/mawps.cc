@@ -1,15 +1,19 @@
 // MAWPS (Koncel-Kedziorski et al. 2016, MIT): only the answers are given, so the expression is searched for among all that the numbers of
-// the text allow. A problem is dropped when two different ones give the answer: such labels would be guesses.
+// the text allow. Where several give the answer ("(9-6)*6" with two sixes), the one of the most similar sentences counts, if they are similar
+// enough and no other's are; else the problem is dropped: such labels would be guesses.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "data/real/json_lines.h"
 #include "data/real/number_words.h"
 #include "data/real/problem.h"
+#include "data/renderer.h"
 
 namespace firesteel {
 namespace {
@@ -27,7 +31,8 @@ struct Term {
 
 class Search {
  public:
-  Search(const std::vector<double>& values, double target) : values_(values), target_(target) {}
+  // sums_only: only + and -.
+  Search(const std::vector<double>& values, double target, bool sums_only) : values_(values), target_(target), sums_only_(sums_only) {}
 
   // The only expression that uses exactly the numbers `chosen`, or a subset of that size if `chosen` is empty ...
   void over(const std::vector<int>& chosen) {
@@ -66,6 +71,7 @@ class Search {
           if ((op == Op::kAdd || op == Op::kMultiply) && i > k) continue;
           const Term& a = terms[i];
           const Term& b = terms[k];
+          if (sums_only_ && (op == Op::kMultiply || op == Op::kDivide)) continue;
           if (op == Op::kSubtract && a.value < b.value) continue;
           if (op == Op::kDivide && b.value == 0) continue;
           const size_t n_nodes = nodes_.size();
@@ -88,6 +94,7 @@ class Search {
 
   const std::vector<double>& values_;
   double target_;
+  bool sums_only_;
   std::vector<Term> nodes_;
   std::map<std::pair<int64_t, int64_t>, Found> found_;
 };
@@ -129,18 +136,25 @@ std::string asked(std::string_view text) {
   return "answer";
 }
 
-std::optional<RealProblem> solve(const std::string& text, const Decimal& target, bool two_steps) {
+// Whether the answer of the file, with ten digits, is this value.
+bool is_answer(const Decimal& value, const Decimal& target) {
+  const Decimal difference = value - target;
+  return std::abs(difference.to_double()) <= 1e-6 * std::max(1.0, std::abs(target.to_double()));
+}
+
+// All expressions over as many of the numbers as can be.
+std::vector<RealProblem> solve(const std::string& text, const Decimal& target, std::string_view type) {
   std::vector<Number> numbers;
   const std::vector<TextLiteral> literals = literals_with_labels(text);
   for (size_t k = 0; k < literals.size(); ++k) numbers.push_back({literals[k].value, fmt::format("<|n{}|>", k), literals[k].label});
   for (const Decimal& value : numbers_in_words(text, false)) numbers.push_back({value, value.to_string(), value.to_string()});
   const size_t n = numbers.size();
-  if (n < 2 || n > 5 || literals.empty()) return std::nullopt;
+  if (n < 2 || n > 5 || literals.empty()) return {};
   std::vector<double> values;
   for (const Number& number : numbers) values.push_back(number.value.to_double());
-  // All numbers first; then all but one ... At each size there must be one expression only.
-  for (size_t size = std::min<size_t>(n, 4); size >= (two_steps ? 3u : 2u); --size) {
-    Search search(values, target.to_double());
+  // All numbers first; then all but one ...
+  for (size_t size = std::min<size_t>(n, 4); size >= (type == "multiarith" ? 3u : 2u); --size) {
+    Search search(values, target.to_double(), type == "addsub");
     for (uint32_t mask = 1; mask < (1u << n); ++mask) {
       std::vector<int> chosen;
       for (size_t k = 0; k < n; ++k) {
@@ -148,24 +162,64 @@ std::optional<RealProblem> solve(const std::string& text, const Decimal& target,
       }
       if (chosen.size() == size) search.over(chosen);
     }
-    if (search.found().empty()) continue;
-    if (search.found().size() > 1) return std::nullopt;
-    RealProblem problem;
-    const Search::Found& found = search.found().begin()->second;
-    problem.text = text;
-    problem.calculation = tree(found, found.root, numbers);
-    problem.answer = target;
-    problem.plan = asked(text) + " = " + plan_text(problem.calculation);
-    if (problem.calculation.value != target) return std::nullopt;
-    return problem;
+    std::vector<RealProblem> problems;
+    for (const auto& [probes, found] : search.found()) {
+      RealProblem problem;
+      problem.text = text;
+      problem.calculation = tree(found, found.root, numbers);
+      problem.answer = problem.calculation.value;
+      problem.plan = asked(text) + " = " + plan_text(problem.calculation);
+      if (is_answer(problem.answer, target)) problems.push_back(std::move(problem));
+    }
+    if (!search.found().empty()) return problems;
   }
-  return std::nullopt;
+  return {};
+}
+
+std::set<std::string, std::less<>> words_of(std::string_view text) {
+  const std::string skeleton = sentence_skeleton(text);
+  std::set<std::string, std::less<>> words;
+  for (size_t at = 0; at < skeleton.size();) {
+    const size_t end = std::min(skeleton.find(' ', at), skeleton.size());
+    words.insert(skeleton.substr(at, end - at));
+    at = end + 1;
+  }
+  return words;
+}
+
+double jaccard(const std::set<std::string, std::less<>>& a, const std::set<std::string, std::less<>>& b) {
+  size_t both = 0;
+  for (const std::string& word : a) both += b.count(word);
+  return static_cast<double>(both) / static_cast<double>(a.size() + b.size() - both);
+}
+
+// The one of `several` whose expression the most similar of `known` has; nullopt when that is a guess.
+std::optional<RealProblem> most_similar(std::vector<RealProblem>* several, const std::vector<std::pair<std::string, std::set<std::string, std::less<>>>>& known) {
+  constexpr double kSimilar = 0.4, kAhead = 0.05;
+  const auto words = words_of(several->front().text);
+  double best = 0, second = 0;
+  RealProblem* chosen = nullptr;
+  for (RealProblem& candidate : *several) {
+    const std::string form = calculator_text(candidate.calculation);
+    double score = 0;
+    for (const auto& [other_form, other_words] : known) {
+      if (other_form == form) score = std::max(score, jaccard(words, other_words));
+    }
+    if (score > best) {
+      second = std::exchange(best, score);
+      chosen = &candidate;
+    } else {
+      second = std::max(second, score);
+    }
+  }
+  if (best < kSimilar || best - second < kAhead) return std::nullopt;
+  return std::move(*chosen);
 }
 
 }  // namespace
 
 Result<std::vector<RealProblem>> read_mawps(const std::string& path) {
-  std::vector<RealProblem> problems;
+  std::vector<std::vector<RealProblem>> found;
   const Status read = for_each_json_line(path, [&](const Json& object, size_t line) -> Status {
     FS_TRY(const std::string input, string_member(object, "input", path, line));
     FS_TRY(const std::string type, string_member(object, "type", path, line));
@@ -173,10 +227,22 @@ Result<std::vector<RealProblem>> read_mawps(const std::string& path) {
     if (target == nullptr || !target->is_number()) return Error{ErrorCode::kDataLoss, fmt::format("{}:{}: expected a number \"target\"", path, line)};
     const std::optional<Decimal> value = Decimal::parse(fmt::format("{}", target->as_double()));
     if (!value || value->sign() <= 0) return {};
-    if (std::optional<RealProblem> problem = solve(tidied(input), *value, type == "multiarith")) problems.push_back(std::move(*problem));
+    found.push_back(solve(tidied(input), *value, type));
     return {};
   });
   if (!read.ok()) return read.error();
+  std::vector<std::pair<std::string, std::set<std::string, std::less<>>>> known;
+  for (const std::vector<RealProblem>& candidates : found) {
+    if (candidates.size() == 1) known.emplace_back(calculator_text(candidates[0].calculation), words_of(candidates[0].text));
+  }
+  std::vector<RealProblem> problems;
+  for (std::vector<RealProblem>& candidates : found) {
+    if (candidates.size() == 1) {
+      problems.push_back(std::move(candidates[0]));
+    } else if (!candidates.empty()) {
+      if (std::optional<RealProblem> one = most_similar(&candidates, known)) problems.push_back(*std::move(one));
+    }
+  }
   return problems;
 }
 

@@ -62,6 +62,25 @@ TEST(Mawps, OnlyExpressionIsTakenAndGuessesAreNot) {
   EXPECT_EQ(calculator_text((*problems)[1].calculation), "<|n0|>*<|n1|>+<|n2|>");
 }
 
+TEST(Mawps, SimilarSentencesTellWhichOfSeveralExpressionsIsMeant) {
+  const TextFile file(
+      R"({"input":"Ann had 12 caps . If 4 of the caps were lost and each of the rest costs 5 dollars , how much are they ?","target":40.0,"type":"multiarith"})"
+      "\n"
+      R"({"input":"Bo had 9 caps . If 6 of the caps were lost and each of the rest costs 6 dollars , how much are they ?","target":18.0,"type":"multiarith"})"
+      "\n"
+      R"({"input":"Mia saw 3 green and 5 red birds . Tom saw 4 green birds . How many green birds did they see ?","target":7.0,"type":"addsub"})"
+      "\n"
+      R"({"input":"There is 0.1666666666666 cup of oil and 0.6666666666666 cup of water . How many cups are there ?","target":0.8333333333,"type":"addsub"})"
+      "\n");
+  const auto problems = read_mawps(file.path());
+  ASSERT_TRUE(problems.ok()) << problems.error().message;
+  ASSERT_EQ(problems->size(), 4u);
+  EXPECT_EQ(calculator_text((*problems)[0].calculation), "(<|n0|>-<|n1|>)*<|n2|>");
+  EXPECT_EQ(calculator_text((*problems)[1].calculation), "(<|n0|>-<|n1|>)*<|n2|>") << "not with the two sixes exchanged";
+  EXPECT_EQ(calculator_text((*problems)[2].calculation), "<|n0|>+<|n2|>") << "3 * 4 - 5 is no sum";
+  EXPECT_EQ(calculator_text((*problems)[3].calculation), "<|n0|>+<|n1|>") << "answers have ten digits";
+}
+
 TEST(RealProblem, DamagedFilesAreNamedWithTheirLine) {
   const TextFile broken("{\"question\": \"a\", \"answer\": \"b\"}\n{\"question\": 3}\n");
   const auto problems = read_gsm8k(broken.path());
