@@ -18,7 +18,8 @@ namespace {
 
 // A self-signed certificate and its key as PEM files.
 void write_certificate(const std::string& certificate_path, const std::string& key_path) {
-  EVP_PKEY* key = EVP_EC_gen("P-256");
+  char curve[] = "P-256";  // EVP_EC_gen casts const away
+  EVP_PKEY* key = EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", curve);
   X509* certificate = X509_new();
   ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
   X509_gmtime_adj(X509_getm_notBefore(certificate), 0);
