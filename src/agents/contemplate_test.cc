@@ -318,6 +318,16 @@ TEST(Split, APlanThatCopiesANumberWronglyIsRefused) {
   EXPECT_EQ(answer.ledger.to_json().find("details")->find("plan_refused")->as_string(), "plan: it says 8 and leaves out 7");
 }
 
+TEST(Split, APlanInAScriptWithoutBlanksIsNotTakenForMadeUp) {
+  FakeGenerator fake([](const Question& question) -> Result<std::string> {
+    if (has(question.prompt, "Split into questions")) return std::string("{\"questions\": [\"\xE5\x8C\x97\xE4\xBA\xAC\xE7\x9A\x84\xE4\xBA\xBA\xE5\x8F\xA3\", \"\xE4\xB8\x8A\xE6\xB5\xB7 GDP\"]}");
+    if (has(question.prompt, "cite it as")) return std::string("1 [1], 2 [2]");
+    return std::string("Answer: 1");
+  });
+  Heard heard;
+  EXPECT_EQ(n_in_state(run(&fake, ask("Peking and Shanghai?", split()), &heard).ledger, LaneState::kDone), 4);
+}
+
 TEST(Split, APlanThatAsksWhatNobodyAskedIsRefused) {
   FakeGenerator fake([](const Question& question) -> Result<std::string> {
     if (has(question.prompt, "Split into questions")) return std::string(R"({"questions": ["Which bus is late?", "What is the SI unit of absorbed dose?", "So [1]?"]})");

@@ -113,7 +113,7 @@ std::vector<std::string> content_words(std::string_view text) {
   for (size_t i = 0; i <= text.size(); ++i) {
     const char c = i < text.size() ? text[i] : ' ';
     const auto lower = static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
-    if ((lower >= 'a' && lower <= 'z') || static_cast<unsigned char>(c) >= 0x80) {
+    if (lower >= 'a' && lower <= 'z') {
       word.push_back(lower);
     } else if (const std::string whole = std::exchange(word, {}); whole.size() >= 3 && std::find(kEmpty.begin(), kEmpty.end(), whole) == kEmpty.end()) {
       out.push_back(whole);
@@ -128,7 +128,9 @@ size_t made_up(const Plan& plan, const std::string& question) {
   for (size_t i = 0; i < plan.steps.size(); ++i) {
     const PlanStep& step = plan.steps[i];
     const std::vector<std::string> words = content_words(step.question);
-    if (!step.needs.empty() || words.empty() || asked.empty()) continue;
+    // Other scripts do not set words apart by blanks, so nothing is said of them.
+    const bool other_script = std::any_of(step.question.begin(), step.question.end(), [](char c) { return static_cast<unsigned char>(c) >= 0x80; });
+    if (!step.needs.empty() || words.empty() || asked.empty() || other_script) continue;
     // The same beginning will do: "weighs" and "weight".
     const bool shares = std::any_of(words.begin(), words.end(), [&](const std::string& word) {
       return std::any_of(asked.begin(), asked.end(), [&](const std::string& other) { return word.compare(0, 4, other, 0, 4) == 0; });
