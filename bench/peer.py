@@ -3,7 +3,8 @@
 
   bench/peer.py --models DIR --llama BIN [--npm DIR] [--rounds 7] [--out samples.jsonl] [ROW...]
 
-DIR holds llama-1b-TYPE.gguf and qwen2-0.5b-TYPE.gguf (TYPE: Q4_0, Q4_K_M, Q8_0, f16; weights may be random). BIN holds llama-bench,
+DIR holds llama-1b-TYPE.gguf and qwen2-0.5b-TYPE.gguf (TYPE: Q4_0, Q4_K_M, Q8_0, f16; weights may be random), and moe-Q4_0.gguf for the rows
+moe-* (qwen3moe: 12 layers, 1,024 wide, 16 heads of 64 and 4 of keys, 32 experts of 512, 4 chosen, 32,768 tokens). BIN holds llama-bench,
 llama-batched-bench and llama-completion; --npm is a folder with node_modules/node-llama-cpp, a second build of the same engine.
 A row begins with a file in large pages (`firesteel bench` sees to it), and the file is read before each round, because page caches
 forget what was idle. A round runs ours once, then each peer once; what is compared is the ratio within a round. Every sample goes to
@@ -43,10 +44,14 @@ process.exit(0);
 
 def warm(path):
     """Through a mapping that asks for large pages, as our engine reads and leaves the file; `read` would bring it back in small ones."""
-    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as mapping:
-        mapping.madvise(mmap.MADV_HUGEPAGE)
-        for at in range(0, len(mapping), 4096):
-            mapping[at]
+    child = os.fork()  # what this process has touched would count as the peak memory of those that it starts
+    if child == 0:
+        with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as mapping:
+            mapping.madvise(mmap.MADV_HUGEPAGE)
+            for at in range(0, len(mapping), 4096):
+                mapping[at]
+        os._exit(0)
+    os.waitpid(child, 0)
 
 
 def output_of(command):
@@ -196,6 +201,9 @@ ROWS = {
     "start-q4_k_m": ("start", "llama-1b-Q4_K_M", (2,)),
     "prefill-1-thread": ("prefill", "llama-1b-Q4_0", (1, 512)),
     "decode-1-thread": ("decode", "llama-1b-Q4_0", (1, 64)),
+    "moe-prefill": ("prefill", "moe-Q4_0", (2, 512)),
+    "moe-decode": ("decode", "moe-Q4_0", (2, 128)),
+    "moe-branches-8": ("branches", "moe-Q4_0", (2, 8, 512, 64)),
 }
 
 
