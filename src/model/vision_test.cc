@@ -79,16 +79,16 @@ TEST(VisionModel, RowsFollowTheFormula) {
     double projected[32];
     double squares = 0;
     for (size_t d = 0; d < 32; ++d) {
-      double sum = double{file.values["v.patch.bias"][d]};
-      for (size_t k = 0; k < 48; ++k) sum += double{file.values["v.patch.weight"][d * 48 + k]} * double{patches[p * 48 + k]};
+      double sum = static_cast<double>(file.values["v.patch.bias"][d]);
+      for (size_t k = 0; k < 48; ++k) sum += static_cast<double>(file.values["v.patch.weight"][d * 48 + k]) * static_cast<double>(patches[p * 48 + k]);
       projected[d] = sum;
       squares += sum * sum;
     }
     for (size_t d = 0; d < 32; ++d) {
-      const double expected = projected[d] / std::sqrt(squares / 32 + 1e-5) * double{file.values["v.norm.weight"][d]} +
-                              double{file.values["v.row.weight"][p / 5 * 32 + d]} + double{file.values["v.column.weight"][p % 5 * 32 + d]};
+      const double expected = projected[d] / std::sqrt(squares / 32 + 1e-5) * static_cast<double>(file.values["v.norm.weight"][d]) +
+                              static_cast<double>(file.values["v.row.weight"][p / 5 * 32 + d]) + static_cast<double>(file.values["v.column.weight"][p % 5 * 32 + d]);
       // 48 products of f32, then a norm: errors of a few units in the last place of values around 1.
-      ASSERT_NEAR(double{rows[p * 32 + d]}, expected, 2e-5);
+      ASSERT_NEAR(static_cast<double>(rows[p * 32 + d]), expected, 2e-5);
     }
   }
   EXPECT_EQ((*model)->n_parameters(), 48 * 32 + 2 * 32 + 2 * 16 * 32);
