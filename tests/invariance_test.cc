@@ -133,7 +133,7 @@ TEST_P(InvarianceTest, EmbeddingsAreTheMeanOfHiddenStatesHoweverTheyAreCut) {
   model->forward(&exec, *table, workspace.get(), layout, {.rows = rows, .seqs = seqs, .hidden = hidden.data()}, logits.data());
   blocks.release(*pool);
   std::vector<double> sum(dim, 0);
-  for (size_t i = 0; i < hidden.size(); ++i) sum[i % dim] += double{hidden[i]};
+  for (size_t i = 0; i < hidden.size(); ++i) sum[i % dim] += static_cast<double>(hidden[i]);
   double squares = 0;
   for (const double x : sum) squares += x * x;
 

@@ -54,9 +54,9 @@ QuestionShape question_shape(std::string_view question) {
   int n_and = 0;
   // A second thing that is asked, behind the first: "what is X, and how long ...". What stands before the first question word only tells
   // something: "With a power of 551 W, how many seconds ...?" asks once.
-  constexpr std::array<std::string_view, 7> kAskWords = {"what", "how", "which", "who", "when", "where", "why"};
+  constexpr std::array<std::string_view, 7> kQuestionWords = {"what", "how", "which", "who", "when", "where", "why"};
   size_t first_ask = std::string::npos;
-  for (const std::string_view word : kAskWords) {
+  for (const std::string_view word : kQuestionWords) {
     for (size_t at = text.find(word); at != std::string::npos; at = text.find(word, at + 1)) {
       if (at > 0 && std::isalnum(static_cast<unsigned char>(text[at - 1])) != 0) continue;
       first_ask = std::min(first_ask, at);
@@ -64,7 +64,7 @@ QuestionShape question_shape(std::string_view question) {
     }
   }
   const std::string behind = first_ask == std::string::npos ? std::string() : text.substr(first_ask);
-  for (const std::string_view word : kAskWords) {
+  for (const std::string_view word : kQuestionWords) {
     n_and += count_of(behind, fmt::format(" and {} ", word)) + count_of(behind, fmt::format(", {} ", word)) + count_of(behind, fmt::format("; {} ", word));
   }
   const bool choices = count_of(text, "a)") > 0 && count_of(text, "b)") > 0;

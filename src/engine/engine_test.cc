@@ -142,7 +142,7 @@ TEST_F(EngineTest, EmbeddingsAreTheMeanOfAllHiddenStates) {
   uint64_t hash = 1;
   for (const char c : text) {
     hash = FakeModel::mix(hash, static_cast<uint64_t>(static_cast<unsigned char>(c)));
-    for (int64_t i = 0; i < 16; ++i) sum[static_cast<size_t>(i)] += double{FakeModel::hidden_value(hash, i)};
+    for (int64_t i = 0; i < 16; ++i) sum[static_cast<size_t>(i)] += static_cast<double>(FakeModel::hidden_value(hash, i));
   }
   double squares = 0;
   for (const double x : sum) squares += x * x;

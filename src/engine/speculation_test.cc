@@ -169,7 +169,6 @@ TEST_F(SpeculationTest, SiblingsLearnFromEachOther) {
 // When blocks are short a guess must not push out who could still run, nor be lost track of.
 TEST_F(SpeculationTest, WithoutRoomItGoesOnWithoutGuesses) {
   model_->script("abcabcabc", std::string(200, 'a') + "abcabcabcabcabc");
-  EngineStats plain, drafted;
   start({.context_length = 320, .max_draft = 0}, 5);
   const Answer expected = answer(ask("abcabcabc"));
   engine_.reset();

@@ -141,7 +141,7 @@ std::array<int, kEmbeddingDirections> embedding_bins(std::span<const float> embe
     bits = (bits ^ (bits >> 30)) * 0xbf58476d1ce4e5b9u;
     bits = (bits ^ (bits >> 27)) * 0x94d049bb133111ebu;
     bits ^= bits >> 31;
-    for (size_t direction = 0; direction < sums.size(); ++direction) sums[direction] += (bits >> direction) & 1 ? double{embedding[i]} : -double{embedding[i]};
+    for (size_t direction = 0; direction < sums.size(); ++direction) sums[direction] += (bits >> direction) & 1 ? static_cast<double>(embedding[i]) : -static_cast<double>(embedding[i]);
   }
   std::array<int, kEmbeddingDirections> bins{};
   for (size_t direction = 0; direction < sums.size(); ++direction) {

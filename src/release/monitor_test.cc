@@ -159,9 +159,9 @@ TEST(EmbeddingBins, OtherDirectionsAreDriftAndTheSameAreNot) {
     for (size_t k = 0; k < out.size(); ++k) {
       const auto noise = [&](uint64_t seed) { return std::sin(static_cast<double>(seed * 7919 + k * 104'729)); };
       out[k] = static_cast<float>(1.0 + 0.7 * noise(cluster + 3) + 0.3 * noise(cluster * 1000 + i + 50));
-      length += double{out[k]} * double{out[k]};
+      length += static_cast<double>(out[k]) * static_cast<double>(out[k]);
     }
-    for (float& x : out) x = static_cast<float>(double{x} / std::sqrt(length));
+    for (float& x : out) x = static_cast<float>(static_cast<double>(x) / std::sqrt(length));
     return out;
   };
   const auto sums_of = [&](uint64_t first, uint64_t n, uint64_t n_other) {

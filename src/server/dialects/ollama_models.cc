@@ -82,10 +82,10 @@ std::string rfc3339(int64_t unix_s) {
 }
 
 std::string read_ollama_model(const BodyReader& body, const ExchangeContext& context) {
-  constexpr std::string_view kLatest = ":latest";
+  constexpr std::string_view kLatestTag = ":latest";
   const auto name = body.string("model");
-  if (name && name->size() > kLatest.size() && name->substr(name->size() - kLatest.size()) == kLatest) {
-    const std::string base = name->substr(0, name->size() - kLatest.size());
+  if (name && name->size() > kLatestTag.size() && name->substr(name->size() - kLatestTag.size()) == kLatestTag) {
+    const std::string base = name->substr(0, name->size() - kLatestTag.size());
     if (is_model_name(base, context)) return *name;
   }
   return read_model(body, context);
