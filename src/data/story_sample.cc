@@ -233,8 +233,12 @@ class QuestionWriter {
   void tool_target(const Calculation& calculation, const std::string& digits, bool think, Sample* sample) {
     const std::string expression = calculator_text(calculation);
     if (chance(rng_, 75)) {
-      const std::string counted = sample->kind.starts_with("everyday/") ? numbers_that_count(text_, expression) : std::string();
-      sample->target = (think ? think_block(counted + thoughts(plan(calculation))) : std::string()) + calculator_call(expression);
+      if (think) {
+        const std::string counted = sample->kind.starts_with("everyday/") ? numbers_that_count(text_, expression) : std::string();
+        const std::string planned = thoughts(plan(calculation));
+        sample->target = think_block(counted + (counted.empty() || planned.empty() ? "" : "\n") + planned);
+      }
+      sample->target += calculator_call(expression);
       return;
     }
     // After the result: the call stands in the history with plain digits, and the result is the next literal.
@@ -346,7 +350,9 @@ std::string numbers_that_count(std::string_view text, std::string_view expressio
   const size_t n = find_number_literals(text).size();
   if (n < 3 || n > 12) return {};
   std::string lines;
-  for (size_t k = 0; k < n; ++k) lines += fmt::format("{} {}\n", marker(k), expression.find(marker(k)) == std::string_view::npos ? "no" : "yes");
+  for (size_t k = 0; k < n; ++k) {
+    lines += fmt::format("{}{} {}", k == 0 ? "" : "\n", marker(k), expression.find(marker(k)) == std::string_view::npos ? "no" : "yes");
+  }
   return lines;
 }
 

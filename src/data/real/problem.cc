@@ -109,11 +109,6 @@ std::optional<Version> varied(const RealProblem& problem, Rng* rng) {
   return std::nullopt;
 }
 
-std::string without_line_end(std::string text) {
-  if (text.ends_with('\n')) text.pop_back();
-  return text;
-}
-
 RealProblem reworded(RealProblem problem, const OtherStories& others, Rng* rng) {
   if (rng->below(100) < 15) return problem;
   const uint64_t what = rng->below(100);
@@ -264,7 +259,7 @@ Sample make_real_sample(const RealProblem& original, std::string_view kind, Spli
     sample.tools = true;
     const std::string expression = calculator_text(version.calculation);
     if (rng->below(100) < 85) {
-      sample.target = (sample.thinking ? think_block(without_line_end(numbers_that_count(version.text, expression))) : std::string()) + calculator_call(expression);
+      sample.target = (sample.thinking ? think_block(numbers_that_count(version.text, expression)) : std::string()) + calculator_call(expression);
       return sample;
     }
     const std::vector<NumberLiteral> literals = find_number_literals(version.text);

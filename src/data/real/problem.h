@@ -53,12 +53,14 @@ std::optional<Decimal> evaluate_with(const Calculation& calculation, const std::
 Result<std::vector<RealProblem>> read_gsm8k(const std::string& path);
 Result<std::vector<RealProblem>> read_mawps(const std::string& path);
 
-// A sample of one problem, without a plan: plans made from the words of these texts are poor, and a model that learnt them rambled (41 % of
-// MAWPS's held-out half after 16M tokens). With new random numbers in up to 70 % of the draws of training, and in
-// other words in most (reword.h; `others`: what may stand in between, from problems of training); never in evaluation.
+// What may stand in between when training tells a problem in other words, from other problems of training (reword.h).
 struct OtherStories {
   std::vector<std::string> asides, facts;
 };
+
+// A sample of one problem, without a plan: plans made from the words of these texts are poor, and a model that learnt them rambled (41 % of
+// MAWPS's held-out half after 16M tokens). With new random numbers in up to 70 % of the draws of training, and in
+// other words in most (reword.h); never in evaluation.
 Sample make_real_sample(const RealProblem& problem, std::string_view kind, Split split, const OtherStories& others, Rng* rng);
 
 }  // namespace firesteel

@@ -6,6 +6,7 @@
 #include <charconv>
 #include <utility>
 
+#include "base/ascii.h"
 #include "base/number_literals.h"
 #include "data/real/reword_words.h"
 
@@ -16,18 +17,11 @@ constexpr size_t kMaxLiterals = 12;
 
 bool is_word(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); }
 bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
-char lower(char c) { return is_upper(c) ? static_cast<char>(c - 'A' + 'a') : c; }
-
-std::string lowered(std::string_view text) {
-  std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(), lower);
-  return out;
-}
 
 // Where `phrase` stands as whole words at or after `from`, whatever its first letter's case; npos if nowhere.
 size_t find_phrase(std::string_view text, std::string_view phrase, size_t from = 0) {
   for (size_t at = from; at + phrase.size() <= text.size(); ++at) {
-    if (lower(text[at]) != lower(phrase[0]) || text.substr(at + 1, phrase.size() - 1) != phrase.substr(1)) continue;
+    if (lower_ascii(text[at]) != lower_ascii(phrase[0]) || text.substr(at + 1, phrase.size() - 1) != phrase.substr(1)) continue;
     const size_t end = at + phrase.size();
     if ((at > 0 && is_word(text[at - 1])) || (is_word(phrase.back()) && end < text.size() && is_word(text[end]))) continue;
     return at;
@@ -111,6 +105,19 @@ bool begins_with_pronoun(std::string_view sentence) {
   return std::find(std::begin(kPronouns), std::end(kPronouns), first) != std::end(kPronouns);
 }
 
+// Where the sentence of the first question begins; npos without one.
+size_t question_start(std::string_view text) {
+  const size_t mark = text.find('?');
+  if (mark == std::string_view::npos) return mark;
+  size_t question = 0;
+  for (const size_t start : sentence_starts(text)) {
+    if (start < mark) question = start;
+  }
+  return question;
+}
+
+bool is_independent_question(std::string_view question) { return question.starts_with("How") || question.starts_with("What"); }
+
 void move_tokens(Calculation* c, int from, int by) {
   if (c->is_number() && c->text.starts_with("<|n")) {
     int k = 0;
@@ -166,7 +173,7 @@ std::string with_other_phrases(std::string_view text, Rng* rng) {
 bool is_aside(std::string_view sentence) {
   if (sentence.size() < 15 || sentence.size() > 110 || !sentence.ends_with(".") || begins_with_pronoun(sentence)) return false;
   const size_t n = find_number_literals(sentence).size();
-  const std::string text = lowered(sentence);
+  const std::string text = lower_ascii(sentence);
   for (const std::string_view pronoun : {"they", "them", "rest", "these", "those", "other", "another", "more", "left", "total", "all", "each", "than", "if"}) {
     if (has_phrase(text, pronoun)) return false;
   }
@@ -186,15 +193,11 @@ std::vector<std::string> asides(const std::vector<RealProblem>& problems) {
 }
 
 std::string facts_of(const RealProblem& problem) {
-  const std::vector<size_t> starts = sentence_starts(problem.text);
-  const size_t mark = problem.text.find('?');
-  size_t question = 0;
-  for (const size_t start : starts) {
-    if (start < mark) question = start;
-  }
-  const std::string facts = problem.text.substr(0, question == 0 ? 0 : question - 1);
+  const size_t question = question_start(problem.text);
+  if (question == std::string::npos || question == 0) return {};
+  const std::string facts = problem.text.substr(0, question - 1);
   const size_t n = find_number_literals(facts).size();
-  const bool told = mark != std::string::npos && facts.size() <= 200 && n >= 1 && n <= 4 && !people_in(facts).empty() && !begins_with_pronoun(facts);
+  const bool told = facts.size() <= 200 && n >= 1 && n <= 4 && !people_in(facts).empty() && !begins_with_pronoun(facts);
   return told ? facts : std::string();
 }
 
@@ -208,7 +211,7 @@ std::string with_other_sentences(std::string_view text, Rng* rng) {
   const auto decapitalised = [&](std::string sentence) {
     const std::string_view first = std::string_view(sentence).substr(0, sentence.find_first_of(" ,'."));
     static constexpr std::string_view kWords[] = {"He", "She", "They", "It", "His", "Her", "Their", "The", "There", "Each", "Then", "Later", "After", "A", "An", "In", "On", "At", "One", "Some", "How", "What", "Now", "During", "Today", "This", "For", "When"};
-    if (std::find(std::begin(kWords), std::end(kWords), first) != std::end(kWords)) sentence[0] = lower(sentence[0]);
+    if (std::find(std::begin(kWords), std::end(kWords), first) != std::end(kWords)) sentence[0] = lower_ascii(sentence[0]);
     return sentence;
   };
   const auto is_question = [](std::string_view sentence) { return sentence.ends_with("?") && (sentence.starts_with("How ") || sentence.starts_with("What ")); };
@@ -258,17 +261,6 @@ std::string with_other_sentences(std::string_view text, Rng* rng) {
 
 namespace {
 
-// Where the sentence of the first question begins; npos without one.
-size_t question_start(std::string_view text) {
-  const size_t mark = text.find('?');
-  if (mark == std::string_view::npos) return mark;
-  size_t question = 0;
-  for (const size_t start : sentence_starts(text)) {
-    if (start < mark) question = start;
-  }
-  return question;
-}
-
 // Whether what others have might count, too.
 bool asks_for_total(std::string_view question) {
   for (const std::string_view total : {"total", "all", "altogether", "together", "they", "combined", "both", "everyone", "there", "sum", "we", "people"}) {
@@ -276,8 +268,6 @@ bool asks_for_total(std::string_view question) {
   }
   return false;
 }
-
-bool is_independent_question(std::string_view question) { return question.starts_with("How") || question.starts_with("What"); }
 
 // `text` put into `problem` at `at`, its people under names that the problem has not.
 std::optional<RealProblem> inserted(const RealProblem& problem, std::string added, size_t at, Rng* rng) {
@@ -307,7 +297,7 @@ std::optional<RealProblem> with_aside(const RealProblem& problem, std::string_vi
   const std::string_view text = problem.text;
   const size_t question = question_start(text);
   if (question == std::string_view::npos) return std::nullopt;
-  const std::string asked = lowered(text.substr(question));
+  const std::string asked = lower_ascii(text.substr(question));
   if (asks_for_total(asked)) return std::nullopt;
   std::vector<size_t> places = {0};
   for (const size_t start : sentence_starts(text)) {
@@ -326,7 +316,7 @@ std::optional<RealProblem> with_other_story(const RealProblem& problem, std::str
   const std::string_view text = problem.text;
   const size_t question = question_start(text);
   if (question == std::string_view::npos || facts.empty()) return std::nullopt;
-  if (asks_for_total(lowered(text.substr(question)))) return std::nullopt;
+  if (asks_for_total(lower_ascii(text.substr(question)))) return std::nullopt;
   const bool named = !people_in(text.substr(question)).empty();
   std::string added(facts);
   if (named && rng->below(2) == 0) added = about_same_things(std::move(added), text, rng);
