@@ -10,6 +10,7 @@
 #include "data/caller_system.h"
 #include "data/compose.h"
 #include "data/draw.h"
+#include "data/reading.h"
 #include "data/renderer.h"
 
 namespace firesteel {
@@ -234,9 +235,9 @@ class QuestionWriter {
     const std::string expression = calculator_text(calculation);
     if (chance(rng_, 75)) {
       if (think) {
-        const std::string counted = sample->kind.starts_with("everyday/") ? numbers_that_count(text_, expression) : std::string();
+        const std::string read = sample->kind.starts_with("everyday/") ? reading(text_, expression) : std::string();
         const std::string planned = thoughts(plan(calculation));
-        sample->target = think_block(counted + (counted.empty() || planned.empty() ? "" : "\n") + planned);
+        sample->target = think_block(read + (read.empty() || planned.empty() ? "" : "\n") + planned);
       }
       sample->target += calculator_call(expression);
       return;
@@ -344,16 +345,6 @@ Attempt chat_attempt(const Story& story, Split split, Rng* rng) {
 
 std::string think_block(std::string_view thinking) {
   return thinking.empty() ? std::string("<think>\n</think>\n\n") : fmt::format("<think>\n{}\n</think>\n\n", thinking);
-}
-
-std::string numbers_that_count(std::string_view text, std::string_view expression) {
-  const size_t n = find_number_literals(text).size();
-  if (n < 3 || n > 12) return {};
-  std::string lines;
-  for (size_t k = 0; k < n; ++k) {
-    lines += fmt::format("{}{} {}", k == 0 ? "" : "\n", marker(k), expression.find(marker(k)) == std::string_view::npos ? "no" : "yes");
-  }
-  return lines;
 }
 
 std::string calculator_call(std::string_view expression) {

@@ -16,8 +16,4 @@ Result<Sample> make_story_sample(const Story& story, size_t ask, Split split, Rn
 std::string think_block(std::string_view thinking);                 // "<think>\n...\n</think>\n\n"
 std::string calculator_call(std::string_view expression);           // "<tool_call>\n{...}\n</tool_call>"
 
-// Where at least three numbers stand in a text: for each of its literals, in order, whether the expression has it ("<|n0|> yes\n<|n1|> no ...", a line each);
-// else empty. A small model that has to choose numbers while it writes an expression takes too few or too many; here each is decided by itself.
-std::string numbers_that_count(std::string_view text, std::string_view expression);
-
 }  // namespace firesteel

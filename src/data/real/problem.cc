@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/number_literals.h"
+#include "data/reading.h"
 #include "data/real/reword.h"
 #include "data/renderer.h"
 #include "data/story_sample.h"
@@ -259,7 +260,7 @@ Sample make_real_sample(const RealProblem& original, std::string_view kind, Spli
     sample.tools = true;
     const std::string expression = calculator_text(version.calculation);
     if (rng->below(100) < 85) {
-      sample.target = (sample.thinking ? think_block(numbers_that_count(version.text, expression)) : std::string()) + calculator_call(expression);
+      sample.target = (sample.thinking ? think_block(reading(version.text, expression)) : std::string()) + calculator_call(expression);
       return sample;
     }
     const std::vector<NumberLiteral> literals = find_number_literals(version.text);

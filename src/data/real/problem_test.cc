@@ -114,12 +114,6 @@ TEST(RealProblem, NewNumbersKeepTheExpressionTrue) {
   EXPECT_LT(n_changed, 200);
 }
 
-TEST(RealProblem, NumbersThatCountAreNamedWhereThereIsAChoice) {
-  EXPECT_EQ(numbers_that_count("2 pens, 3 cups, 1,200 hats", "<|n2|>-<|n0|>"), "<|n0|> yes\n<|n1|> no\n<|n2|> yes");
-  EXPECT_EQ(numbers_that_count("2 pens and 3 cups", "<|n0|>"), "");
-  EXPECT_EQ(numbers_that_count("1 2 3 4 5 6 7 8 9 10 11", "<|n1|>+<|n10|>").substr(0, 18), "<|n0|> no\n<|n1|> y");
-}
-
 TEST(RealProblem, SkeletonHidesNumbersAndNames) {
   EXPECT_EQ(sentence_skeleton("Joan found 79 shells . She gave Mike 63 of the shells ."), sentence_skeleton("Tom found 7 shells. She gave Ann 1,200 of the shells."));
   EXPECT_NE(sentence_skeleton("Joan found 79 shells."), sentence_skeleton("Joan found 79 stones."));
