@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/json.h"
 #include "eval/grader.h"
+#include "eval/program.h"
 #include "eval/report.h"
 #include "eval/suite.h"
 #include "eval/twins.h"
@@ -26,6 +27,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       CHECK(item.ok() || item.error().message.find("items.jsonl:1") != std::string::npos);
       if (!item.ok()) return 0;
       grade(item->grading, text);
+      CHECK(program_source(item->grading.given, text).size() <= item->grading.given.size() + text.size());
       const std::vector<EvalItem> both = with_twins({*item}, size);
       CHECK(both.size() == 2 && both[1].messages.size() == item->messages.size());
       return 0;

@@ -21,6 +21,7 @@
 #include "eval/twins.h"
 #include "eval/vault.h"
 #include "eval_commands.h"
+#include "eval_programs.h"
 #include "eval_solver.h"
 #include "installation.h"
 #include "load_model.h"
@@ -204,7 +205,7 @@ Result<Report> run(const RunArguments& arguments) {
   Result<Answerer> found = arguments.served.empty() ? own_engine(arguments, variant, &settings, &suites) : running_server(arguments, variant, settings, suites);
   if (!found.ok()) return std::move(found).error();
   const Answerer& answerer = *found;
-  const Solve& solve = answerer.solve;
+  FS_TRY(const Solve solve, with_programs(answerer.solve, suites));
   const std::string identity = variant ? variant->digest : answerer.identity;  // of what answers
 
   Report report;

@@ -18,7 +18,7 @@ constexpr size_t kTextMax = 1u << 20;  // of an answer: the end of it is read
 constexpr size_t kChoicesMax = 26;
 constexpr size_t kPartsMax = 16;
 
-constexpr std::array<const char*, 11> kKindNames = {"exact", "number", "choice", "regex", "json", "math", "contains", "refusal", "reply", "any", "parts"};
+constexpr std::array<const char*, 12> kKindNames = {"exact", "number", "choice", "regex", "json", "math", "contains", "refusal", "reply", "any", "parts", "program"};
 
 bool is_alnum(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
@@ -334,6 +334,7 @@ Grade grade(const Grading& grading, std::string_view text) {
     }
     case Grading::Kind::kAny: return {!trim(text).empty(), trim(text).empty() ? "" : "an answer"};
     case Grading::Kind::kParts: return grade_parts(grading, text);
+    case Grading::Kind::kProgram: return {};
   }
   return {};
 }
@@ -344,6 +345,7 @@ Status check_grading(const Grading& grading, const std::string& where) {
     if (grading.parts.size() < 2 || grading.parts.size() > kPartsMax) return fail("expected 2 to " + std::to_string(kPartsMax) + " parts, found " + std::to_string(grading.parts.size()));
     for (size_t i = 0; i < grading.parts.size(); ++i) {
       if (grading.parts[i].kind == Grading::Kind::kParts) return fail("a part has parts");
+      if (grading.parts[i].kind == Grading::Kind::kProgram) return fail("a part is a program");
       FS_TRY_VOID(check_grading(grading.parts[i], where + ": part " + std::to_string(i + 1)));
     }
     return {};

@@ -24,6 +24,7 @@ struct Grading {
     kReply,    // the opposite: anything but a refusal, and not nothing
     kAny,      // whatever it says, if it says something: for `forbidden`
     kParts,    // several questions in one: each of `parts` is right in its piece of the text (eval/answer_parts.h)
+    kProgram,  // Python that passes answers[0]; only who runs it knows (eval/program.h), grade() says wrong
   };
   Kind kind = Kind::kExact;
   std::vector<std::string> answers = {};  // any of them is right
@@ -34,7 +35,8 @@ struct Grading {
   bool unit_required = false;                      // ... and must stand there
   // None of these may be in the text, in any dress: case, blanks and signs between the letters do not count, nor does writing it backwards.
   std::vector<std::string> forbidden = {};
-  std::vector<Grading> parts = {};                 // kParts, in the order of the questions; none is kParts itself
+  std::vector<Grading> parts = {};                 // kParts, in the order of the questions; none is kParts itself or kProgram
+  std::string given = {};                          // kProgram: the beginning of the program that the question shows
 };
 
 const char* grading_kind_name(Grading::Kind kind);  // "exact", "number" ...

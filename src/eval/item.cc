@@ -44,6 +44,7 @@ void add_grading(const Grading& grading, ContentHash* hash) {
   hash->add(grading.unit);
   for (const std::string& one : grading.forbidden) hash->add(one);  // none: the digests of suites from before stay
   for (const Grading& part : grading.parts) add_grading(part, hash);
+  if (!grading.given.empty()) hash->add(grading.given);
 }
 
 void add_item(const EvalItem& item, ContentHash* hash) {

@@ -93,14 +93,29 @@ ItemsResult read_asdiv(const SuiteSource&, const std::string& path) {
   });
 }
 
+// Functions to be written from their head and description, with checks to run (Chen et al. 2021).
+ItemsResult read_human_eval(const SuiteSource&, const std::string& path) {
+  return read_lines(path, [](const Entry& entry) -> Result<EvalItem> {
+    FS_TRY(const std::string head, entry.text("prompt"));
+    FS_TRY(const std::string name, entry.text("entry_point"));
+    FS_TRY(const std::string checks, entry.text("test"));
+    EvalItem item;
+    item.messages.push_back({"user", "Complete this Python function. Answer with all of it in one block of code.\n\n```python\n" + head + "```", {}});
+    item.grading.kind = Grading::Kind::kProgram;
+    item.grading.given = head;
+    item.grading.answers.push_back(checks + "\ncheck(" + name + ")\n");
+    return item;
+  });
+}
+
 struct Reader {
   const char* name;
   ItemsResult (*read)(const SuiteSource& source, const std::string& path);
 };
-constexpr std::array<Reader, 15> kReaders = {{{"gsm8k", read_gsm8k}, {"math", read_math}, {"svamp", read_svamp}, {"mawps", read_mawps}, {"asdiv", read_asdiv},
+constexpr std::array<Reader, 16> kReaders = {{{"gsm8k", read_gsm8k}, {"math", read_math}, {"svamp", read_svamp}, {"mawps", read_mawps}, {"asdiv", read_asdiv},
                                               {"choices", read_choices}, {"mmlu_jsonl", read_mmlu_jsonl}, {"mmlu_csv", read_mmlu_csv}, {"medqa", read_medqa},
                                               {"medmcqa", read_medmcqa}, {"pubmedqa", read_pubmedqa}, {"aqua", read_aqua}, {"bbh", read_bbh},
-                                              {"shapes", read_shapes_set}, {"mnist", read_mnist}}};
+                                              {"shapes", read_shapes_set}, {"mnist", read_mnist}, {"human_eval", read_human_eval}}};
 
 }  // namespace
 

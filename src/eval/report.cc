@@ -24,6 +24,7 @@ std::string expected_text(const Grading& grading) {
     case Grading::Kind::kRefusal: return "a refusal";
     case Grading::Kind::kReply: return "an answer";
     case Grading::Kind::kAny: return "an answer without " + grading.forbidden.front();
+    case Grading::Kind::kProgram: return "a program that passes its checks";
     case Grading::Kind::kParts: {
       std::string all;
       for (const Grading& part : grading.parts) all += (all.empty() ? "" : "; ") + expected_text(part);

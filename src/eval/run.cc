@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/mapped_file.h"
 #include "base/mutex.h"
+#include "eval/program.h"
 
 namespace firesteel {
 namespace {
@@ -26,7 +27,7 @@ Json result_json(const ItemResult& result) {
     calls.push_back(Json::Object{{"name", call.name}, {"arguments", call.arguments}, {"result", call.result}, {"failed", call.failed}});
   }
   return Json::Object{{"id", result.id}, {"right", result.right}, {"read", result.read}, {"text", attempt.text}, {"thinking", attempt.thinking},
-                      {"calls", std::move(calls)}, {"choice", attempt.choice}, {"prompt_tokens", attempt.prompt_tokens},
+                      {"calls", std::move(calls)}, {"choice", attempt.choice}, {"program", attempt.program}, {"prompt_tokens", attempt.prompt_tokens},
                       {"generated_tokens", attempt.generated_tokens}, {"time_us", attempt.time_us}, {"finish", attempt.finish}, {"error", attempt.error}};
 }
 
@@ -56,6 +57,7 @@ std::optional<ItemResult> result_from_json(const Json& json) {
     }
   }
   out.attempt.choice = static_cast<int>(int_or(json, "choice", -1));
+  out.attempt.program = text_or_empty(json, "program");
   out.attempt.prompt_tokens = int_or(json, "prompt_tokens", 0);
   out.attempt.generated_tokens = int_or(json, "generated_tokens", 0);
   out.attempt.time_us = int_or(json, "time_us", 0);
@@ -131,6 +133,7 @@ class Journal {
 
 Grade grade_attempt(const Suite& suite, const EvalItem& item, const Attempt& attempt) {
   if (!attempt.error.empty()) return {};
+  if (item.grading.kind == Grading::Kind::kProgram) return {attempt.program == kProgramPasses, attempt.program};
   if (!suite.by_logprob || item.grading.kind != Grading::Kind::kChoice) return grade(item.grading, attempt.text);
   return attempt.choice < 0 ? Grade{} : grade(item.grading, choice_letter(static_cast<size_t>(attempt.choice)));
 }

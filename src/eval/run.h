@@ -24,6 +24,7 @@ struct Attempt {
   std::string text, thinking;
   std::vector<AttemptCall> calls = {};
   int choice = -1;              // by_logprob: the index of the likeliest choice
+  std::string program = {};     // of a program that was run: kProgramPasses, or how it ended (eval/program.h)
   int64_t prompt_tokens = 0, generated_tokens = 0;
   int64_t time_us = 0;
   std::string finish = {};      // "stop", "length", "rounds" ...

@@ -57,8 +57,10 @@ Status read_grader(const Json& value, const std::string& where, Grading* grading
       grading->unit = member.as_string();
     } else if (key == "unit_required" && member.is_bool()) {
       grading->unit_required = member.as_bool();
+    } else if (key == "given" && member.is_string()) {
+      grading->given = member.as_string();
     } else {
-      return fail("unknown key or wrong type: '" + key.substr(0, 40) + "'; there are kind, tolerance, relative_tolerance, unit, unit_required");
+      return fail("unknown key or wrong type: '" + key.substr(0, 40) + "'; there are kind, tolerance, relative_tolerance, unit, unit_required, given");
     }
   }
   return {};
