@@ -1,6 +1,5 @@
 // split: a plan of questions, those that are ready at once, and an answer that cites them.
 #include <algorithm>
-#include <array>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -14,6 +13,7 @@
 #include "agents/plan.h"
 #include "agents/plan_form.h"
 #include "agents/prompts.h"
+#include "agents/words.h"
 #include "base/number_literals.h"
 
 namespace firesteel {
@@ -102,24 +102,6 @@ std::string miscopied_number(const Plan& plan, const std::string& question) {
     if (lost.empty() && !holds_number(all, one.value)) lost = one.value;
   }
   return foreign.empty() || lost.empty() ? std::string() : "it says " + foreign + " and leaves out " + lost;
-}
-
-// Words of three letters and more, in lower case, without those that say nothing of what is asked about.
-std::vector<std::string> content_words(std::string_view text) {
-  constexpr std::array<std::string_view, 36> kEmpty = {"what", "which", "when", "where", "many", "much", "that", "this", "does", "have", "with", "from", "there", "answer", "question", "will", "the", "and",
-                                                       "how", "who", "why", "are", "was", "were", "for", "its", "has", "can", "did", "you", "one", "all", "any", "not", "would", "should"};
-  std::vector<std::string> out;
-  std::string word;
-  for (size_t i = 0; i <= text.size(); ++i) {
-    const char c = i < text.size() ? text[i] : ' ';
-    const auto lower = static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
-    if (lower >= 'a' && lower <= 'z') {
-      word.push_back(lower);
-    } else if (const std::string whole = std::exchange(word, {}); whole.size() >= 3 && std::find(kEmpty.begin(), kEmpty.end(), whole) == kEmpty.end()) {
-      out.push_back(whole);
-    }
-  }
-  return out;
 }
 
 // A planned question that shares neither a word nor a number with what was asked, nor refers to another, was made up. 0 when there is none.
