@@ -70,7 +70,14 @@ class CrawlTest : public AppTest {
 };
 
 TEST_F(CrawlTest, EveryIdInAnAddress) {
+  generator_.allow(2);  // the fork is under way until the end
+  TestClient client(server_->port());
+  client.send(http_request("POST", "/v1/fork", R"({"context": "secret", "branches": [" a b c d", " b c d e"], "stream": true})", "x-api-key: " + mine_ + "\r\n"));
+  ASSERT_TRUE(client.receive_until("\"branch\":1"));
+  const size_t id_at = client.buffered().find("\"id\":\"") + 6;
+  const std::string fork = client.buffered().substr(id_at, client.buffered().find('"', id_at) - id_at);
   const std::pair<const char*, const std::string*> kOwned[] = {
+      {"/v1/fork/", &fork},
       {"/v1/responses/", &response_},
       {"/v1/files/", &file_},
       {"/v1/batches/", &batch_},
@@ -140,6 +147,8 @@ TEST_F(CrawlTest, EveryIdInAnAddress) {
   }
   EXPECT_GE(n_tried, 25u);
   // All is still there.
+  EXPECT_EQ(ask("POST", "/v1/fork/" + fork + "/branches/1/cancel", mine_).status, 202);
+  EXPECT_TRUE(client.receive_until("\"finish_reason\":\"cancelled\""));
   for (const std::string& path : {"/v1/responses/" + response_, "/v1/files/" + file_, "/v1/files/" + file_ + "/content", "/v1/batches/" + batch_,
                                   "/firesteel/v1/conversations/" + conversation_}) {
     EXPECT_EQ(ask("GET", path, mine_).status, 200) << path;

@@ -3,14 +3,17 @@
 #include <sys/random.h>
 
 #include <algorithm>
+#include <charconv>
 #include <map>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "base/clock.h"
+#include "server/conversation_json.h"
 #include "server/generation_reply.h"
 #include "server/own_api.h"
+#include "server/running_answers.h"
 
 namespace firesteel {
 namespace {
@@ -292,7 +295,7 @@ class ForkEncoder final : public ReplyEncoder {
   int n_done_ = 0;
 };
 
-HttpReply run_fork(ServerContext* context, Call& call) {
+HttpReply run_fork(ServerContext* context, const std::shared_ptr<RunningAnswers>& running, Call& call) {
   const Result<Json> body = read_json_body(call);
   std::string().swap(call.request.body);
   if (!body.ok()) return own_error(call, own_api_error(body.error()));
@@ -317,14 +320,34 @@ HttpReply run_fork(ServerContext* context, Call& call) {
   GenerationHooks hooks;
   hooks.cancel_is_done = true;
   hooks.error_is_done = true;
-  return start_generation(context, call, std::move(exchange), std::move(hooks));
+  hooks.cancel = std::make_shared<CancelHandle>();
+  const std::string id = call.request.request_id;
+  hooks.before_settle = [running, id](const GenerationOutcome&, std::function<void(Status)> done) {
+    running->remove(id);
+    done({});
+  };
+  const std::shared_ptr<CancelHandle> cancel = hooks.cancel;
+  HttpReply reply = start_generation(context, call, std::move(exchange), std::move(hooks));
+  if (!std::holds_alternative<HttpResponse>(reply)) running->add(id, owner_of(call), cancel);  // before its first byte: nothing is polled yet
+  return reply;
 }
 
 }  // namespace
 
 void add_fork_routes(ServerContext* context, Router* router) {
+  const auto running = std::make_shared<RunningAnswers>();
+  router->add(Route(HttpMethod::kPost, "/v1/fork/{}/branches/{}/cancel", "fork.branch.cancel", RouteAccess::needs(Scope::kInference), RouteLimits(4096),
+                    Dialect::kFiresteel, [running](Call& call) -> HttpReply {
+                      const std::shared_ptr<CancelHandle> handle = running->find(owner_of(call), call.request.path_parameters.at(0));
+                      const std::string& number = call.request.path_parameters.at(1);
+                      size_t branch = 0;  // as its events count: from 0
+                      const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), branch);
+                      const bool is_number = error == std::errc() && end == number.data() + number.size();
+                      if (handle == nullptr || !is_number || !handle->cancel_branch(branch)) return not_found(call);
+                      return json_response(202, "{}");
+                    }));
   router->add(Route(HttpMethod::kPost, "/v1/fork", "fork", RouteAccess::needs(Scope::kInference), RouteLimits(context->options.prompt_body_bytes_max),
-                    Dialect::kFiresteel, [context](Call& call) { return run_fork(context, call); }));
+                    Dialect::kFiresteel, [context, running](Call& call) { return run_fork(context, running, call); }));
 }
 
 }  // namespace firesteel

@@ -64,6 +64,35 @@ TEST_F(ForkTest, ABudgetIsShared) {
   EXPECT_EQ(answer.find("usage")->find("completion_tokens")->as_int(), 7);
 }
 
+TEST_F(ForkTest, OneBranchIsCancelledAndTheOthersGoOn) {
+  begin();
+  const std::string foreign = key(kDefaultScopes, {}, other_tenant_);
+  generator_.allow(2);
+  TestClient client(server_->port());
+  client.send(http_request("POST", "/v1/fork", R"({"context": "once upon", "branches": [" a time", " the hill", " a sea"], "stream": true})", "x-api-key: " + secret_ + "\r\n"));
+  ASSERT_TRUE(client.receive_until("\"branch\":2"));
+  const size_t at = client.buffered().find("\"id\":\"") + 6;
+  const std::string id = client.buffered().substr(at, client.buffered().find('"', at) - at);
+  const auto cancel = [&](const std::string& secret, const std::string& of, const std::string& branch) { return ask("POST", "/v1/fork/" + of + "/branches/" + branch + "/cancel", secret).status; };
+  EXPECT_EQ(cancel(foreign, id, "1"), 404);
+  EXPECT_EQ(cancel("", id, "1"), 401);
+  for (const char* const none : {"3", "-1", "1x", "18446744073709551616"}) EXPECT_EQ(cancel(secret_, id, none), 404) << none;
+  EXPECT_EQ(cancel(secret_, "req_none", "1"), 404);
+  EXPECT_EQ(generator_.n_cancelled(), 0);
+
+  EXPECT_EQ(cancel(secret_, id, "1"), 202);
+  ASSERT_TRUE(client.receive_until("\"finish_reason\":\"cancelled\""));
+  EXPECT_EQ(client.buffered().find("event: done"), std::string::npos);  // two still write
+  EXPECT_EQ(cancel(secret_, id, "1"), 404);  // it has ended
+  generator_.allow_all();
+  ASSERT_TRUE(client.receive_until("event: done"));
+  const std::string& all = client.buffered();
+  size_t n_stopped = 0;
+  for (size_t found = 0; (found = all.find("\"finish_reason\":\"stop\"", found)) != std::string::npos; ++found) ++n_stopped;
+  EXPECT_EQ(n_stopped, 2u);
+  EXPECT_EQ(cancel(secret_, id, "0"), 404);
+}
+
 TEST_F(ForkTest, WrongRequestsNameThePlace) {
   begin();
   const auto refusal = [&](const std::string& body) {

@@ -68,20 +68,29 @@ Result<std::vector<std::unique_ptr<TokenStream>>> start_fork(ServerContext* cont
 void CancelHandle::cancel() {
   MutexLock lock(mutex_);
   cancelled_ = true;
-  for (TokenStream* stream : streams_) stream->cancel();
+  for (TokenStream* stream : streams_) {
+    if (stream != nullptr) stream->cancel();
+  }
 }
 
 bool CancelHandle::cancel_lane(int lane) {
   MutexLock lock(mutex_);
   for (TokenStream* stream : streams_) {
-    if (stream->cancel_lane(lane)) return true;
+    if (stream != nullptr && stream->cancel_lane(lane)) return true;
   }
   return false;
 }
 
+bool CancelHandle::cancel_branch(size_t branch) {
+  MutexLock lock(mutex_);
+  if (branch >= streams_.size() || streams_[branch] == nullptr) return false;
+  streams_[branch]->cancel();
+  return true;
+}
+
 bool CancelHandle::confirm(size_t choice, int64_t question, ConfirmWord word) {
   MutexLock lock(mutex_);
-  return choice < streams_.size() && streams_[choice]->confirm(question, word);
+  return choice < streams_.size() && streams_[choice] != nullptr && streams_[choice]->confirm(question, word);
 }
 
 // The store's answer, which comes on a thread of its own, perhaps after the client has left.
@@ -187,6 +196,10 @@ void GenerationReply::note_text(size_t choice, const GenerateEvent& event) {
 
 void GenerationReply::on_done(size_t choice, GenerateEvent event, std::string* bytes) {
   note_text(choice, event);
+  if (work_.cancel != nullptr) {
+    MutexLock lock(work_.cancel->mutex_);
+    if (choice < work_.cancel->streams_.size()) work_.cancel->streams_[choice] = nullptr;
+  }
   if (choice == 0) event.usage.cached_tokens = std::max<int64_t>(0, event.usage.cached_tokens - work_.n_context_tokens);
   usage_[choice] = event.usage;
   if (event.report != nullptr) add_agent_spans(*event.report, wall_clock().now_us() - (system_clock().now_us() - start_us_), work_.span);

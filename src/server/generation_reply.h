@@ -41,6 +41,8 @@ class CancelHandle {
   void cancel() FS_EXCLUDES(mutex_);
   // One lane of a run of agents; false where there is none that runs.
   bool cancel_lane(int lane) FS_EXCLUDES(mutex_);
+  // One of several branches (or choices); false where it does not run. The others go on.
+  bool cancel_branch(size_t branch) FS_EXCLUDES(mutex_);
   // A person's word about a call that waits; false where none does.
   bool confirm(size_t choice, int64_t question, ConfirmWord word) FS_EXCLUDES(mutex_);
   bool cancelled() FS_EXCLUDES(mutex_) {
@@ -52,7 +54,7 @@ class CancelHandle {
   friend class GenerationReply;
   Mutex mutex_;
   bool cancelled_ FS_GUARDED_BY(mutex_) = false;
-  std::vector<TokenStream*> streams_ FS_GUARDED_BY(mutex_);
+  std::vector<TokenStream*> streams_ FS_GUARDED_BY(mutex_);  // null: it has ended
 };
 
 struct GenerationHooks {

@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "base/clock.h"
-#include "base/mutex.h"
 #include "base/utf8.h"
 #include "server/conversation_json.h"
 #include "server/dialect_routes.h"
@@ -17,6 +16,7 @@
 #include "server/own_api.h"
 #include "server/own_tools.h"
 #include "server/release_routing.h"
+#include "server/running_answers.h"
 #include "server/told_question.h"
 #include "store/run_ledgers.h"
 
@@ -39,31 +39,6 @@ struct TurnState {
   std::string finish_reason;
   std::shared_ptr<const Json> ledger;  // of a run of agents
   bool consent = false;    // the key's: what was said may become data
-};
-
-// Answers being written, by message id: for the cancel route.
-class RunningTurns {
- public:
-  void add(const TurnState& turn, const std::shared_ptr<CancelHandle>& handle) {
-    MutexLock lock(mutex_);
-    running_[turn.answer.id.str()] = {turn.owner, handle};
-  }
-  void remove(const MessageId& id) {
-    MutexLock lock(mutex_);
-    running_.erase(id.str());
-  }
-  // Null when there is none of this owner.
-  std::shared_ptr<CancelHandle> find(const Owner& owner, const std::string& id) {
-    MutexLock lock(mutex_);
-    const auto found = running_.find(id);
-    if (found == running_.end() || found->second.owner.tenant != owner.tenant || found->second.owner.user != owner.user) return nullptr;
-    return found->second.handle;
-  }
-
- private:
-  struct Entry { Owner owner; std::shared_ptr<CancelHandle> handle; };
-  Mutex mutex_;
-  std::map<std::string, Entry> running_ FS_GUARDED_BY(mutex_);
 };
 
 std::string text_member(const Json& json, std::string_view name) {
@@ -361,9 +336,9 @@ void allow_tool(ServerContext* context, const Owner& owner, const ConversationId
 
 HttpReply turn_error(const Call& call, const Error& error) { return own_error(call, own_api_error(error)); }
 
-void remember(ServerContext* context, const std::shared_ptr<TurnState>& turn, const std::shared_ptr<RunningTurns>& running,
+void remember(ServerContext* context, const std::shared_ptr<TurnState>& turn, const std::shared_ptr<RunningAnswers>& running,
               const GenerationOutcome& outcome, std::function<void(Status)> done) {
-  running->remove(turn->answer.id);
+  running->remove(turn->answer.id.str());
   // On a worker, because the store is waited for.
   const bool queued = context->run_on_worker([context, turn, outcome, done] {
     Message answer = turn->answer;
@@ -401,7 +376,7 @@ void remember(ServerContext* context, const std::shared_ptr<TurnState>& turn, co
   if (!queued) done(Error{ErrorCode::kUnavailable, "the server is stopping"});
 }
 
-HttpReply run_turn(ServerContext* context, const std::shared_ptr<RunningTurns>& running, Call& call) {
+HttpReply run_turn(ServerContext* context, const std::shared_ptr<RunningAnswers>& running, Call& call) {
   const std::optional<ConversationId> id = ConversationId::parse(call.request.path_parameters.at(0));
   if (!id) return not_found(call);
   const Result<Json> body = read_json_body(call);
@@ -548,14 +523,14 @@ HttpReply run_turn(ServerContext* context, const std::shared_ptr<RunningTurns>& 
     // Names only: a turn goes on without them.
     if (conversations.change(owner, *id, change, now_us()).ok()) turn->title = change.title.value_or("");
   }
-  running->add(*turn, cancel);
+  running->add(turn->answer.id.str(), owner, cancel);
   return reply;
 }
 
 }  // namespace
 
 void add_turn_routes(ServerContext* context, Router* router) {
-  const auto running = std::make_shared<RunningTurns>();
+  const auto running = std::make_shared<RunningAnswers>();
   router->add(Route(HttpMethod::kPost, "/firesteel/v1/conversations/{}/turns", "turn", RouteAccess::needs(Scope::kInference), RouteLimits(kTurnBodyMax),
                     Dialect::kFiresteel, [context, running](Call& call) { return run_turn(context, running, call); }));
   router->add(Route(HttpMethod::kGet, "/firesteel/v1/turns/{}/ledger", "turn.ledger", RouteAccess::needs(Scope::kInference), RouteLimits(0),
