@@ -53,6 +53,10 @@ TEST_F(CliAgents, AVoteHasALedgerAndIsReplayed) {
   EXPECT_EQ(ledger->find("strategy")->as_string(), "vote");
   EXPECT_EQ(ledger->find("answer")->as_string(), answer.find("text")->as_string());
   EXPECT_EQ(ledger->find("usage")->find("generated_tokens")->as_int(), answer.find("usage")->find("generated_tokens")->as_int());
+  const auto told_of = [](const Json& of) { return of.find("details")->find("vote")->find("by")->as_string(); };
+  EXPECT_EQ(told_of(*ledger), "count");
+  const Json sure = Json::parse(run_cli(ask({"--agents", "4", "--strategy", "vote", "--vote-by", "confidence", "--json"})).out).value();
+  EXPECT_EQ(told_of(*sure.find("ledger")), "confidence");
   // The same bytes, run again and replayed.
   EXPECT_EQ(Json::parse(run_cli(ask({"--agents", "4", "--strategy", "vote", "--json"})).out).value().find("text")->as_string(), answer.find("text")->as_string());
   const TemporaryFile stored("answer.json", run.out);

@@ -24,6 +24,7 @@ void add_agent_options(Command* command, AgentOptions* options) {
   command->choice("--strategy", &options->strategy, {"auto", "split", "vote", "refine"}, "How subagents share the work (default auto)");
   command->integer("--budget-tokens", &options->budget_tokens, 1, int64_t{1} << 40, "At most N generated tokens of all subagents together");
   command->number("--error-bound", &options->error_bound, 0, 0.5, "vote: how likely stopping early may change the answer (default 0.05; 0: never stop early)");
+  command->choice("--vote-by", &options->vote_by, {"count", "confidence"}, "vote: samples count alike, or weigh as much as their words were likely (default count)");
 }
 
 Result<std::optional<AgentParams>> agent_params(const AgentOptions& options, const std::string& mode) {
@@ -44,6 +45,7 @@ Result<std::optional<AgentParams>> agent_params(const AgentOptions& options, con
   if (!options.strategy.empty()) params.strategy = *find_agent_strategy(options.strategy);
   params.budget_tokens = options.budget_tokens;
   params.error_bound = options.error_bound;
+  if (!options.vote_by.empty()) params.vote_by = *find_vote_by(options.vote_by);
   params.reports_lanes = true;
   return std::optional<AgentParams>(params);
 }

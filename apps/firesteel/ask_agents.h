@@ -19,6 +19,7 @@ struct AgentOptions {
   std::string strategy;
   int64_t budget_tokens = -1;
   double error_bound = 0.05;
+  std::string vote_by;
 };
 
 void add_agent_options(Command* command, AgentOptions* options);

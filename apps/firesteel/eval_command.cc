@@ -217,7 +217,8 @@ Result<Report> run(const RunArguments& arguments) {
   if (!settings.adapter.empty()) report.settings.set("adapter", settings.adapter);
   if (arguments.n_votes > 1) report.settings.set("votes", arguments.n_votes);
   if (arguments.one_by_one) report.settings.set("one_by_one", true);
-  const std::string agents = settings.agents ? fmt::format("{} {} {}", arguments.agents.agents, arguments.agents.strategy, arguments.agents.error_bound) : std::string();
+  std::string agents = settings.agents ? fmt::format("{} {} {}", arguments.agents.agents, arguments.agents.strategy, arguments.agents.error_bound) : std::string();
+  if (settings.agents && !arguments.agents.vote_by.empty()) agents += " by " + arguments.agents.vote_by;
   if (!agents.empty()) report.settings.set("agents", agents);
   if (settings.mode) report.settings.set("mode", eval_mode_name(*settings.mode));
   if (settings.temperature) report.settings.set("temperature", *settings.temperature);

@@ -12,8 +12,17 @@
 // A tie of all N is no error: either of the two could have won. Samples are counted in their own order, never in the order in which they
 // end: short answers end first, and counting them first would favour them (and make the result depend on timing).
 //
-// Confidence: each sample has a weight in (0, 1] (exp of the mean logprob of its answer). Weights choose among answers with equal
-// counts, and are reported; the test is about counts, which is what the bound is for.
+// Confidence: each sample has a weight in (0, 1], a whole number of units of 2^-30, so that sums do not depend on their order.
+//   by count       (VoteBy::kCount) every sample counts one; weights choose among answers with equal counts, and are reported.
+//   by confidence  (VoteBy::kConfidence) the answer with the largest sum of weights wins. A sample still to come can add 1 at most, which
+//                  makes the certain rule what it is above, with sums in the place of counts. The margin rule is "leader - runner-up > d - 1"
+//                  (the same as >= d where sums are whole). Its bound again takes all orders of the samples, each with its answer and its weight, to be
+//                  equally likely. Where it stops with a wrong leader L, let A1, B1 be what L and the winner W have by then, A2, B2 what is
+//                  to come, q W's samples in all. A1 - B1 > d - 1 gives A1 > d - 1, so at least d samples of L were seen; B1 + B2 >
+//                  A1 + A2 gives B2 > A1 - B1 > d - 1, so at least d samples of W were not. Hence L's d-th came before W's (q - d + 1)-th,
+//                  which says that at least d of the first q among their p + q samples are L's: a hypergeometric tail, whatever the weights
+//                  are. Summed and maximised as above. For n = 8 it is 1/70 with d = 4, and no rule "leader - runner-up > c" with c < 3
+//                  stays below 8/70 (four of just below 1 against four of 1), so for error bounds between the two nothing is given away.
 #pragma once
 
 #include <cstdint>
@@ -22,45 +31,60 @@
 #include <vector>
 
 #include "agents/answer_key.h"
+#include "api/agents.h"
 
 namespace firesteel {
 
 // The probability that stopping at margin d gives another winner than all n samples, at worst. 1 <= d.
 double wrong_stop_bound(int n, int d);
 
-// The smallest d with wrong_stop_bound(n, d) <= error_bound; n + 1 (never) when error_bound <= 0.
-int stop_margin(int n, double error_bound);
+// The same for votes by confidence that stop at a lead above d - 1.
+double wrong_stop_bound_by_confidence(int n, int d);
+
+// The smallest d for which that bound is at most error_bound; n + 1 (never) when error_bound <= 0.
+int stop_margin(int n, double error_bound, VoteBy vote_by = VoteBy::kCount);
+
+inline constexpr int64_t kVoteUnits = int64_t{1} << 30;  // of a whole vote
+// A sample's weight from the mean logprob of its tokens: exp of it, at least one unit, at most kVoteUnits.
+int64_t vote_units(double mean_logprob);
 
 class Ballot {
  public:
-  Ballot(int n_samples, double error_bound) : n_samples_(n_samples), may_tie_(error_bound > 0), margin_(stop_margin(n_samples, error_bound)) {}
+  Ballot(int n_samples, double error_bound, VoteBy vote_by = VoteBy::kCount)
+      : n_samples_(n_samples), vote_by_(vote_by), may_tie_(error_bound > 0), margin_(stop_margin(n_samples, error_bound, vote_by)) {}
 
   struct Candidate {
     AnswerKey answer;
     int n_votes = 0;
-    double weight = 0;     // sum
+    int64_t units = 0;     // sum of its samples' weights
     int first_sample = 0;  // that said it
   };
 
   // The next sample in order. A sample without an answer (kNone: it failed or said nothing) counts as drawn, for nobody.
-  void add(const AnswerKey& answer, double weight);
+  // 0 < units <= kVoteUnits.
+  void add(const AnswerKey& answer, int64_t units);
 
   // More samples would hardly (or not at all) change the winner, or there are none.
   bool decided() const;
   // The fewest further samples that could decide it; 0 when it is decided. Who runs no more than these at a time wastes none.
   int n_needed() const;
-  // Best first: by votes, then weight, then who was first. Empty while nobody has said anything.
+  // Best first: by votes then weight (by confidence the other way round), then who was first. Empty while nobody has said anything.
   std::vector<Candidate> ranking() const;
   int n_counted() const { return n_counted_; }
   int n_samples() const { return n_samples_; }
   int margin() const { return margin_; }
-  // The winner's share of the samples that said something; 0 when none did.
+  VoteBy vote_by() const { return vote_by_; }
+  // The winner's share of the samples that said something, and of their weight; 0 when none did.
   double agreement() const;
+  double agreement_by_weight() const;
 
  private:
-  int lead() const;  // of the first over the second
+  int64_t score(const Candidate& one) const { return vote_by_ == VoteBy::kCount ? one.n_votes * kVoteUnits : one.units; }
+  int64_t lead() const;  // of the first over the second, in units
+  bool decided_at(int64_t lead, int n_left) const;
 
   int n_samples_;
+  VoteBy vote_by_;
   bool may_tie_;
   int margin_;
   int n_counted_ = 0;

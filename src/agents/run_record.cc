@@ -166,6 +166,7 @@ Json request_json(const GenerateRequest& request, const Json& declarations) {
     agents.set("agents", params.n_agents);
     agents.set("budget_tokens", params.budget_tokens);
     agents.set("error_bound", params.error_bound);
+    agents.set("vote_by", vote_by_name(params.vote_by));
     agents.set("at_once", params.n_at_once);
     agents.set("rounds", params.n_rounds);
     out.set("agents", std::move(agents));
@@ -256,6 +257,12 @@ Result<GenerateRequest> request_of(const Json& json) {
   params.n_agents = static_cast<int>(std::clamp<int64_t>(agents.integer("agents", 0), -1, 1000));
   params.budget_tokens = agents.integer("budget_tokens", -1);
   params.error_bound = agents.number("error_bound", params.error_bound);
+  params.vote_by = VoteBy::kCount;  // of records without it, whatever the default is by now
+  if (const Json* vote_by = agents.get("vote_by"); vote_by != nullptr) {
+    const auto found = vote_by->is_string() ? find_vote_by(vote_by->as_string()) : std::nullopt;
+    if (!found) agents.fail("vote_by");
+    params.vote_by = found.value_or(VoteBy::kCount);
+  }
   params.n_at_once = static_cast<int>(std::clamp<int64_t>(agents.integer("at_once", 0), -1, 1000));
   params.n_rounds = static_cast<int>(std::clamp<int64_t>(agents.integer("rounds", 1), -1, 1000));
   request.agents = params;

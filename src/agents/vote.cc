@@ -1,6 +1,5 @@
-// vote: samples with different seeds, the most frequent answer, and an early stop (ballot.h).
+// vote: samples with different seeds, the most frequent (or weightiest) answer, and an early stop (ballot.h).
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include <fmt/format.h>
@@ -18,17 +17,18 @@ constexpr double kTemperature = 0.7;  // where the request's is 0, all samples w
 Json ballot_json(const Ballot& ballot, double error_bound) {
   Json::Array candidates;
   for (const Ballot::Candidate& one : ballot.ranking()) {
-    candidates.push_back(Json::Object{{"answer", one.answer.shown}, {"kind", answer_kind_name(one.answer.kind)}, {"votes", one.n_votes}, {"weight", one.weight}});
+    candidates.push_back(Json::Object{{"answer", one.answer.shown}, {"kind", answer_kind_name(one.answer.kind)}, {"votes", one.n_votes},
+                                      {"weight", static_cast<double>(one.units) / static_cast<double>(kVoteUnits)}});
   }
-  return Json::Object{{"samples", ballot.n_samples()}, {"counted", ballot.n_counted()}, {"agreement", ballot.agreement()}, {"error_bound", error_bound},
-                      {"margin", ballot.margin()}, {"answers", std::move(candidates)}};
+  return Json::Object{{"samples", ballot.n_samples()}, {"counted", ballot.n_counted()}, {"by", vote_by_name(ballot.vote_by())}, {"agreement", ballot.agreement()},
+                      {"agreement_by_weight", ballot.agreement_by_weight()}, {"error_bound", error_bound}, {"margin", ballot.margin()}, {"answers", std::move(candidates)}};
 }
 
 }  // namespace
 
 AgentAnswer run_vote(AgentRun* run, const StrategyInput& input) {
   const int n_samples = std::max(2, input.params.n_agents);
-  Ballot ballot(n_samples, input.params.error_bound);
+  Ballot ballot(n_samples, input.params.error_bound, input.params.vote_by);
   std::vector<int> lanes;     // by sample
   std::vector<char> ended(static_cast<size_t>(n_samples), 0);
   std::vector<AnswerKey> keys(static_cast<size_t>(n_samples));
@@ -56,7 +56,7 @@ AgentAnswer run_vote(AgentRun* run, const StrategyInput& input) {
     if (run->lane(lane).ok()) keys[sample] = answer_key(run->lane(lane).text);
     while (!ballot.decided() && ended[static_cast<size_t>(ballot.n_counted())] != 0) {
       const auto next = static_cast<size_t>(ballot.n_counted());
-      ballot.add(keys[next], std::exp(run->lane(lanes[next]).mean_logprob));
+      ballot.add(keys[next], vote_units(run->lane(lanes[next]).mean_logprob));
     }
   }
   const int n_spared = n_samples - ballot.n_counted();

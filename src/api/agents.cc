@@ -36,6 +36,21 @@ std::optional<AgentStrategy> find_agent_strategy(std::string_view name) {
   return std::nullopt;
 }
 
+const char* vote_by_name(VoteBy vote_by) {
+  switch (vote_by) {
+    case VoteBy::kCount: return "count";
+    case VoteBy::kConfidence: return "confidence";
+  }
+  return "?";
+}
+
+std::optional<VoteBy> find_vote_by(std::string_view name) {
+  for (const VoteBy vote_by : {VoteBy::kCount, VoteBy::kConfidence}) {
+    if (name == vote_by_name(vote_by)) return vote_by;
+  }
+  return std::nullopt;
+}
+
 const char* confirm_word_name(ConfirmWord word) {
   switch (word) {
     case ConfirmWord::kAllow: return "allow";

@@ -1,4 +1,4 @@
-// The part of the extension object that is about agents: {"mode": "contemplating" | "auto", "agents", "strategy", "error_bound"}.
+// The part of the extension object that is about agents: {"mode": "contemplating" | "auto", "agents", "strategy", "error_bound", "vote_by"}.
 #include <string>
 
 #include "server/dialects/generation.h"
@@ -10,12 +10,14 @@ bool read_agents(const BodyReader& object, const ModelInfo& info, Generation* ou
   const auto n_agents = object.integer("agents", 1, kFanOutMax);
   const auto strategy = object.choice("strategy", {"auto", "split", "vote", "refine"});
   const auto error_bound = object.number("error_bound", 0, 0.5);
+  const auto vote_by = object.choice("vote_by", {"count", "confidence"});
   const auto budget = object.integer("budget_tokens", 0, kTokensMax);
   if (!object.ok()) return false;
   const bool contemplating = mode && *mode == "contemplating";
   const bool several = contemplating || (n_agents && *n_agents > 1) || strategy.has_value();
   if (!several && !(mode && *mode == "auto" && info.has_agents)) {
     if (error_bound) object.fail("error_bound", "only with agents");
+    if (vote_by) object.fail("vote_by", "only with agents");
     return false;
   }
   if (!info.has_agents) {
@@ -51,6 +53,7 @@ bool read_agents(const BodyReader& object, const ModelInfo& info, Generation* ou
   params.n_agents = n_agents && *n_agents > 1 ? static_cast<int>(*n_agents) : 0;
   if (strategy) params.strategy = *find_agent_strategy(*strategy);
   if (error_bound) params.error_bound = *error_bound;
+  if (vote_by) params.vote_by = *find_vote_by(*vote_by);
   if (budget && *budget > 0) params.budget_tokens = *budget;
   out->agents = params;
   out->thinking.mode = answer_mode_name(params.mode);

@@ -18,6 +18,7 @@ constexpr Parameter kExtension[] = {
     {"agents", Support::kSupported, "1 to 16 in parallel; not with tools, n or logprobs"},
     {"strategy", Support::kSupported, "auto, split, vote, refine"},
     {"error_bound", Support::kSupported, "vote: how likely an early stop may change the answer, 0 to 0.5; default 0.05"},
+    {"vote_by", Support::kSupported, "vote: count (default), or confidence: a sample weighs as much as its words were likely"},
     {"tools", Support::kSupported, "the server's own: auto (those that the model uses by itself), none, or a list of names"},
     {"confirm", Support::kSupported, "true: calls that need a person's word are asked about in the stream, and wait"},
     {"regex", Support::kSupported, "the answer matches this regular expression as a whole; not with another form or the request's tools"},
