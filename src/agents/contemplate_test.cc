@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <map>
 #include <string>
 #include <vector>
@@ -128,6 +129,62 @@ TEST(Vote, ConfidenceDecidesBetweenEqualCounts) {
   const AgentAnswer answer = run(&fake, ask("Is it 1 or 2?", params), &heard);
   EXPECT_EQ(answer.text, "Answer: 2");
   EXPECT_EQ(answer.agreement, 0.5);
+}
+
+TEST(Vote, ByConfidenceTheSurerFewWinAndBothSharesAreTold) {
+  FakeGenerator fake([](const Question& question) -> Result<std::string> { return question.sampling.seed % 5 < 3 ? "Answer: 1"s : "Answer: 2"s; });
+  fake.set_logprobs([](const Question& question, std::string_view) { return question.sampling.seed % 5 < 3 ? -2.f : -0.1f; });
+  AgentParams params = vote(5);
+  params.error_bound = 0;
+  Heard heard;
+  EXPECT_EQ(run(&fake, ask("Is it 1 or 2?", params), &heard).text, "Answer: 1");
+  params.vote_by = VoteBy::kConfidence;
+  Heard again;
+  const AgentAnswer answer = run(&fake, ask("Is it 1 or 2?", params), &again);
+  EXPECT_EQ(answer.text, "Answer: 2");
+  EXPECT_EQ(answer.agreement, 0.4);
+  const Json details = *answer.ledger.to_json().find("details");
+  const Json& told = *details.find("vote");
+  EXPECT_EQ(*told.find("by"), Json("confidence"));
+  EXPECT_EQ(told.find("agreement")->as_double(), 0.4);
+  const double sure = 2 * std::exp(-0.1), unsure = 3 * std::exp(-2.0);
+  EXPECT_NEAR(told.find("agreement_by_weight")->as_double(), sure / (sure + unsure), 1e-6);
+  EXPECT_NEAR(told.find("answers")->as_array().front().find("weight")->as_double(), sure, 1e-6);
+}
+
+TEST(Vote, ByConfidenceIsReplayedAndOldRecordsAreByCount) {
+  FakeGenerator fake([](const Question& question) -> Result<std::string> { return question.sampling.seed % 5 < 3 ? "Answer: 1"s : "Answer: 2"s; });
+  fake.set_logprobs([](const Question& question, std::string_view) { return question.sampling.seed % 5 < 3 ? -2.f : -0.1f; });
+  AgentGenerator agents(&fake, {});
+  AgentParams params = vote(5);
+  params.vote_by = VoteBy::kConfidence;
+  auto stream = agents.submit(ask("Is it 1 or 2?", params)).value();
+  Json record;
+  while (auto event = stream->next()) {
+    if (event->kind == GenerateEvent::Kind::kDone) record = *event->report;
+  }
+  record = Json::parse(record.dump()).value();
+  auto replayed = replay_run(&fake, record, {});
+  ASSERT_TRUE(replayed.ok()) << replayed.error().message;
+  EXPECT_TRUE(replayed->same) << ::testing::PrintToString(replayed->differences);
+  EXPECT_EQ(replayed->answer.text, "Answer: 2");
+
+  Json request = *record.find("request");
+  Json asked = *request.find("agents");
+  asked.set("vote_by", "weather");
+  request.set("agents", asked);
+  Json broken = record;
+  broken.set("request", request);
+  EXPECT_EQ(replay_run(&fake, broken, {}).error().code, ErrorCode::kDataLoss);
+  Json old;
+  for (const auto& [name, value] : asked.as_object()) {
+    if (name != "vote_by") old.set(name, value);
+  }
+  request.set("agents", old);
+  record.set("request", request);
+  replayed = replay_run(&fake, record, {});
+  ASSERT_TRUE(replayed.ok()) << replayed.error().message;
+  EXPECT_EQ(replayed->answer.text, "Answer: 1");
 }
 
 TEST(Vote, SamplesThatFailCountForNobody) {
@@ -417,6 +474,13 @@ TEST(Auto, ShapesOfQuestions) {
   EXPECT_FALSE(wants_probe({.mode = AnswerMode::kInstant}, {}));
   EXPECT_EQ(choose_route({.mode = AnswerMode::kInstant}, {}, {}, true).mode, AnswerMode::kInstant);
   EXPECT_EQ(choose_route({}, {.n_parts = 3}, {}, true).strategy, AgentStrategy::kSplit);
+  // What the instant answer doubts, thinking may settle: who can think votes later.
+  const QuestionShape checkable = {.is_checkable = true};
+  const auto doubts = [](double entropy) { return Probe{.n_tokens = 3, .entropy_max = entropy, .margin_min = 0.1}; };
+  EXPECT_EQ(choose_route({}, checkable, doubts(1.5), true).mode, AnswerMode::kThinking);
+  EXPECT_EQ(choose_route({}, checkable, doubts(1.5), false).strategy, AgentStrategy::kVote);
+  EXPECT_EQ(choose_route({}, checkable, doubts(2.9), true).strategy, AgentStrategy::kVote);
+  EXPECT_EQ(choose_route({}, {}, doubts(2.9), true).mode, AnswerMode::kThinking);
   EXPECT_EQ(choose_route({}, {}, {}, false).mode, AnswerMode::kInstant);
   EXPECT_EQ(choose_route({.n_agents = 4}, {}, {}, true).strategy, AgentStrategy::kRefine);
 }

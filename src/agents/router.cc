@@ -159,7 +159,8 @@ AnswerRoute choose_route(const AgentParams& params, const QuestionShape& shape, 
     route.why = "one agent, at once: " + doubt;
     return route;
   }
-  if (shape.is_checkable && unsure) return contemplate(AgentStrategy::kVote, vote_width, "answers can be compared and the model is unsure: " + doubt);
+  const bool votes = known && probe.entropy_max > (can_think ? thresholds.vote_entropy : thresholds.unsure_entropy);
+  if (shape.is_checkable && votes) return contemplate(AgentStrategy::kVote, vote_width, "answers can be compared and the model is unsure: " + doubt);
   route.mode = can_think ? AnswerMode::kThinking : AnswerMode::kInstant;
   if (sure) {
     route.why = "one agent that thinks, because there is something to work out; " + doubt;
