@@ -6,6 +6,7 @@
 #include <charconv>
 #include <utility>
 
+#include "agents/plan_clauses.h"
 #include "agents/words.h"
 #include "base/ascii.h"
 #include "base/json.h"
@@ -363,6 +364,23 @@ std::optional<Parts> by_question_marks(std::string_view text, size_t n_max) {
   return out;
 }
 
+// One sentence that asks several things.
+std::optional<Parts> by_clauses(std::string_view text, size_t n_max) {
+  Parts out;
+  out.texts = clauses_that_ask(text);
+  if (out.texts.empty() || out.texts.size() > n_max) return std::nullopt;
+  for (size_t i = 1; i <= out.texts.size(); ++i) out.labels.push_back(std::to_string(i) + ")");
+  for (size_t i = 1; i < out.texts.size(); ++i) {
+    const std::vector<std::string> words = words_of(out.texts[i]);
+    for (size_t k = 0; k < words.size(); ++k) {
+      // "and how much is 10 % of it": it cannot be told apart from an "it" that means nothing, so a model is asked.
+      const bool means = is_one_of(words[k], kPronouns) && !is_expletive(words, k);
+      if (means && !points_back(out.texts[i])) return std::nullopt;
+    }
+  }
+  return out;
+}
+
 }  // namespace
 
 std::optional<FormPlan> plan_by_form(std::string_view question, const PlanLimits& limits) {
@@ -375,7 +393,7 @@ std::optional<FormPlan> plan_by_form(std::string_view question, const PlanLimits
   else if (const std::vector<Cut> letters = labelled(text, /*letters=*/true); letters.size() >= 2) parts = parts_of(text, letters, /*must_ask=*/true, n_max);
   else if (const std::vector<Cut> bullets = bulleted(text); bullets.size() >= 2) parts = parts_of(text, bullets, /*must_ask=*/true, n_max);
   else if (const std::vector<Cut> order = ordered(text); order.size() >= 2) parts = parts_of(text, order, /*must_ask=*/false, n_max);
-  else parts = by_question_marks(text, n_max);
+  else if (parts = by_question_marks(text, n_max); !parts) parts = by_clauses(text, n_max);
   if (!parts) return std::nullopt;
 
   // Through the parser of models' plans, so that one place knows the bounds.
