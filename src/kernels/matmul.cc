@@ -93,8 +93,8 @@ struct Group {
 };
 
 // Asks for the part of the next weights that corresponds to [begin, end) of `total` steps. Into the second cache: see avx512/sink.h.
-// A few lines at a time, at each step of the work: a core has some 40 requests to memory at once (family 26), and drops prefetches beyond that without
-// a trace. All of them at the unpacking, none during the products, was 9.3 instead of 10.4 GB/s at 16 columns of Q4_0 (one thread).
+// A few lines at a time, at each step of the work: a core has, by estimate, some 40 requests to memory at once (family 26), and drops prefetches beyond
+// that without a trace. All of them at the unpacking, none during the products, was 9.3 instead of 10.4 GB/s at 16 columns of Q4_0 (one thread).
 void prefetch_next(const Group& g, int64_t begin, int64_t end, int64_t total) {
   for (const Bytes& next : g.next) {
     const size_t first = next.size * static_cast<size_t>(begin) / static_cast<size_t>(total) / 64 * 64;
