@@ -18,7 +18,7 @@ constexpr bool has_min(int kind) { return kind == kMin32 || kind == kMin16; }
 template <typename Type, int w>
 void qmul_k(float* acc, const uint8_t* src, size_t row_bytes, int64_t n_blocks, const unsigned char* acts, const uint8_t* next) {
   constexpr int kSubs = Type::kKind == kBiased16 || Type::kKind == kMin16 ? 16 : 8;
-  DotSink<w, has_min(Type::kKind), (16 * Type::kBytes + 63) / 64, kSubs> sink;
+  DotSink<w, has_min(Type::kKind), (16 * Type::kBytes + 64 * kSubs - 1) / (64 * kSubs)> sink;
   sink.load(acc);
   for (int64_t t = 0; t < n_blocks / 8; ++t) {
     sink.acts = acts + t * 8 * kActBlockColBytes * w;
@@ -30,7 +30,7 @@ void qmul_k(float* acc, const uint8_t* src, size_t row_bytes, int64_t n_blocks, 
 
 template <typename Type, int w>
 void qmul_32(float* acc, const uint8_t* src, size_t row_bytes, int64_t n_blocks, const unsigned char* acts, const uint8_t* next) {
-  DotSink<w, has_min(Type::kKind), Type::kBytes, 4> sink;  // 4 blocks of 16 rows
+  DotSink<w, has_min(Type::kKind), (16 * Type::kBytes + 63) / 64> sink;
   sink.load(acc);
   for (int64_t b = 0; b < n_blocks; b += 4) {
     sink.acts = acts + b * kActBlockColBytes * w;

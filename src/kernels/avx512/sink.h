@@ -53,10 +53,9 @@ struct TileSink {
 
 // Products of w columns, with the operations of table.h in its order. `acts` is the column tile at the first block of the weights
 // that are being decoded. Scales pass through the first cache, to leave the registers to accumulators: w of f32 and, for at most
-// 8 columns at a time (more are done in two halves), integers. Each kSubs sub-blocks ask for kLines cache lines of the weights to come,
-// into the second cache: a panel ahead they would push each other out of the first (10 instead of 23-26 GB/s on one thread). Blocks of 32
-// ask for each once, at the beginning and in the middle: 8 columns of Q4_0 19.2 GB/s, all (and some twice) at the beginning 17.1, one by one 16.6.
-template <int w, bool with_min, int kLines, int kSubs>
+// 8 columns at a time (more are done in two halves), integers. Each sub-block asks for kLines cache lines of the weights to come,
+// into the second cache: a panel ahead they would push each other out of the first (10 instead of 23-26 GB/s on one thread).
+template <int w, bool with_min, int kLines>
 struct DotSink {
   static constexpr int kColumns = w;
   __m512 sum[size_t{w}];
@@ -73,12 +72,12 @@ struct DotSink {
   template <Raw raw, typename Code>
   [[gnu::always_inline]] void block(int b, Code code) {
     const unsigned char* block = acts + b * kActBlockColBytes * w;
-    products<8, raw>(b, {block, block + 12 * w, block + 24 * w, block + 28 * w}, d[b], m[b], code);
+    products<8, raw>({block, block + 12 * w, block + 24 * w, block + 28 * w}, d[b], m[b], code);
   }
   template <Raw raw, typename Code>
   [[gnu::always_inline]] void sub16(int s, Code code) {
     const unsigned char* block = acts + s / 2 * kActBlockColBytes * w;
-    products<4, raw>(s, {block, block + (1 + s % 2) * 4 * w, block + (4 + s % 2) * 4 * w, block + (28 + s % 2 * 16) * w}, d[s], m[s], code);
+    products<4, raw>({block, block + (1 + s % 2) * 4 * w, block + (4 + s % 2) * 4 * w, block + (28 + s % 2 * 16) * w}, d[s], m[s], code);
   }
 
   [[gnu::always_inline]] void load(const float* acc) {
@@ -96,34 +95,22 @@ struct DotSink {
     const unsigned char *scale, *sum, *corr, *q;
   };
 
-  // At the beginning (half 0) and in the middle (1) of sub-block s. Exact for a unit of four blocks, where s is known to the compiler. Else rounded up and
-  // all at the beginning, before the sums: halves were 4 and 8 % slower for Q4_K at 4 and 8 columns.
-  [[gnu::always_inline]] void ask(int s, int half) {
-    if (next == nullptr) return;
-    if constexpr (kSubs == 4) {
-      const int first = (2 * s + half) * kLines / 8, end = (2 * s + half + 1) * kLines / 8;
-#pragma GCC unroll 16
-      for (int i = first; i < end; ++i) _mm_prefetch(next + 64 * i, _MM_HINT_T1);
-    } else {
-      constexpr int kEach = (kLines + kSubs - 1) / kSubs;
-#pragma GCC unroll 16
-      for (int i = 0; i < kEach; ++i) _mm_prefetch(next + 64 * i, _MM_HINT_T1);
-      next += 64 * kEach;
-    }
-  }
-
   template <int n_groups, Raw raw, typename Code>
-  [[gnu::always_inline]] void products(int s, const Columns& a, const float* ds, const float* ms, Code code) {
-    if constexpr (kSubs != 4) ask(s, 0);
+  [[gnu::always_inline]] void products(const Columns& a, const float* ds, const float* ms, Code code) {
+    if (next != nullptr) {
+#pragma GCC unroll 16
+      for (int i = 0; i < kLines; ++i) _mm_prefetch(next + 64 * i, _MM_HINT_T1);
+      next += 64 * kLines;
+    }
     constexpr int kFirst = w <= 8 ? w : (w + 1) / 2;
-    products_of<n_groups, raw, 0, kFirst>(s, a, ds, ms, code);
-    if constexpr (kFirst < w) products_of<n_groups, raw, kFirst, w - kFirst>(s, a, ds, ms, code);
+    products_of<n_groups, raw, 0, kFirst>(a, ds, ms, code);
+    if constexpr (kFirst < w) products_of<n_groups, raw, kFirst, w - kFirst>(a, ds, ms, code);
   }
 
   // Columns n0 .. n0 + count. Few of them get the decoder's bytes as they are, and make up for it once per sub-block: with codes
   // (b >> shift) + bias, sum(code * a) - 128 * sum(a) = (sum(b * a) + corr * ((128 - bias) << shift) / 128) >> shift, exactly.
   template <int n_groups, Raw raw, int n0, int count, typename Code>
-  [[gnu::always_inline]] void products_of(int s, const Columns& a, const float* ds, const float* ms, Code code) {
+  [[gnu::always_inline]] void products_of(const Columns& a, const float* ds, const float* ms, Code code) {
     constexpr bool kLate = count < n_groups;
     constexpr int kFraction = (128 - raw.bias) << raw.shift;  // of 128: a power of two
     constexpr int kCorrShift = !kLate ? 0 : kFraction >= 128 ? 0 : __builtin_ctz(128 / kFraction);
@@ -138,7 +125,6 @@ struct DotSink {
     if constexpr (kChains == 2) isum[1] = _mm512_setzero_si512();
 #pragma GCC unroll 8
     for (int g = 0; g < n_groups; ++g) {
-      if (kSubs == 4 && n0 == 0 && g % (n_groups / 2) == 0) ask(s, g / (n_groups / 2));
       const __m512i weights = kLate ? code(g) : tile_code(raw, code(g));
 #pragma GCC unroll 12
       for (int n = 0; n < count; ++n) {
