@@ -11,9 +11,10 @@
 namespace firesteel {
 namespace {
 
-constexpr size_t kWordsBefore = 5;
-constexpr size_t kWordsBehind = 4;
-constexpr size_t kQuestionWords = 12;
+// Far more than most clauses have: where a copy ends is to be seen from the text, not counted.
+constexpr size_t kWordsBefore = 8;
+constexpr size_t kWordsBehind = 8;
+constexpr size_t kQuestionWords = 16;
 constexpr size_t kMinNumbers = 2;
 constexpr size_t kMaxNumbers = 12;
 
@@ -62,11 +63,11 @@ bool joins(const Token& token) { return is_word(token, "and") || is_word(token, 
 
 std::string joined(const std::vector<std::string>& words) { return fmt::format("{}", fmt::join(words, " ")); }
 
-// The words behind the number at `at`, and where they end.
-std::vector<std::string> words_behind(const std::vector<Token>& tokens, size_t at, size_t* end) {
+// The words behind the number at `at`, to the end of its clause.
+std::vector<std::string> words_behind(const std::vector<Token>& tokens, size_t at) {
   std::vector<std::string> words;
-  for (*end = at + 1; *end < tokens.size() && words.size() < kWordsBehind; ++*end) {
-    const Token& token = tokens[*end];
+  for (size_t i = at + 1; i < tokens.size() && words.size() < kWordsBehind; ++i) {
+    const Token& token = tokens[i];
     if (token.kind != Token::Kind::kWord || joins(token) || token.text == "$" || is_word(token, "if") || asks(token)) break;
     words.push_back(token.text);
   }
@@ -100,29 +101,27 @@ std::string reading(std::string_view text, std::string_view expression) {
   const auto n = static_cast<size_t>(std::count_if(tokens.begin(), tokens.end(), [](const Token& t) { return t.kind == Token::Kind::kNumber; }));
   if (n < kMinNumbers || n > kMaxNumbers) return {};
   std::string lines = "asked " + question_phrase(text);
-  std::vector<std::string> before;  // the last words of this sentence that no number before has taken; in "3 red and 4 blue" those of 3 hold for 4
-  std::vector<std::string> held;
+  std::vector<std::string> before;  // of this clause, since the last number
+  std::vector<std::string> held;    // in "had 3 red and 4 blue" what stands before 3 holds for 4
   size_t k = 0;
   for (size_t i = 0; i < tokens.size(); ++i) {
     const Token& token = tokens[i];
-    if (token.kind == Token::Kind::kEnd) {
-      before.clear();
-      held.clear();
-    } else if (token.kind == Token::Kind::kWord && !joins(token)) {
+    if (token.kind == Token::Kind::kWord && !joins(token)) {
       before.push_back(token.text);
       if (before.size() > kWordsBefore) before.erase(before.begin());
-    } else if (token.kind == Token::Kind::kNumber) {
+      continue;
+    }
+    if (token.kind == Token::Kind::kEnd) held.clear();
+    if (token.kind == Token::Kind::kNumber) {
       const bool nothing_new = before.empty() || (before.size() == 1 && before.front() == "$");
       if (!nothing_new) held = before;
-      size_t end = i;
       std::vector<std::string> words = held;
-      for (std::string& word : words_behind(tokens, i, &end)) words.push_back(std::move(word));
+      for (std::string& word : words_behind(tokens, i)) words.push_back(std::move(word));
       const std::string marker = fmt::format("<|n{}|>", k++);
       const std::string_view verdict = expression.find(marker) == std::string_view::npos ? "no" : "yes";
       lines += fmt::format("\n{} {}{}{}", marker, joined(words), words.empty() ? "" : ": ", verdict);
-      before.clear();
-      i = end - 1;
     }
+    before.clear();
   }
   return lines;
 }

@@ -16,11 +16,18 @@ TEST(Reading, EachNumberStandsWithItsWordsAndWhetherItCounts) {
             "<|n3|> She ate ripe plums: yes");
 }
 
-TEST(Reading, WordsBetweenTwoNumbersBelongToTheSecond) {
+TEST(Reading, AClauseEndsAtAnAndOrAComma) {
   EXPECT_EQ(reading("If the oranges are packed into 11 crates and the lemons packed into 20, how big is each crate of oranges if all are full?", "<|n0|>"),
             "asked how big is each crate of oranges\n"
-            "<|n0|> the oranges are packed into crates: yes\n"
+            "<|n0|> If the oranges are packed into crates: yes\n"
             "<|n1|> the lemons packed into: no");
+}
+
+TEST(Reading, WordsBetweenTwoNumbersBelongToBoth) {
+  EXPECT_EQ(reading("There are 98 duck eggs in 7 boxes. How many are in each?", "<|n0|>/<|n1|>"),
+            "asked How many are in each\n"
+            "<|n0|> There are duck eggs in: yes\n"
+            "<|n1|> duck eggs in boxes: yes");
 }
 
 TEST(Reading, CommandsAndMoney) {
