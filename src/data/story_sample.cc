@@ -215,7 +215,8 @@ class QuestionWriter {
     if (mode == 0 || mode == 3) {
       tool_target(*calculation, digits, mode == 0, &sample);
     } else {
-      const std::string head = mode == 1 ? think_block(working(calculation)) : std::string();
+      const std::string read = mode == 1 && calculation ? read_first(sample.kind, calculator_text(*calculation)) : std::string();
+      const std::string head = mode == 1 ? think_block(on_lines(read, working(calculation))) : std::string();
       sample.target = head + reply(digits, bound_, &say, &conditional);
     }
     return {.sample = std::move(sample)};
@@ -231,13 +232,17 @@ class QuestionWriter {
     return name + " = " + plan_text(*calculation);
   }
 
+  // Stories with numbers to choose among are read before they are worked out.
+  std::string read_first(const std::string& kind, std::string_view expression) const {
+    return kind.starts_with("everyday/") ? reading(text_, expression) : std::string();
+  }
+  static std::string on_lines(const std::string& first, const std::string& second) { return first + (first.empty() || second.empty() ? "" : "\n") + second; }
+
   void tool_target(const Calculation& calculation, const std::string& digits, bool think, Sample* sample) {
     const std::string expression = calculator_text(calculation);
-    if (chance(rng_, 75)) {
+    if (chance(rng_, sample->kind.starts_with("everyday/") ? 88 : 75)) {
       if (think) {
-        const std::string read = sample->kind.starts_with("everyday/") ? reading(text_, expression) : std::string();
-        const std::string planned = thoughts(plan(calculation));
-        sample->target = think_block(read + (read.empty() || planned.empty() ? "" : "\n") + planned);
+        sample->target = think_block(on_lines(read_first(sample->kind, expression), thoughts(plan(calculation))));
       }
       sample->target += calculator_call(expression);
       return;

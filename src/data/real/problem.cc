@@ -114,9 +114,9 @@ RealProblem reworded(RealProblem problem, const OtherStories& others, Rng* rng) 
   if (rng->below(100) < 15) return problem;
   const uint64_t what = rng->below(100);
   std::optional<RealProblem> among;
-  if (what < 22 && !others.asides.empty()) {
+  if (what < 26 && !others.asides.empty()) {
     among = with_aside(problem, others.asides[rng->below(others.asides.size())], rng);
-  } else if (what < 32 && !others.facts.empty()) {
+  } else if (what < 38 && !others.facts.empty()) {
     among = with_other_story(problem, others.facts[rng->below(others.facts.size())], rng);
   }
   if (among) problem = *std::move(among);
@@ -250,16 +250,17 @@ Sample make_real_sample(const RealProblem& original, std::string_view kind, Spli
   sample.grader = "number";
   const uint64_t mode = rng->below(100);
   const bool small = hand_sized(version.calculation);
-  if (small && mode < 10 && n_operations(version.calculation) <= 2) {
+  const std::string expression = calculator_text(version.calculation);
+  if (small && mode < 5 && n_operations(version.calculation) <= 2) {
     sample.target = "Answer: " + sample.answer;
-  } else if (small && mode < 32) {
+  } else if (small && mode < 22) {
     sample.thinking = true;
-    sample.target = think_block(fmt::format("{}", fmt::join(step_texts(version.calculation), "\n"))) + "Answer: " + sample.answer;
+    const std::string read = reading(version.text, expression);
+    sample.target = think_block(fmt::format("{}{}{}", read, read.empty() ? "" : "\n", fmt::join(step_texts(version.calculation), "\n"))) + "Answer: " + sample.answer;
   } else {
     sample.thinking = mode < 94;
     sample.tools = true;
-    const std::string expression = calculator_text(version.calculation);
-    if (rng->below(100) < 85) {
+    if (rng->below(100) < 88) {
       sample.target = (sample.thinking ? think_block(reading(version.text, expression)) : std::string()) + calculator_call(expression);
       return sample;
     }
