@@ -14,5 +14,12 @@ TEST(TomlText, ForeignCharactersAreFoundOutsideOfTextsOnly) {
   EXPECT_EQ(foreign_toml_character(""), 0u);
 }
 
+// Found by eval_fuzz: toml++ reads the rest of a bare word where we saw a text begin.
+TEST(TomlText, AQuoteInsideABareWordBeginsNoText) {
+  EXPECT_EQ(foreign_toml_character("a = 6/6'6\xC2\xA5 6'\n"), 1u);
+  EXPECT_EQ(foreign_toml_character("a = 1.'\xC2\xA5'\n"), 1u);
+  EXPECT_EQ(foreign_toml_character("a.'\xC2\xA5' = [ '\xC2\xA5', \"\xC2\xA5\",\n  '\xC2\xA5' ]\nb = { '\xC2\xA5' = '\xC2\xA5' }\n['\xC2\xA5']\n"), 0u);
+}
+
 }  // namespace
 }  // namespace firesteel
