@@ -40,5 +40,6 @@ void add_doctor_isolation(Command doctor);
 void add_models_verify(Command models);
 void add_models_convert(Command models);
 void add_models_quantize(Command models);
+void add_models_average(Command models);
 
 }  // namespace firesteel

@@ -306,6 +306,7 @@ void add_models(Command root) {
   add_models_verify(models);
   add_models_convert(models);
   add_models_quantize(models);
+  add_models_average(models);
 }
 
 }  // namespace firesteel

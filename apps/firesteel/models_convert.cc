@@ -1,7 +1,10 @@
 // firesteel models convert, quantize and verify: work that takes a while, with progress, and that Ctrl-C stops without a trace.
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
+#include <numeric>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -29,14 +32,44 @@ void stop_on_interrupt() {
 
 struct ConvertCommand {
   std::string in, out;
+  std::vector<std::string> others;  // of an average
+  std::string shares;
   ConvertOptions convert;
   ModelOptions engine;  // for --threads
   bool force = false, json = false;
 };
 
+// "6,1" for two models: 6/7 and 1/7. Empty: equal shares.
+Result<std::vector<float>> parse_shares(const std::string& text, size_t n_models) {
+  std::vector<double> parts;
+  for (size_t at = 0; !text.empty() && at <= text.size();) {
+    const size_t end = std::min(text.find(',', at), text.size());
+    const std::string one = text.substr(at, end - at);
+    char* stop = nullptr;
+    parts.push_back(std::strtod(one.c_str(), &stop));
+    if (one.empty() || *stop != '\0' || !(parts.back() > 0) || parts.back() > 1e6) return Error{ErrorCode::kInvalidArgument, "--shares: expected numbers above 0 with commas between, found '" + one + "'"};
+    at = end + 1;
+  }
+  if (parts.empty()) parts.assign(n_models, 1.0);
+  if (parts.size() != n_models) return Error{ErrorCode::kInvalidArgument, fmt::format("--shares: expected {} numbers, one for each model, found {}", n_models, parts.size())};
+  const double sum = std::accumulate(parts.begin(), parts.end(), 0.0);
+  std::vector<float> out;
+  for (const double part : parts) out.push_back(static_cast<float>(part / sum));
+  return out;
+}
+
 Status run_convert(ConvertCommand* command) {
   FS_TRY(const std::string path, resolve_model(command->in));
   FS_TRY(const std::shared_ptr<const Checkpoint> checkpoint, open_model(path));
+  std::vector<std::shared_ptr<const Checkpoint>> others;
+  FS_TRY(const std::vector<float> shares, parse_shares(command->shares, 1 + command->others.size()));
+  command->convert.own_share = shares[0];
+  for (size_t i = 0; i < command->others.size(); ++i) {
+    FS_TRY(const std::string other, resolve_model(command->others[i]));
+    FS_TRY(std::shared_ptr<const Checkpoint> opened, open_model(other));
+    others.push_back(std::move(opened));
+    command->convert.mix.push_back({others.back().get(), shares[i + 1]});
+  }
   if (!command->force && MappedFile::open(command->out).ok()) {
     return Error{ErrorCode::kFailedPrecondition, command->out + ": exists already; --force replaces it"};
   }
@@ -173,6 +206,22 @@ void add_models_convert(Command models) {
   command.examples(
       "  firesteel models convert MODEL_FOLDER model-f16.gguf --type F16\n"
       "  firesteel models convert model-00001-of-00003.gguf model.gguf");
+  add_common(&command, options);
+}
+
+void add_models_average(Command models) {
+  const auto options = std::make_shared<ConvertCommand>();
+  Command command = models.subcommand("average", "Write the average of models of the same shape, trained on from common weights");
+  command.text("out", &options->out, "The .gguf file to write; it appears complete or not at all");
+  command.text("in", &options->in, "The first model, whose tokenizer and settings are kept: a .gguf file, or a name");
+  command.paths("other", &options->others, "The others");
+  for (const char* const name : {"out", "in", "other"}) command.required(name);
+  command.text("--shares", &options->shares, "How much of each, in their order, such as 6,1 (default: equal)");
+  command.text("--type", &options->convert.type, "Element type of the matrices, such as F16 or Q8_0 (default: as the first model has them)");
+  command.examples(
+      "  firesteel models average both.gguf run-a/model.gguf run-b/model.gguf\n"
+      "  firesteel models average mostly-a.gguf run-a/model.gguf run-b/model.gguf --shares 6,1 --type Q8_0\n"
+      "Such an average is often better than each of them; of models that share no past it is noise.");
   add_common(&command, options);
 }
 

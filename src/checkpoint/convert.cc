@@ -41,6 +41,12 @@ struct Job {
   const TensorInfo* tensor = nullptr;
   DType out = DType::kF32;
   RowOrder order;
+  float own_share = 1;
+  struct Part {
+    const TensorInfo* tensor = nullptr;
+    float share = 0;
+  };
+  std::vector<Part> mix = {};
 };
 
 struct BadWeight {
@@ -105,14 +111,26 @@ class Encoder {
     const TensorInfo& t = *job_.tensor;
     const int64_t row = segment / segments_per_row_, column = segment % segments_per_row_ * kSegmentElems;
     const int64_t n = std::min(kSegmentElems, row_elems_ - column);
-    const std::byte* src = t.slices[static_cast<size_t>(row / rows_per_slice_)] +
-                           static_cast<size_t>(job_.order.source(row % rows_per_slice_)) * row_bytes(t.dtype, row_elems_) + row_bytes(t.dtype, column);
-    dequantise_row(t.dtype, src, values, n);
+    read_segment(t, row, column, values, n);
+    if (!job_.mix.empty()) {
+      for (int64_t i = 0; i < n; ++i) values[i] *= job_.own_share;
+      std::vector<float> theirs(static_cast<size_t>(n));
+      for (const Job::Part& part : job_.mix) {
+        read_segment(*part.tensor, row, column, theirs.data(), n);
+        for (int64_t i = 0; i < n; ++i) values[i] += part.share * theirs[static_cast<size_t>(i)];
+      }
+    }
     const float largest = job_.out == DType::kF16 ? 65504.0f : std::numeric_limits<float>::max();
     bool good = true;
     for (int64_t i = 0; i < n; ++i) good = good && std::fabs(values[i]) <= largest;  // false for NaN
     if (!good) report(row, column, values, n, largest);
     quantise_row(job_.out, values, out, n);
+  }
+
+  void read_segment(const TensorInfo& t, int64_t row, int64_t column, float* values, int64_t n) const {
+    const std::byte* src = t.slices[static_cast<size_t>(row / rows_per_slice_)] +
+                           static_cast<size_t>(job_.order.source(row % rows_per_slice_)) * row_bytes(t.dtype, row_elems_) + row_bytes(t.dtype, column);
+    dequantise_row(t.dtype, src, values, n);
   }
 
   void report(int64_t row, int64_t column, const float* values, int64_t n, float largest) FS_EXCLUDES(mutex_) {
@@ -181,6 +199,21 @@ Status check_finite(const Checkpoint& in, const Job& job, const BadWeight& bad) 
                                                  overflow ? "weight within the range of F16 (choose BF16)" : "finite weight", bad.value)};
 }
 
+// The tensors of the same name in the parts of a mix.
+Status find_parts(const ConvertOptions& options, Job* job) {
+  job->own_share = options.own_share;
+  for (const MixPart& part : options.mix) {
+    const TensorInfo* other = part.model->find(job->tensor->name);
+    const auto fail = [&](const std::string& what) { return Error{ErrorCode::kInvalidArgument, fmt::format("{}: tensor \"{}\": {}", part.model->path(), job->tensor->name, what)}; };
+    if (other == nullptr) return fail("expected one as in the first model, found none");
+    if (!std::equal(std::begin(other->ne), std::end(other->ne), std::begin(job->tensor->ne)) || other->slices.size() != job->tensor->slices.size()) {
+      return fail(fmt::format("expected the first model's shape {}, found {}", fmt::join(job->tensor->ne, " x "), fmt::join(other->ne, " x ")));
+    }
+    job->mix.push_back({other, part.share});
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<ConvertReport> convert(const Checkpoint& in, const std::string& out, const ConvertOptions& options) {
@@ -215,12 +248,19 @@ Result<ConvertReport> convert(const Checkpoint& in, const std::string& out, cons
     if (layers != nullptr && key.ends_with(".attention.sliding_window_pattern") && is_default_window_pattern(architecture.value_or(""), *layers)) continue;
     writer.add(key, value);
   }
+  for (const MixPart& part : options.mix) {
+    if (part.model->tensors().size() != in.tensors().size()) {
+      return Error{ErrorCode::kInvalidArgument, fmt::format("{}: expected the first model's {} tensors, found {}", part.model->path(), in.tensors().size(), part.model->tensors().size())};
+    }
+    if (part.model->format() != in.format()) return Error{ErrorCode::kInvalidArgument, fmt::format("{}: expected the first model's format, {}, found {}", part.model->path(), in.format(), part.model->format())};
+  }
   std::vector<Job> jobs;
   ConvertProgress progress;
   for (size_t i = 0; i < types.size(); ++i) {
     const TensorInfo& tensor = in.tensors()[i];
     FS_TRY(const RowOrder order, row_order(in, tensor, architecture.value_or("")));
     jobs.push_back({&tensor, types[i], order});
+    FS_TRY_VOID(find_parts(options, &jobs.back()));
     writer.add_tensor(tensor.name, types[i], std::span(tensor.ne, static_cast<size_t>(tensor.n_dims)));
     if (is_quantised(tensor.dtype) && tensor.dtype != types[i]) ++report.n_requantised;
     progress.total_bytes += tensor.n_bytes;
@@ -236,7 +276,7 @@ Result<ConvertReport> convert(const Checkpoint& in, const std::string& out, cons
     progress.name = job.tensor->name;
     FS_TRY_VOID(keep_going());
     const uint64_t before = progress.done_bytes;
-    if (is_quantised(job.out) && job.out == job.tensor->dtype) {  // blocks as they are
+    if (is_quantised(job.out) && job.out == job.tensor->dtype && job.mix.empty()) {  // blocks as they are
       const uint64_t slice_bytes = job.tensor->n_bytes / job.tensor->slices.size();
       for (const std::byte* slice : job.tensor->slices) {
         for (uint64_t done = 0; done < slice_bytes; done += kChunkBytes) {

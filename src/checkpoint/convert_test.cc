@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <filesystem>
 #include <limits>
 
 #include "base/rng.h"
@@ -75,6 +76,49 @@ class Files : public testing::Test {
 const std::vector<Named> kModel = {{"token_embd.weight", {256, 64}}, {"blk.0.attn_norm.weight", {256}}, {"blk.0.attn_v.weight", {256, 32}},
                                    {"blk.3.ffn_down.weight", {512, 256}}, {"blk.3.ffn_gate_inp.weight", {256, 4}},
                                    {"blk.0.ffn_up_exps.weight", {256, 16, 3}}, {"blk.0.attn_k.weight", {96, 8}}, {"blk.0.odd.weight", {40, 2}}};
+
+TEST_F(Files, AnAverageIsTheSumOfSharesOfEachWeight) {
+  const std::string a = write_model("a.gguf", kModel);
+  const std::string b = write_model("b.gguf", kModel, [](const std::string& name, std::vector<float>* values) {
+    for (float& v : *values) v = name == "token_embd.weight" ? 3.0f : v + 1.0f;
+  });
+  const auto other = open("b.gguf");
+  ConvertOptions options;
+  options.own_share = 0.75f;
+  options.mix = {{other.get(), 0.25f}};
+  options.n_threads = 2;
+  ASSERT_EQ(run(a, "mean.gguf", options), "ok");
+  const auto first = open("a.gguf"), mean = open("mean.gguf");
+  for (const TensorInfo& tensor : mean->tensors()) {
+    const std::vector<float> x = values(*first->find(tensor.name)), y = values(*other->find(tensor.name)), z = values(tensor);
+    for (size_t i = 0; i < z.size(); ++i) ASSERT_EQ(z[i], 0.75f * x[i] + 0.25f * y[i]) << tensor.name << " " << i;
+  }
+  // With itself: the same weights, also where their type has blocks.
+  options.type = "Q8_0";
+  options.own_share = options.mix[0].share = 0.5f;
+  options.mix[0].model = first.get();
+  ASSERT_EQ(run(a, "same.gguf", options), "ok");
+  ASSERT_EQ(run(a, "quantised.gguf", {.type = "Q8_0"}), "ok");
+  const auto same = open("same.gguf"), quantised = open("quantised.gguf");
+  for (const TensorInfo& tensor : same->tensors()) EXPECT_EQ(values(tensor), values(*quantised->find(tensor.name))) << tensor.name;
+}
+
+TEST_F(Files, AnAverageOfOtherShapesIsRefused) {
+  const std::string a = write_model("a.gguf", kModel);
+  std::vector<Named> changed = kModel;
+  changed[2].ne = {128, 64};
+  write_model("b.gguf", changed);
+  const auto other = open("b.gguf");
+  ConvertOptions options;
+  options.mix = {{other.get(), 0.5f}};
+  EXPECT_SAYS(run(a, "mean.gguf", options), "tensor \"blk.0.attn_v.weight\": expected the first model's shape 256 x 32 x 1 x 1, found 128 x 64 x 1 x 1");
+  changed.pop_back();
+  write_model("c.gguf", changed);
+  const auto fewer = open("c.gguf");
+  options.mix = {{fewer.get(), 0.5f}};
+  EXPECT_SAYS(run(a, "mean.gguf", options), "expected the first model's 8 tensors, found 7");
+  EXPECT_FALSE(std::filesystem::exists(folder_.path("mean.gguf")));
+}
 
 TEST_F(Files, WriterAndReaderAgree) {
   auto writer = GgufWriter::create(folder_.path("m.gguf"));

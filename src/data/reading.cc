@@ -15,7 +15,7 @@ namespace {
 constexpr size_t kWordsBefore = 8;
 constexpr size_t kWordsBehind = 8;
 constexpr size_t kQuestionWords = 16;
-constexpr size_t kMinNumbers = 2;
+constexpr size_t kMinNumbers = 3;
 constexpr size_t kMaxNumbers = 12;
 
 struct Token {
