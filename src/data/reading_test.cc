@@ -17,28 +17,31 @@ TEST(Reading, EachNumberStandsWithItsWordsAndWhetherItCounts) {
 }
 
 TEST(Reading, AClauseEndsAtAnAndOrAComma) {
-  EXPECT_EQ(reading("If the oranges are packed into 11 crates and the lemons packed into 20, how big is each crate of oranges if all are full?", "<|n0|>"),
+  EXPECT_EQ(reading("If the oranges are packed into 11 crates and the lemons packed into 20, how big is each crate of oranges if all are 3 feet high?", "<|n0|>"),
             "asked how big is each crate of oranges\n"
             "<|n0|> If the oranges are packed into crates: yes\n"
-            "<|n1|> the lemons packed into: no");
+            "<|n1|> the lemons packed into: no\n"
+            "<|n2|> is each crate of oranges if all are feet high: no");
 }
 
 TEST(Reading, WordsBetweenTwoNumbersBelongToBoth) {
-  EXPECT_EQ(reading("There are 98 duck eggs in 7 boxes. How many are in each?", "<|n0|>/<|n1|>"),
-            "asked How many are in each\n"
+  EXPECT_EQ(reading("There are 98 duck eggs in 7 boxes. How many are in each of 7?", "<|n0|>/<|n1|>"),
+            "asked How many are in each of\n"
             "<|n0|> There are duck eggs in: yes\n"
-            "<|n1|> duck eggs in boxes: yes");
+            "<|n1|> duck eggs in boxes: yes\n"
+            "<|n2|> How many are in each of: no");
 }
 
 TEST(Reading, CommandsAndMoney) {
-  EXPECT_EQ(reading("A seat costs $17 or $11. Compute the price of one of each.", "<|n0|>+<|n1|>"),
+  EXPECT_EQ(reading("A seat costs $17 or $11, a stand 5 dollars. Compute the price of one of each.", "<|n0|>+<|n1|>"),
             "asked Compute the price of one of each\n"
             "<|n0|> A seat costs $: yes\n"
-            "<|n1|> A seat costs $: yes");
+            "<|n1|> A seat costs $: yes\n"
+            "<|n2|> a stand dollars: no");
 }
 
 TEST(Reading, NothingToChooseAmong) {
-  EXPECT_EQ(reading("How many are 5 pens?", "<|n0|>"), "");
+  EXPECT_EQ(reading("How many are 5 pens and 3 pens?", "<|n0|>+<|n1|>"), "");
   EXPECT_EQ(reading("1 2 3 4 5 6 7 8 9 10 11 12 13", "<|n0|>"), "");
   EXPECT_EQ(reading("", ""), "");
 }
