@@ -12,7 +12,7 @@
 #include "eval/program.h"
 #include "eval/readers.h"
 #include "eval/suite.h"
-#include "tools/sandbox.h"
+#include "tools/code_tools.h"
 
 namespace firesteel {
 namespace {
@@ -32,8 +32,8 @@ TEST(HumanEval, SolutionsOfItsAuthorsPassAndOthersDoNot) {
   if (!sandbox.ok()) GTEST_SKIP() << sandbox.error().message;
   if (access("/usr/bin/python3", X_OK) != 0) GTEST_SKIP() << "no /usr/bin/python3";
   const auto run = [&](const std::string& code) -> Result<ProgramEnd> {
-    FS_TRY(const ProcessEnd end, (*sandbox)->run({"/usr/bin/python3", "-I", "-"}, code));
-    return ProgramEnd{end.code, end.out, end.err, end.why == ProcessEnd::Why::kExit ? "" : "a limit"};
+    FS_TRY(const ProcessEnd end, run_python(**sandbox, code));
+    return ProgramEnd{end.code, end.out, end.err, cut_short(end, (*sandbox)->limits())};
   };
   const std::string text = *read_file(folder + "/" + source.path, uint64_t{1} << 24);
   size_t at = 0;

@@ -1,30 +1,20 @@
 #include "eval_programs.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <memory>
 #include <utility>
 
 #include "eval/program.h"
-#include "tools/sandbox.h"
+#include "tools/code_tools.h"
 
 namespace firesteel {
 namespace {
 
 bool is_program(const EvalItem& item) { return item.grading.kind == Grading::Kind::kProgram; }
 
-Result<ProgramEnd> run_python(const Sandbox& sandbox, const std::string& source) {
-  FS_TRY(ProcessEnd end, sandbox.run({"/usr/bin/python3", "-I", "-"}, source));
-  ProgramEnd out{end.code, std::move(end.out), std::move(end.err), {}};
-  switch (end.why) {
-    case ProcessEnd::Why::kExit: break;
-    case ProcessEnd::Why::kSignal: out.how = fmt::format("signal {}", end.code); break;
-    case ProcessEnd::Why::kTime: out.how = fmt::format("{} ms, the limit", sandbox.limits().wall_ms); break;
-    case ProcessEnd::Why::kMemory: out.how = fmt::format("{} MiB, the limit", sandbox.limits().memory_bytes >> 20); break;
-    case ProcessEnd::Why::kCancelled: return Error{ErrorCode::kCancelled, "cancelled"};
-  }
-  return out;
+Result<ProgramEnd> run_program(const Sandbox& sandbox, const std::string& source) {
+  FS_TRY(ProcessEnd end, run_python(sandbox, source));
+  return ProgramEnd{end.code, std::move(end.out), std::move(end.err), cut_short(end, sandbox.limits())};
 }
 
 }  // namespace
@@ -37,7 +27,7 @@ Result<Solve> with_programs(Solve solve, const std::vector<Suite>& suites) {
   return Solve([solve = std::move(solve), sandbox](const Suite& suite, const EvalItem& item, size_t index) {
     Attempt attempt = solve(suite, item, index);
     if (!is_program(item) || attempt.cancelled || !attempt.error.empty()) return attempt;
-    Result<std::string> ended = try_program(item.grading, attempt.text, [&](const std::string& source) { return run_python(*sandbox, source); });
+    Result<std::string> ended = try_program(item.grading, attempt.text, [&](const std::string& source) { return run_program(*sandbox, source); });
     if (ended.ok()) attempt.program = std::move(ended).value();
     else attempt.error = "the program could not be run: " + ended.error().message;
     return attempt;

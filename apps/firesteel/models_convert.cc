@@ -1,4 +1,4 @@
-// firesteel models convert, quantize and verify: work that takes a while, with progress, and that Ctrl-C stops without a trace.
+// firesteel models convert, average, quantize and verify: work that takes a while, with progress, and that Ctrl-C stops without a trace.
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>

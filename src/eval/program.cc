@@ -61,7 +61,7 @@ Result<std::string> try_program(const Grading& grading, std::string_view answer,
   const std::string source = program_source(grading.given, answer) + "\n" + grading.answers[0] + "\nprint(\"" + std::string(kReached) + "\")\n";
   FS_TRY(const ProgramEnd end, run(source));
   if (end.how.empty() && end.code == 0 && last_line(end.out) == kReached) return std::string(kProgramPasses);
-  if (!end.how.empty()) return "ended at " + end.how;
+  if (!end.how.empty()) return end.how;
   if (end.code == 0) return std::string("left before its checks");
   const std::string said = last_line(end.err);
   return "exit code " + std::to_string(end.code) + (said.empty() ? "" : ": " + said);

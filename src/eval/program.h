@@ -12,7 +12,7 @@ namespace firesteel {
 
 inline constexpr std::string_view kProgramPasses = "passes";
 
-// A program's end: its exit code and what it printed; `how` is empty, or why it did not end by itself ("10,000 ms, the limit").
+// A program's end: its exit code and what it printed; `how` is empty, or why it did not end by itself ("ended after 10000 ms, the limit").
 struct ProgramEnd {
   int code = 0;
   std::string out, err, how;

@@ -44,7 +44,7 @@ TEST(TryProgram, OnlyReachingTheEndPasses) {
   EXPECT_EQ(ended({0, "noise\n" + reached + "\n", "", ""}), kProgramPasses);
   EXPECT_EQ(ended({0, "noise\n", "", ""}), "left before its checks");
   EXPECT_EQ(ended({1, reached, "Traceback\nAssertionError\n", ""}), "exit code 1: AssertionError");
-  EXPECT_EQ(ended({0, reached, "", "10000 ms, the limit"}), "ended at 10000 ms, the limit");
+  EXPECT_EQ(ended({0, reached, "", "ended after 10000 ms, the limit"}), "ended after 10000 ms, the limit");
 }
 
 TEST(TryProgram, ARunThatCouldNotBeMadeIsNoWrongAnswer) {

@@ -40,14 +40,9 @@ class CodeTool final : public AgentTool {
     std::string text = as_text(end.out);
     if (!end.err.empty()) text += (text.empty() || text.back() == '\n' ? "" : "\n") + std::string("[stderr]\n") + as_text(end.err);
     if (end.was_cut) text += "\n[cut at " + std::to_string(sandbox_->limits().output_bytes) + " bytes]";
-    std::string how;
-    switch (end.why) {
-      case ProcessEnd::Why::kExit: how = end.code == 0 ? "" : "exit code " + std::to_string(end.code); break;
-      case ProcessEnd::Why::kSignal: how = "ended by signal " + std::to_string(end.code); break;
-      case ProcessEnd::Why::kTime: how = "ended after " + std::to_string(sandbox_->limits().wall_ms) + " ms, the limit"; break;
-      case ProcessEnd::Why::kMemory: how = "ended at " + std::to_string(sandbox_->limits().memory_bytes >> 20) + " MiB of memory, the limit"; break;
-      case ProcessEnd::Why::kCancelled: return Error{ErrorCode::kCancelled, "cancelled"};
-    }
+    if (end.why == ProcessEnd::Why::kCancelled) return Error{ErrorCode::kCancelled, "cancelled"};
+    std::string how = cut_short(end, sandbox_->limits());
+    if (how.empty() && end.code != 0) how = "exit code " + std::to_string(end.code);
     if (how.empty()) return ToolResult(text.empty() ? "(it printed nothing)" : std::move(text));
     return Error{ErrorCode::kInvalidArgument, how + (text.empty() ? "" : "\n" + text)};
   }
@@ -59,12 +54,27 @@ class CodeTool final : public AgentTool {
   const std::vector<std::string> argv_;
 };
 
+// -I: neither the environment nor the current folder decides what is imported.
+std::vector<std::string> python_argv() { return {"/usr/bin/python3", "-I", "-"}; }
+
 }  // namespace
 
+Result<ProcessEnd> run_python(const Sandbox& sandbox, std::string_view source, const std::function<bool()>& cancelled) { return sandbox.run(python_argv(), source, cancelled); }
+
+std::string cut_short(const ProcessEnd& end, const SandboxLimits& limits) {
+  switch (end.why) {
+    case ProcessEnd::Why::kExit: return {};
+    case ProcessEnd::Why::kSignal: return "ended by signal " + std::to_string(end.code);
+    case ProcessEnd::Why::kTime: return "ended after " + std::to_string(limits.wall_ms) + " ms, the limit";
+    case ProcessEnd::Why::kMemory: return "ended at " + std::to_string(limits.memory_bytes >> 20) + " MiB of memory, the limit";
+    case ProcessEnd::Why::kCancelled: return "cancelled";
+  }
+  return {};
+}
+
 std::shared_ptr<const AgentTool> make_python(std::shared_ptr<const Sandbox> sandbox) {
-  // -I: neither the environment nor the current folder decides what is imported.
   return std::make_shared<CodeTool>(std::move(sandbox), "python", "Runs Python 3 in a sandbox without network for at most 10 seconds; what it prints is the result", "code",
-                                    std::vector<std::string>{"/usr/bin/python3", "-I", "-"});
+                                    python_argv());
 }
 
 std::shared_ptr<const AgentTool> make_shell(std::shared_ptr<const Sandbox> sandbox) {
