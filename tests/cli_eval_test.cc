@@ -9,6 +9,7 @@
 #include "base/mapped_file.h"
 #include "cli_runner.h"
 #include "tiny_model.h"
+#include "tools/sandbox.h"
 
 namespace firesteel {
 namespace {
@@ -33,6 +34,27 @@ class CliEval : public testing::Test {
   }
   TemporaryFile suite_, template_;
 };
+
+// Whatever the model says stands in a text of the program, so it is the checks that decide.
+TEST_F(CliEval, AnswersThatAreProgramsAreRun) {
+  const auto sandbox = Sandbox::open();
+  if (!sandbox.ok()) GTEST_SKIP() << sandbox.error().message;
+  std::string lines;
+  for (const char* const x : {"1", "2"}) {
+    const Json grader = Json::Object{{"kind", "program"}, {"given", "x = 1\ntext = r\"\"\""}};
+    lines += Json(Json::Object{{"id", x}, {"prompt", "Go on."}, {"answer", std::string("\"\"\"\nassert x == ") + x}, {"grader", grader}}).dump() + "\n";
+  }
+  ASSERT_TRUE(write_file_atomic(suite_.folder() + "/items.jsonl", lines).ok());
+  const std::string out = suite_.folder() + "/programs";
+  const CliResult run = run_cli(command({"--out", out}));
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  const auto report = Json::parse(*read_file(out + "/report.json", 1 << 20));
+  ASSERT_TRUE(report.ok());
+  const Json& items = *report->find("suites")->as_array().front().find("items");
+  ASSERT_EQ(items.as_array().size(), 2u);
+  EXPECT_EQ(items.as_array()[0].find("read")->as_string(), "passes") << items.dump();
+  EXPECT_EQ(items.as_array()[1].find("read")->as_string(), "exit code 1: AssertionError") << items.dump();
+}
 
 TEST_F(CliEval, RunsResumesShowsAndCompares) {
   const std::string out = suite_.folder() + "/out";

@@ -44,7 +44,7 @@ const std::vector<std::vector<std::string>>& all_commands() {
   static const std::vector<std::vector<std::string>> commands = {
       {"ask"},    {"chat"},   {"tokenize"},          {"logits"},         {"perplexity"},         {"bench"},
       {"doctor"}, {"models"}, {"models", "inspect"}, {"models", "list"}, {"models", "verify"},   {"models", "convert"},
-      {"models", "quantize"}, {"eval", "run"}, {"eval", "items"}, {"eval", "show"}, {"eval", "compare"}};
+      {"models", "quantize"}, {"models", "average"}, {"eval", "run"}, {"eval", "items"}, {"eval", "show"}, {"eval", "compare"}};
   return commands;
 }
 

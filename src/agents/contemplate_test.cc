@@ -73,6 +73,16 @@ AgentParams refine(int n) { return {.mode = AnswerMode::kContemplating, .strateg
 
 // ---- vote -----------------------------------------------------------------------------------------------------------
 
+// What a run leaves to be replayed, as it comes back from a file.
+Json record_of(AgentGenerator* agents, GenerateRequest request) {
+  auto stream = agents->submit(std::move(request)).value();
+  Json record;
+  while (auto event = stream->next()) {
+    if (event->kind == GenerateEvent::Kind::kDone) record = *event->report;
+  }
+  return Json::parse(record.dump()).value();
+}
+
 TEST(Vote, StopsWhenItIsDecidedAndSavesTokens) {
   // Three answers are short. The others have said no more than a few words by then, however the threads take turns.
   FakeGenerator fake([](const Question& question) -> Result<std::string> {
@@ -158,12 +168,7 @@ TEST(Vote, ByConfidenceIsReplayedAndOldRecordsAreByCount) {
   AgentGenerator agents(&fake, {});
   AgentParams params = vote(5);
   params.vote_by = VoteBy::kConfidence;
-  auto stream = agents.submit(ask("Is it 1 or 2?", params)).value();
-  Json record;
-  while (auto event = stream->next()) {
-    if (event->kind == GenerateEvent::Kind::kDone) record = *event->report;
-  }
-  record = Json::parse(record.dump()).value();
+  Json record = record_of(&agents, ask("Is it 1 or 2?", params));
   auto replayed = replay_run(&fake, record, {});
   ASSERT_TRUE(replayed.ok()) << replayed.error().message;
   EXPECT_TRUE(replayed->same) << ::testing::PrintToString(replayed->differences);
@@ -543,12 +548,7 @@ TEST(Replay, ByTheRecordOfTheGeneratorInFront) {
   GenerateRequest request = ask("A? B?", split());
   request.sampling.logit_bias = {{3, 0.5f}};
   request.stop.strings = {"END"};
-  auto stream = agents.submit(request).value();
-  Json record;
-  while (auto event = stream->next()) {
-    if (event->kind == GenerateEvent::Kind::kDone) record = *event->report;
-  }
-  record = Json::parse(record.dump()).value();
+  Json record = record_of(&agents, request);
   auto replayed = replay_run(&fake, record, {});
   ASSERT_TRUE(replayed.ok()) << replayed.error().message;
   EXPECT_TRUE(replayed->same) << ::testing::PrintToString(replayed->differences);
